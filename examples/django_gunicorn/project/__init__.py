@@ -1,0 +1,1 @@
+"""A Django project of one view that logs one line per request."""

@@ -1,0 +1,71 @@
+"""The `owner` parameter: names or ids, looked up once at construction."""
+
+from __future__ import annotations
+
+from .._pure.errors import InvalidOption, InvalidOptionType
+
+__all__ = ["find_owner"]
+
+_FORMS = 'use "user", "user:group", ":group", a user id, or a pair such as ("www-data", "adm")'
+
+
+def find_owner(owner: object) -> tuple[int | None, int | None]:
+    """User and group id; None for a part that is not asked for.
+
+    Args:
+        owner: `"user"`, `"user:group"`, `":group"`, a user id, or a pair of names or ids (None leaves a part alone).
+
+    Raises:
+        InvalidOption: there is no such user or group.
+        InvalidOptionType: it has none of these forms.
+    """
+    user: object
+    group: object
+    if owner is None:
+        return None, None
+    if isinstance(owner, str):
+        user, _, group = owner.partition(":")
+        return _user(owner, user or None), _group(owner, group or None)
+    if isinstance(owner, (tuple, list)) and len(owner) == 2:
+        user, group = owner
+        return _user(owner, user), _group(owner, group)
+    return _user(owner, owner), None
+
+
+def _user(owner: object, user: object) -> int | None:
+    if user is None:
+        return None
+    number = _number(owner, user)
+    if number is not None:
+        return number
+    import pwd
+
+    try:
+        return pwd.getpwnam(str(user)).pw_uid
+    except KeyError:
+        raise InvalidOption("owner", owner, f"there is no user {user!r} on this system", _FORMS) from None
+
+
+def _group(owner: object, group: object) -> int | None:
+    if group is None:
+        return None
+    number = _number(owner, group)
+    if number is not None:
+        return number
+    import grp
+
+    try:
+        return grp.getgrnam(str(group)).gr_gid
+    except KeyError:
+        raise InvalidOption("owner", owner, f"there is no group {group!r} on this system", _FORMS) from None
+
+
+def _number(owner: object, value: object) -> int | None:
+    """An id, or None for a name."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidOptionType("owner", owner, "is not a user", _FORMS)
+    if value < 0:
+        raise InvalidOption("owner", owner, "ids are not negative", _FORMS)
+    return value

@@ -1,0 +1,34 @@
+"""What one engine has done since it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Stats"]
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Counters of this process's engine, since it was made or since the fork that made the process.
+
+    Attributes:
+        records: written, whole.
+        bytes: of those records.
+        rotations: that this process did.
+        late: records that went to the segment of a period before the present one.
+        repaired: stumps of killed writers that were ended before a record of this process.
+        lock_timeouts: times the rotation lock was not had within its timeout.
+        spilled: records that are waiting in memory because they cannot be written.
+        lost: records that were dropped because that memory was full, or that could not be written at `close()`.
+        last_error: what failed last, or None.
+    """
+
+    records: int = 0
+    bytes: int = 0
+    rotations: int = 0
+    late: int = 0
+    repaired: int = 0
+    lock_timeouts: int = 0
+    spilled: int = 0
+    lost: int = 0
+    last_error: str | None = None

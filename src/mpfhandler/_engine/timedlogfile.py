@@ -1,0 +1,154 @@
+"""`TimedLogFile`: the engine as a file that anything can write to, without `logging`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import time as TimeOfDay  # noqa: N812  (a class)
+from datetime import tzinfo
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .._platform import OPERATIONS
+from .._protocols.hooks import Hooks
+from .build import Parameters, build, open_or_undo
+from .stats import Stats
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["TimedLogFile"]
+
+
+class TimedLogFile:
+    """A log file that any number of processes and threads write to, rotated by the clock.
+
+    Has the `write` and `flush` that structlog's `WriteLogger`, loguru's sinks and `print(file=…)` call. Each call of
+    `write` is one record and gets a line of its own. After a fork parent and child go on with the same object.
+
+    Args:
+        path: of the log; a symbolic link is followed.
+        when: `S`, `M`, `H`, `D`, `midnight`, `W0` (Monday) to `W6`, `MONTH`, in any case. Aligned to the wall clock.
+        interval: how many of these units a period has.
+        backup_count: how many closed segments are kept; 0 keeps all.
+        at_time: for D, W and MONTH: the time of day at which a period begins.
+        utc: align to UTC instead of local time.
+        tz: align to this zone ("Asia/Shanghai", or a `tzinfo`); None is the system's.
+        max_bytes: also split within a period at this size (bytes); 0 never does.
+        encoding: for text that is written.
+        errors: how characters are written that the encoding does not have.
+        terminator: what ends a record; added where it is missing.
+        delay: open the file at the first record.
+        debug: write decisions to `<path>.debug`.
+        chmod: mode of the files (`0o640` or "0640"); None leaves it to the umask.
+        owner: of the files: "user", "user:group", ids, or a pair.
+        mkdir: create missing folders.
+        lock_dir: a folder for the lock file; None is beside the log.
+        lock_timeout: seconds that a call waits at most for the rotation lock.
+        late_grace: seconds after a period's end in which a record of it still goes to its own segment.
+        spill_bytes: memory for records that cannot be written (bytes).
+        on_error: is called with each new kind of failure; what it raises is ignored.
+
+    Raises:
+        ValueError, TypeError: a parameter cannot be used; the message names it, its value and the remedy.
+        OSError: the same for a path; or the file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        when: str = "h",
+        interval: int | str = 1,
+        *,
+        backup_count: int = 0,
+        at_time: TimeOfDay | str | None = None,
+        utc: bool = False,
+        tz: str | tzinfo | None = None,
+        max_bytes: int = 0,
+        encoding: str = "utf-8",
+        errors: str = "backslashreplace",
+        terminator: str = "\n",
+        delay: bool = False,
+        debug: bool = False,
+        chmod: int | str | None = None,
+        owner: str | int | tuple[str | int | None, str | int | None] | None = None,
+        mkdir: bool = False,
+        lock_dir: str | os.PathLike[str] | None = None,
+        lock_timeout: float = 2.0,
+        late_grace: float = 10.0,
+        spill_bytes: int = 1 << 20,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        given = Parameters(
+            path=path, when=when, interval=interval, backup_count=backup_count, at_time=at_time, utc=utc, tz=tz,
+            max_bytes=max_bytes, encoding=encoding, errors=errors, debug=debug, chmod=chmod, owner=owner, mkdir=mkdir,
+            lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+        )  # fmt: skip
+        self._writer = build(given, terminator, "utf-8", Hooks(), on_error, {})
+        self._encoding, self._errors = self._writer.options.encoding, self._writer.options.errors
+        self._terminator = self._writer.terminator
+        self._now = OPERATIONS.now
+        self._append = self._writer.write
+        if not delay:
+            open_or_undo(self._writer)
+
+    @property
+    def name(self) -> str:
+        """The path of the log."""
+        return self._writer.place.log
+
+    def write(self, data: bytes | str, created: float | None = None) -> int:
+        """Write one record; when this returns it is in the kernel's hands, or waits in memory because the disk is full.
+
+        Args:
+            data: the record; the terminator is added if it is missing. An empty one writes nothing.
+            created: when it was made (epoch seconds); None is now. It goes to the file of that time's period.
+
+        Returns:
+            The length of `data`, as file objects do.
+
+        Raises:
+            TypeError: `data` is neither bytes nor text. Never an `OSError`.
+        """
+        raw = data.encode(self._encoding, self._errors) if isinstance(data, str) else bytes(memoryview(data))
+        if raw:
+            if not raw.endswith(self._terminator):
+                raw += self._terminator
+            self._append(raw, self._now() if created is None else float(created))
+        return len(data)
+
+    def rotate(self) -> bool:
+        """Close the present segment now and begin a new one; True if that was done."""
+        return self._writer.rotate()
+
+    def flush(self) -> None:
+        """Try once more to write what waits in memory. Everything else is in the kernel's hands already."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what waits, as far as possible, and close the files. A later `write` opens the log again."""
+        self._writer.close()
+
+    def stats(self) -> Stats:
+        """What this process has done so far."""
+        return self._writer.stats()
+
+    def fileno(self) -> int:
+        """The append descriptor, for programs that must leave it open; it changes with every rotation.
+
+        Raises:
+            ValueError: nothing is open.
+        """
+        segment = self._writer.segment
+        if segment is None:
+            raise ValueError(f"{self.name}: not open")
+        return segment.fileno()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<TimedLogFile {self.name} {self._writer.describe()}>"

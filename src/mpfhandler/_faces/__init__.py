@@ -1,0 +1,1 @@
+"""Thin faces on the engine: the logging handler and the command line."""

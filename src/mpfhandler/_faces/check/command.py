@@ -1,0 +1,174 @@
+"""`mpfhandler check`: does this file system keep the promises? Arguments, clean-up, exit code."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .conductor import NothingStartedError, Outcome, conduct
+from .filesystem import FileSystem, file_system, warning
+from .job import MAX_RATE, Setup
+from .ledger import THREADS
+from .line import Recipe
+from .probe import probe
+from .report import Report
+from .verify import Findings, Period, Writer, verify
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["examine", "register"]
+
+_BYTES_PER_RECORD = 300  # on average, with the large ones
+_SPARE_BYTES = 64 << 20
+_UNITS = ("S", "M", "H", "D", "MIDNIGHT")
+_FAILED, _CANNOT_RUN = 1, 2
+
+_DESCRIPTION = """\
+Starts real processes that log into a fresh folder below DIR through rotations, forks and kills, then looks for every
+record whose logging call had returned. Exit code 0: all are there, whole, once, in the file of their period;
+1: not so; 2: the test could not run.
+"""
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = commands.add_parser("check", help="test a file system for the promises", description=_DESCRIPTION)
+    add = parser.add_argument
+    add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
+    add("--procs", metavar="N", type=_count(1, 256), default=4, help="processes at a time (default: %(default)s)")
+    add("--secs", metavar="N", type=_seconds, default=5.0, help="seconds of logging (default: 5)")
+    add("--when", metavar="UNIT", type=str.upper, choices=_UNITS, default="S", help="S M H D midnight (default: S)")
+    add("--interval", metavar="N", type=_count(1, 10_000), default=1, help="units between rotations (default: 1)")
+    add("--size", metavar="BYTES", type=_count(1, 1 << 20), default=100, help="mean length of a record (default: 100)")
+    add("--seed", metavar="N", type=_count(0, 1 << 32), help="repeat the sizes and kills of an earlier run")
+    add("--json", action="store_true", help="print the result as JSON")
+    add("--keep", action="store_true", help="keep the files, also after a success")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the self-test. Whatever ends it, no process is left, and no file unless they are to be kept."""
+    complaint = _cannot(arguments.dir, arguments.secs, arguments.size)
+    if complaint:
+        print(f"mpfhandler check: {complaint}", file=sys.stderr)
+        return _CANNOT_RUN
+    with _interruptible():
+        try:
+            report = _tested(arguments)
+        except NothingStartedError as error:
+            print(f"mpfhandler check: no worker could start\n{error}", file=sys.stderr)
+            return _CANNOT_RUN
+    print(report.json() if arguments.json else report.text())
+    return 0 if report.passed else _FAILED
+
+
+def examine(setup: Setup, outcome: Outcome) -> Findings:
+    """Read what the processes of that run have written, and judge it."""
+    writers = [Writer(one.writer, one.acked, one.writer in outcome.killed) for one in outcome.accounts]
+    return verify(setup.log, writers, Recipe(setup.seed, setup.size), Period(setup.when, setup.interval))
+
+
+def _tested(arguments: argparse.Namespace) -> Report:
+    """The run and its report, in two folders of its own. The log's stays if it is to be looked at, with the ledgers."""
+    keep = False
+    folder = tempfile.mkdtemp(prefix="mpfhandler-check-", dir=os.path.realpath(arguments.dir))
+    ledgers = tempfile.mkdtemp(prefix="mpfhandler-ledgers-")
+    try:
+        report = _report(_setup(arguments, folder, ledgers), quiet=arguments.json)
+        keep = arguments.keep or not report.passed
+        if keep:
+            shutil.copytree(ledgers, os.path.join(folder, "ledgers"))
+        return dataclasses.replace(report, kept=folder if keep else None)
+    finally:
+        shutil.rmtree(ledgers, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _report(setup: Setup, *, quiet: bool) -> Report:
+    where = file_system(setup.folder)
+    if not quiet:
+        _announce(setup, where)
+    probes = probe(setup.folder)
+    outcome = conduct(setup)
+    return Report(setup, where, probes, outcome, examine(setup, outcome), kept=None)
+
+
+def _announce(setup: Setup, where: FileSystem) -> None:
+    schedule = f"when={setup.when} interval={setup.interval} seed={setup.seed}"
+    print(f"{setup.procs} processes x {THREADS} threads for {setup.secs:g} s, {schedule}, on {where}", flush=True)
+    weak = warning(where.kind)
+    if weak:
+        print(f"warning: {weak}", flush=True)
+
+
+def _setup(arguments: argparse.Namespace, folder: str, ledgers: str) -> Setup:
+    seed: int | None = arguments.seed
+    return Setup(
+        folder=folder,
+        ledgers=ledgers,
+        procs=arguments.procs,
+        secs=arguments.secs,
+        when=arguments.when,
+        interval=arguments.interval,
+        size=arguments.size,
+        seed=random.randrange(1 << 32) if seed is None else seed,  # noqa: S311  repeatable, not secret
+    )
+
+
+def _cannot(folder: str, secs: float, size: int) -> str | None:
+    """Why the test cannot run there, or None."""
+    if not os.path.isdir(folder):
+        return f"DIR={folder!r}: no such folder; name an existing one"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"DIR={folder!r}: no permission to create files in it; name another folder"
+    needed = int(secs * MAX_RATE * (_BYTES_PER_RECORD + size)) + _SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        return f"DIR={folder!r}: {free >> 20} MiB free, {needed >> 20} MiB needed; free some, or give fewer --secs"
+    return None
+
+
+@contextmanager
+def _interruptible() -> Generator[None, None, None]:
+    """SIGTERM and SIGHUP end the test as Ctrl-C does: once, so that the cleaning up is not interrupted in its turn."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = [signal.signal(one, interrupt) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before, strict=True):
+            signal.signal(one, handler)
+
+
+def _count(low: int, high: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not between {low} and {high}")
+        return value
+
+    return integer
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86400 seconds")
+    return value

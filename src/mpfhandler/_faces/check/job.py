@@ -1,0 +1,70 @@
+"""What the self-test is to do, and what one of its processes is told: frozen values that travel as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+__all__ = ["HANDLER", "MAX_RATE", "Job", "Setup"]
+
+HANDLER = "mpfhandler:MultProcTimedRotatingFileHandler"
+MAX_RATE = 70_000  # records a second of all processes together: bounds the disk space and the verification
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One run of the self-test.
+
+    Args:
+        folder: where the log is written.
+        ledgers: where the ledgers are kept, on any file system with shared mappings.
+        procs: worker processes at a time.
+        secs: seconds of logging.
+        when, interval: the schedule, as the handler takes it.
+        size: mean length of an ordinary payload, bytes.
+        seed: of the sizes and the kills.
+        kill_every: mean seconds between two kills; 0: none.
+        forks: whether some workers fork.
+        factory: the handler under test, `module:class`, called with the path, `when` and `interval`.
+    """
+
+    folder: str
+    ledgers: str
+    procs: int = 4
+    secs: float = 5.0
+    when: str = "S"
+    interval: int = 1
+    size: int = 100
+    seed: int = 1
+    kill_every: float = 0.4
+    forks: bool = True
+    factory: str = HANDLER
+
+    @property
+    def log(self) -> str:
+        return f"{self.folder}/app.log"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker is told; `rate` in tokens a second for each thread, `limit` in seconds, `fork_at` 0: never."""
+
+    log: str
+    ledgers: str
+    writer: str
+    when: str
+    interval: int
+    size: int
+    seed: int
+    rate: float
+    limit: float
+    fork_at: int
+    factory: str
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        return cls(**json.loads(text))

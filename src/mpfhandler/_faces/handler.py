@@ -1,0 +1,285 @@
+"""`MultProcTimedRotatingFileHandler`: the standard library's rotating handler on our engine.
+
+The surface is the standard library's (`BaseRotatingHandler`, its attributes and hooks); what happens is the engine's. The
+handler's lock is the engine's lock, so a record takes one lock, and a fork needs one hook.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import locale
+import logging
+import logging.handlers
+import os
+import re
+from collections.abc import Callable
+from datetime import time as TimeOfDay  # noqa: N812  (a class)
+from datetime import tzinfo
+from typing import Any
+
+from .._engine.build import Parameters, build, open_or_undo
+from .._engine.stats import Stats
+from .._engine.writer import Writer
+from .._protocols.hooks import Hooks
+from .._pure.options import to_flag
+from .stream import LogStream
+
+__all__ = ["MultProcTimedRotatingFileHandler"]
+
+# the standard library's spelling of what the engine calls otherwise
+_NAMES = {"path": "filename", "backup_count": "backupCount", "at_time": "atTime", "max_bytes": "maxBytes"}
+
+# the standard library's patterns, kept in `extMatch` for programs that look at it
+_EXT_MATCH = {
+    "S": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}(?!\d)",
+    "M": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}-\d{2}(?!\d)",
+    "H": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}(?!\d)",
+    "MONTH": r"(?<!\d)\d{4}-\d{2}(?!\d)",
+}
+_EXT_MATCH_DAY = r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)"
+
+
+class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
+    """Any number of processes and threads log to one file, which is rotated by the clock; no record is lost.
+
+    A drop-in for `logging.handlers.TimedRotatingFileHandler`. When a logging call returns, its record is in the
+    kernel's hands: whole, once, on a line of its own, in the file of the period of its `record.created`.
+
+    Args:
+        filename: of the log; a symbolic link is followed. The rotation lock is `<filename>.lock`.
+        when: `S`, `M`, `H`, `D`, `midnight`, `W0` (Monday) to `W6`, `MONTH`, in any case. Aligned to the wall clock,
+            whatever the time at which a process starts.
+        interval: how many of these units a period has.
+        backupCount: how many closed segments are kept; 0 keeps all.
+        encoding: None is the locale's, as in the standard library. One with a byte order mark is written without.
+        delay: open the file at the first record.
+        utc: align to UTC instead of local time.
+        debug: write the handler's own decisions to `<filename>.debug`.
+        atTime: for D, midnight, W and MONTH: the time of day at which a period begins.
+        errors: how characters are written that the encoding does not have.
+        tz: align to this zone ("Asia/Shanghai", or a `tzinfo`); None is the system's.
+        maxBytes: also split within a period at this size (bytes); 0 never does.
+        chmod: mode of log, segments and lock file (`0o640` or "0640"); None leaves it to the umask.
+        owner: of these files: "user", "user:group", ids, or a pair.
+        mkdir: create missing folders.
+        lock_dir: a folder for the lock file; None is beside the log.
+        lock_timeout: seconds that a logging call waits at most for the rotation lock.
+        late_grace: seconds after a period's end in which a record of it still goes to its own segment. 0: nothing is
+            written to a segment once it has its name.
+        spill_bytes: memory for records that cannot be written because the disk is full (bytes).
+
+    Raises:
+        ValueError, TypeError: a parameter cannot be used; the message names it, its value and the remedy.
+        OSError: the same for a path; or the file cannot be opened. Nothing stays on disk then.
+    """
+
+    def __init__(
+        self,
+        filename: str | os.PathLike[str],
+        when: str = "h",
+        interval: int | str = 1,
+        backupCount: int | str = 0,
+        encoding: str | None = None,
+        delay: bool | str = False,
+        utc: bool | str = False,
+        debug: bool | str = False,
+        *,
+        atTime: TimeOfDay | str | None = None,
+        errors: str | None = "backslashreplace",
+        tz: str | tzinfo | None = None,
+        maxBytes: int | str = 0,
+        chmod: int | str | None = None,
+        owner: str | int | tuple[str | int | None, str | int | None] | None = None,
+        mkdir: bool | str = False,
+        lock_dir: str | os.PathLike[str] | None = None,
+        lock_timeout: float | str = 2.0,
+        late_grace: float | str = 10.0,
+        spill_bytes: int | str = 1 << 20,
+    ) -> None:
+        given = Parameters(
+            path=filename, when=when, interval=interval, backup_count=backupCount, at_time=atTime, utc=utc, tz=tz,
+            max_bytes=maxBytes, encoding=encoding, errors=errors or "backslashreplace", debug=debug, chmod=chmod, owner=owner,
+            mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+        )  # fmt: skip
+        self._start(given, open_now=not to_flag("delay", delay))
+
+    def _start(self, given: Parameters, *, open_now: bool) -> None:
+        writer = build(given, self.terminator, _locale_encoding(), self._hooks(), self._engine_failed, _NAMES)
+        if open_now:
+            open_or_undo(writer)
+        self._given = given
+        self._writer = writer
+        self._foreign: io.TextIOBase | None = None
+        encoding, errors = writer.options.encoding, writer.options.errors
+        super().__init__(os.fspath(given["path"]), "a", encoding=encoding, delay=True, errors=errors)  # type: ignore[call-overload]
+        self.lock = writer.lock
+        schedule = writer.options.schedule
+        self.when = schedule.when
+        self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
+        self.backupCount = writer.options.backup_count
+        self.utc = given["utc"]
+        self.atTime = schedule.at_time
+        self.delay = not open_now
+        self.suffix = schedule.suffix
+        self.extMatch = re.compile(_EXT_MATCH.get(schedule.when, _EXT_MATCH_DAY), re.ASCII)
+        if schedule.when.startswith("W"):
+            self.dayOfWeek = int(schedule.when[1])
+        self._encoding, self._errors = encoding, errors
+        self._terminator = self.terminator
+        self._append = writer.write
+
+    # writing
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
+        try:
+            if record.process != self._writer.process:
+                self._check_process()
+            terminator = self.terminator
+            if terminator is not self._terminator:
+                self._change_terminator(terminator)
+            data = (self.format(record) + terminator).encode(self._encoding, self._errors)
+            self._append(data, record.created)
+        except RecursionError:
+            raise  # the program is at its limit already; whatever is called here would raise again (python/cpython#80453)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Try once more to write what waits in memory. Everything else is in the kernel's hands already."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what waits, as far as possible, and close the files. A record after that opens the log again."""
+        self._writer.close()
+        self._foreign = None
+        logging.Handler.close(self)
+
+    # the standard library's surface
+
+    @property
+    def stream(self) -> Any:  # type: ignore[override]
+        """A text file's face on the log while it is open, else None."""
+        if self._foreign is not None:
+            return self._foreign
+        return None if self._writer.segment is None else LogStream(self._writer)
+
+    @stream.setter
+    def stream(self, stream: Any) -> None:
+        """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
+        if stream is None or isinstance(stream, LogStream):
+            self._foreign = None
+            self._append = self._writer.write
+        else:
+            self._foreign = stream
+            self._append = self._write_foreign
+
+    def _open(self) -> Any:
+        """Open the log (again); gunicorn's reopen calls it."""
+        self._writer.open()
+        return LogStream(self._writer)
+
+    @property
+    def rolloverAt(self) -> int:
+        """The end of the present period (epoch seconds)."""
+        segment = self._writer.segment
+        if segment is not None:
+            return segment.period.end
+        return self._writer.options.schedule.period(self._writer.now()).end
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # type: ignore[override]
+        """Whether the clock says that the log is to be rotated before the next record."""
+        return self._writer.due(self._writer.now())
+
+    def doRollover(self) -> None:
+        """Rotate now, whatever the clock says."""
+        self._writer.rotate()
+
+    def computeRollover(self, currentTime: float) -> int:
+        """The rollover that follows this time (epoch seconds), by the standard library's rule.
+
+        On the two nights a year when `atTime` lies in the hour that a clock change skips or repeats, that rule names an
+        instant of its own; the handler rotates at the schedule's (`rolloverAt`).
+        """
+        return self._writer.options.schedule.next_rollover(currentTime)
+
+    def getFilesToDelete(self) -> list[str]:
+        """The closed segments beyond `backupCount`, oldest first."""
+        return self._writer.excess()
+
+    def stats(self) -> Stats:
+        """What this process has done so far."""
+        return self._writer.stats()
+
+    def __repr__(self) -> str:
+        level = logging.getLevelName(self.level)
+        return f"<{type(self).__name__} {self.baseFilename} ({level}) {self._writer.describe()}>"
+
+    # copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("lock", "_writer", "_append", "_foreign", "_builtin_open"):
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in ("namer", "rotator", "terminator"):  # the engine asks for them while it is made
+            if name in state:
+                setattr(self, name, state[name])
+        self._start(state["_given"], open_now=False)
+        self.__dict__.update(state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MultProcTimedRotatingFileHandler:
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        return twin
+
+    # between handler and engine
+
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            suffix=lambda: getattr(self, "suffix", None),
+            namer=self._namer_if_any,
+            rotator=self._rotator_if_any,
+        )
+
+    def _namer_if_any(self) -> Callable[[str], str] | None:
+        overridden = type(self).rotation_filename is not logging.handlers.BaseRotatingHandler.rotation_filename
+        return self.rotation_filename if overridden or callable(self.namer) else None
+
+    def _rotator_if_any(self) -> Callable[[str, str], None] | None:
+        overridden = type(self).rotate is not logging.handlers.BaseRotatingHandler.rotate
+        return self.rotate if overridden or callable(self.rotator) else None
+
+    def _check_process(self) -> None:
+        """The record is from another process, or a fork happened that no hook told us of."""
+        if self._writer.process != os.getpid():
+            with self._writer.lock:
+                self._writer.after_fork_in_child()
+
+    def _change_terminator(self, terminator: str) -> None:
+        self._terminator = terminator
+        self._writer.change_terminator(terminator.encode(self._encoding, self._errors))
+
+    def _write_foreign(self, data: bytes, created: float) -> None:
+        if self._foreign is not None:
+            self._foreign.write(data.decode(self._encoding))
+            self._foreign.flush()
+
+    def _engine_failed(self, error: Exception) -> None:
+        """Tell of a failure through `handleError`, once per cause. There may be no record to blame, so one is made."""
+        message = f"{self.baseFilename}: {error}"
+        record = logging.LogRecord("mpfhandler", logging.ERROR, __file__, 0, message, None, None)
+        try:
+            raise error
+        except Exception:
+            self.handleError(record)
+
+
+def _locale_encoding() -> str:
+    return locale.getpreferredencoding(False)
+
+
+logging.handlers.MultProcTimedRotatingFileHandler = MultProcTimedRotatingFileHandler  # type: ignore[attr-defined]

@@ -1,0 +1,242 @@
+"""Linux, macOS and the BSDs. The only module that reads `errno` and `sys.platform` for them.
+
+Log descriptors are moved to high numbers: a daemon that closes everything and then opens a database gets the low
+numbers back, so a stale one of ours gives EBADF and a reopen, never a log line in somebody's data.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import stat
+import sys
+import time
+from collections.abc import Callable
+
+from .table import Fault, FileId, FileStat, Operations
+
+__all__ = ["POSIX"]
+
+_PAGE = 4096  # a fatal signal ends a write at a page boundary (measured on ext4, XFS, btrfs, tmpfs)
+_CLOEXEC = os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+_HIGH = 512
+
+_FAULTS = {
+    errno.ENOENT: Fault.MISSING,
+    errno.ENOTDIR: Fault.MISSING,
+    errno.EEXIST: Fault.EXISTS,
+    errno.ENOTEMPTY: Fault.EXISTS,
+    errno.EACCES: Fault.DENIED,
+    errno.EPERM: Fault.DENIED,
+    errno.EROFS: Fault.DENIED,
+    errno.EBADF: Fault.CLOSED,
+    errno.EAGAIN: Fault.BUSY,
+    errno.ENXIO: Fault.BUSY,
+    errno.ENOSPC: Fault.FULL,
+    errno.EDQUOT: Fault.FULL,
+    errno.EFBIG: Fault.FULL,
+    errno.ESTALE: Fault.STALE,
+}
+
+
+def _fault(error: BaseException) -> Fault:
+    number = error.errno if isinstance(error, OSError) else None
+    return _FAULTS.get(number, Fault.OTHER) if number is not None else Fault.OTHER
+
+
+def _file_stat(found: os.stat_result) -> FileStat:
+    return FileStat(
+        id=FileId(found.st_dev, found.st_ino),
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        mode=stat.S_IMODE(found.st_mode),
+        uid=found.st_uid,
+        gid=found.st_gid,
+        regular=stat.S_ISREG(found.st_mode),
+        links=found.st_nlink,
+    )
+
+
+def _lift(fd: int) -> int:
+    """The same open file on a high descriptor number, or on the one it has where that is not to be had."""
+    duplicate = getattr(fcntl, "F_DUPFD_CLOEXEC", None)
+    if duplicate is None or fd >= _HIGH:
+        return fd
+    try:
+        high: int = fcntl.fcntl(fd, duplicate, _HIGH)
+    except (OSError, ValueError):  # RLIMIT_NOFILE is lower than that
+        return fd
+    os.close(fd)
+    return high
+
+
+def _open_append(path: str, mode: int) -> int:
+    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, mode))
+
+
+def _open_existing(path: str) -> int:
+    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | _CLOEXEC))
+
+
+def _open_side(path: str) -> int:
+    return _lift(os.open(path, os.O_RDWR | _CLOEXEC))
+
+
+def _open_lock(path: str, mode: int) -> tuple[int, bool]:
+    try:
+        return _lift(os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, mode)), True
+    except OSError as error:  # flock(2) needs no permission to write: a lock of another user's is still a lock
+        if _fault(error) is not Fault.DENIED:
+            raise
+    return _lift(os.open(path, os.O_RDONLY | _CLOEXEC)), False
+
+
+def _open_debug(path: str, mode: int) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, mode)
+
+
+def _open_stream(path: str) -> int:
+    """A pipe without a reader gives BUSY (ENXIO) at once instead of a program that hangs in open(2)."""
+    try:
+        return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | _CLOEXEC))
+    except OSError:
+        number = _standard_stream(path)
+        if number is None:
+            raise
+        return _lift(os.dup(number))  # /dev/stdout on a socket can be written, but not opened
+
+
+def _standard_stream(path: str) -> int | None:
+    folder, _, name = path.rpartition("/")
+    if path in {"/dev/stdout", "/dev/stderr"}:
+        return 1 if name == "stdout" else 2
+    return int(name) if folder in {"/dev/fd", "/proc/self/fd"} and name.isdigit() else None
+
+
+def _wait_writable(fd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(max(0, int(seconds * 1000))))
+
+
+def _granularity(fd: int) -> int:
+    try:
+        block = os.fstatvfs(fd).f_bsize
+    except OSError:
+        return _PAGE
+    return min(_PAGE, block) if block > 0 and block & (block - 1) == 0 else _PAGE
+
+
+def _touch(fd: int) -> None:
+    os.utime(fd)
+
+
+def _try_lock(fd: int, exclusive: bool) -> bool:
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _unlock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _may_create_in(folder: str) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _rename_new(source: str, target: str) -> None:
+    """Rename in one step of the kernel's that fails if the target exists; where there is none, look and rename.
+
+    Look-then-rename alone would overwrite a segment when two rotators meet (the lock file was deleted under one of
+    them); link-then-unlink would unlink the log that another has just created.
+    """
+    if _kernel_rename(source, target):
+        return
+    try:
+        os.lstat(target)
+    except FileNotFoundError:
+        os.rename(source, target)
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+
+
+_exclusive_rename: Callable[[bytes, bytes], int] | None = None
+_searched = False
+
+
+def _kernel_rename(source: str, target: str) -> bool:
+    global _searched, _exclusive_rename  # noqa: PLW0603  found once a process, because ctypes is slow to import
+    if not _searched:
+        _exclusive_rename, _searched = _find_exclusive_rename(), True
+    if _exclusive_rename is None:
+        return False
+    number = _exclusive_rename(os.fsencode(source), os.fsencode(target))
+    if number in {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}:  # this file system cannot
+        return False
+    if number:
+        raise OSError(number, os.strerror(number), source, None, target)
+    return True
+
+
+def _find_exclusive_rename() -> Callable[[bytes, bytes], int] | None:
+    """renameat2(RENAME_NOREPLACE) of Linux or renamex_np(RENAME_EXCL) of macOS, returning an errno or 0."""
+    try:
+        import ctypes
+
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            move, before, after = library.renamex_np, (), (4,)
+        else:
+            move, before, after = library.renameat2, (-100,), (-100, 1)  # AT_FDCWD, RENAME_NOREPLACE
+    except (ImportError, OSError, AttributeError):  # musl before 1.2.6 has no such function
+        return None
+
+    def call(source: bytes, target: bytes) -> int:
+        if before:
+            failed = move(before[0], source, after[0], target, after[1])
+        else:
+            failed = move(source, target, after[0])
+        return ctypes.get_errno() if failed else 0
+
+    return call
+
+
+POSIX = Operations(
+    now=time.time,
+    monotonic=time.monotonic,
+    sleep=time.sleep,
+    pid=os.getpid,
+    open_append=_open_append,
+    open_existing=_open_existing,
+    open_side=_open_side,
+    open_lock=_open_lock,
+    open_stream=_open_stream,
+    open_debug=_open_debug,
+    close=os.close,
+    write=os.write,
+    seek=os.lseek,
+    read_at=os.pread,
+    write_at=os.pwrite,
+    wait_writable=_wait_writable,
+    granularity=_granularity,
+    stat_path=lambda path: _file_stat(os.stat(path)),
+    stat_fd=lambda fd: _file_stat(os.fstat(fd)),
+    set_mode=os.fchmod,
+    set_owner=os.fchown,
+    touch=_touch,
+    rename_new=_rename_new,
+    unlink=os.unlink,
+    names=os.listdir,
+    make_folder=os.mkdir,
+    give_folder=os.chown,
+    remove_folder=os.rmdir,
+    may_create_in=_may_create_in,
+    try_lock=_try_lock,
+    unlock=_unlock,
+    fault=_fault,
+)

@@ -1,0 +1,73 @@
+"""The table of operations: everything the package asks of the operating system, by name.
+
+The layers above call nothing else, so the same protocol runs on the kernel and on a simulation of it, and a test
+can replace one entry. An entry raises `OSError` as the system gave it; `fault` turns that into the small vocabulary
+that the layers above decide by. A descriptor belongs to who opened it; no entry but `close` closes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from .._pure.facts import FileId, FileStat
+
+__all__ = ["Fault", "FileId", "FileStat", "Operations"]
+
+
+class Fault(Enum):
+    """What an `OSError` means to the protocol."""
+
+    MISSING = "missing"  # the name leads nowhere
+    EXISTS = "exists"  # the name is taken
+    DENIED = "denied"  # permission, read-only file system
+    CLOSED = "closed"  # the descriptor is not open any more
+    BUSY = "busy"  # would block, or no reader yet
+    FULL = "full"  # no space, quota, size limit
+    STALE = "stale"  # a network file system has forgotten the file
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Operations:
+    """One entry for each thing that is asked of the operating system."""
+
+    now: Callable[[], float]  # the wall clock, epoch seconds
+    monotonic: Callable[[], float]  # seconds
+    sleep: Callable[[float], None]
+    pid: Callable[[], int]
+
+    open_append: Callable[[str, int], int]  # path, mode for a new file; created if missing; every write goes to the end
+    open_existing: Callable[[str], int]  # the same, never creates
+    open_side: Callable[[str], int]  # read and write at offsets, never creates
+    open_lock: Callable[[str, int], tuple[int, bool]]  # path, mode for a new file → descriptor, may be written
+    open_stream: Callable[[str], int]  # a device, pipe or terminal; never waits for a reader
+    open_debug: Callable[[str, int], int]
+    close: Callable[[int], None]
+
+    write: Callable[[int, bytes], int]
+    seek: Callable[[int, int, int], int]  # descriptor, offset, whence; (fd, 0, 1) after an append: the end of what was just written
+    read_at: Callable[[int, int, int], bytes]  # descriptor, length, offset
+    write_at: Callable[[int, bytes, int], int]
+    wait_writable: Callable[[int, float], bool]  # descriptor, seconds
+    granularity: Callable[[int], int]  # a killed write can end at multiples of this many bytes
+
+    stat_path: Callable[[str], FileStat]
+    stat_fd: Callable[[int], FileStat]
+    set_mode: Callable[[int, int], None]
+    set_owner: Callable[[int, int, int], None]  # -1 leaves as it is
+    touch: Callable[[int], None]  # modification time := now, by the clock of the file system
+
+    rename_new: Callable[[str, str], None]  # FileExistsError if the new name is taken; nothing is ever overwritten
+    unlink: Callable[[str], None]
+    names: Callable[[str], list[str]]  # of a folder
+    make_folder: Callable[[str], None]
+    give_folder: Callable[[str, int, int], None]  # path, user, group; -1 leaves as it is
+    remove_folder: Callable[[str], None]
+    may_create_in: Callable[[str], bool]
+
+    try_lock: Callable[[int, bool], bool]  # descriptor, exclusive; belongs to the open file description
+    unlock: Callable[[int], None]
+
+    fault: Callable[[BaseException], Fault]

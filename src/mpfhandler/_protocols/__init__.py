@@ -1,0 +1,1 @@
+"""What several processes do together: the rotation, and the retention of closed segments."""

@@ -1,0 +1,48 @@
+"""What a user may put in the way of a rotation: a suffix, a `namer`, a `rotator`. Asked anew at every rotation,
+because the standard library's attributes are set after the handler was made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._pure.naming import Names
+from .._pure.schedule import Schedule
+from .._resources.report import Reporter
+
+__all__ = ["Hooks", "names_of"]
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Three questions to the face that the user sees; each answers None where the user set nothing."""
+
+    suffix: Callable[[], str | None] = _nothing
+    namer: Callable[[], Callable[[str], str] | None] = _nothing
+    rotator: Callable[[], Callable[[str, str], None] | None] = _nothing
+
+
+def names_of(log: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> Names:
+    """The names of the log's segments as of now. A `namer` that fails, or gives no usable name, is reported, and the
+    default name is used: a rotation is never held up by a name."""
+    namer = hooks.namer()
+    suffix = hooks.suffix() or schedule.suffix
+    if namer is None:
+        return Names(log, suffix)
+
+    def alter(default: str) -> str:
+        try:
+            altered = os.fspath(namer(default))
+            if not isinstance(altered, str) or not altered or os.path.abspath(altered) == log:
+                raise ValueError(f"namer({default!r}) gave {altered!r}, which is no name for a segment")
+        except Exception as error:
+            report("namer", error)
+            return default
+        return os.path.abspath(altered)
+
+    return Names(log, suffix, alter)

@@ -1,0 +1,80 @@
+"""The one background thread: a daemon, started when there is work, gone when the work is done.
+
+No logging call waits for it. It is stopped before a fork (Python 3.12 and newer warn of forks with threads) and goes
+on after it in the parent. It may be lost at any instruction: what it left undone, the next run does.
+
+Lock: `_guard` guards `_thread` and `_wanted`. The work itself runs without it and takes no lock of the engine's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+__all__ = ["Housekeeper"]
+
+_FORK_PATIENCE = 1.0  # seconds; deleting one huge file can take that long
+
+
+class Housekeeper:
+    """Runs one kind of work in the background.
+
+    Args:
+        work: does everything there is to do; asks its argument between two steps whether to stop.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], bool]], None]) -> None:
+        self._work = work
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._wanted = False
+        self._stop = False
+
+    def ask(self) -> None:
+        """There is work. Returns at once; a thread that cannot be started leaves the work to the next time."""
+        with self._guard:
+            self._wanted = True
+            if self._thread is not None or self._stop:
+                return
+            thread = threading.Thread(target=self._run, name="mpfhandler-housekeeper", daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is shutting down
+                self._thread = None
+
+    def finish(self, patience: float) -> None:
+        """Wait at most so many seconds until what was asked for is done."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(patience)
+
+    def before_fork(self) -> None:
+        """Stop between two steps, so that the process forks with one thread less."""
+        self._stop = True
+        self.finish(_FORK_PATIENCE)
+
+    def after_fork_in_parent(self) -> None:
+        """Go on with what was stopped."""
+        self._stop = False
+        if self._wanted:
+            self.ask()
+
+    def after_fork_in_child(self) -> None:
+        """The thread and who held its lock are the parent's."""
+        self._guard = threading.Lock()
+        self._thread, self._wanted, self._stop = None, False, False
+
+    def _run(self) -> None:
+        while True:
+            with self._guard:
+                if not self._wanted or self._stop:
+                    self._thread = None
+                    return
+                self._wanted = False
+            self._work(self._stopping)
+            if self._stop:
+                self._wanted = True  # perhaps not all of it was done
+
+    def _stopping(self) -> bool:
+        return self._stop

@@ -1,0 +1,313 @@
+"""The rotation protocol. Everything that processes agree on about the active file happens here, under the rotation lock.
+
+    R1 lock ──► R2 look ──► R3 decide ──┬─ adopt ───────────────────────► R5 take ──► R6 record ──► R7 unlock
+      │ busy        ▲                   ├─ create ──────────────────────►    │
+      ▼             │                   └─ rotate ──► R4 move ──────────►    │
+    go on with      │                                  │ fails: adopt what is there, try again later
+    the file in     └── the lock or the file changed ──┘ under us: once more from R1
+    hand
+
+Steps and who does them: R1 `_locked` · R2 `_look` · R3 `plan.decide` · R4 `_move` · R5 `_take` · R6 `_record` · R7 `HeldLock.release`.
+
+Invariants (tests and docs cite them by number):
+- I1  Nothing is decided from what was seen before the lock: R2 reads the name, the state record and the clock anew.
+- I2  A name is only ever moved onto a free name, in one step of the kernel's (promise P4).
+- I3  What is moved is the file that was decided about: it is looked at just before, and again under its new name; a wrong one is moved back.
+- I4  Between any two steps the process may die. The next one to lock finds either the old file under the log's name (R2 decides
+      as before), or no file there (create), or a file that the state record does not name (its own time or emptiness tells its period).
+- I5  A writer with an open descriptor is never cut off: files are renamed, never truncated, never copied; nothing but retention unlinks.
+- I6  The lease is taken while the rotation lock is held, so a sealer that holds the lock knows all writers of a segment.
+- I7  A step that fails leaves the process with a file to write to, if there is any.
+
+Who may interleave: writers, at any point (they take no lock). Other rotators, only if the lock file was deleted under one of
+them; I2 and I3 are for that. Anybody who moves or deletes the log from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from .._platform import Fault, FileStat, Operations
+from .._pure.naming import Names, SegmentName
+from .._pure.options import Options
+from .._pure.plan import Action, Demand, Evidence, Plan, decide, period_of
+from .._pure.schedule import Period
+from .._pure.state import State
+from .._resources.append import OpenSegment, open_segment
+from .._resources.lock import HeldLock, RotationLock
+from .._resources.report import Reporter
+from .._resources.tracefile import Trace
+from .hooks import Hooks, names_of
+
+__all__ = ["Outcome", "Rotation", "ScheduleMismatch"]
+
+_ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
+_NAMES = 10_000  # segments that one period can have
+
+
+class ScheduleMismatch(UserWarning):
+    """Another process rotates the same log by another schedule."""
+
+
+class _ChangedUnderUs(Exception):  # noqa: N818  not an error: the round is repeated
+    """The lock file or the log was replaced between two steps."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rotation gave.
+
+    Attributes:
+        segment: to write to from now on; it may be the caller's own.
+        moved: the segment's path, if this process renamed the log.
+        failed: the rename could not be done; the caller goes on and tries again later.
+    """
+
+    segment: OpenSegment
+    moved: str | None = None
+    failed: bool = False
+
+
+class Rotation:
+    """The protocol for one log in one process. Keeps nothing between two runs but its collaborators."""
+
+    def __init__(
+        self, ops: Operations, path: str, options: Options, lock: RotationLock, hooks: Hooks, trace: Trace, report: Reporter
+    ) -> None:
+        self._ops = ops
+        self._path = path
+        self._options = options
+        self._lock = lock
+        self._hooks = hooks
+        self._trace = trace
+        self._report = report
+
+    def run(self, mine: OpenSegment | None, terminator: bytes, demand: Demand, wait: float) -> Outcome | None:
+        """Bring the log's name and this process into the present period; None if the lock was not had within `wait` seconds.
+
+        Args:
+            mine: what this process writes to. It stays open and usable whatever happens here.
+            terminator: of the records of this process.
+            demand: a wish beside the clock's.
+            wait: for the rotation lock, in seconds.
+
+        Raises:
+            OSError: no file can be opened. Everything is as some earlier moment left it; calling again is safe.
+        """
+        for _ in range(_ROUNDS):
+            held = self._lock.acquire(wait)
+            if held is None:
+                return None
+            try:
+                return self._locked(held, mine, terminator, demand)
+            except _ChangedUnderUs:
+                self._trace("again", because="the lock file or the log changed")
+            finally:
+                held.release()
+        raise FileNotFoundError(f"{self._path}: the log or its lock file was replaced {_ROUNDS} times during one rotation")
+
+    def without_lock(self, terminator: bytes) -> OpenSegment:
+        """Open the log as it is, for a process that cannot have the lock and has no file yet. Renames nothing.
+
+        Raises:
+            OSError: it cannot be opened. Safe to repeat.
+        """
+        found = self._find()
+        now = self._ops.now()
+        if found is None:
+            period = self._options.schedule.period(now)
+        else:
+            period = period_of(found, Evidence(now, found, self._lock.peek(), None), self._options.schedule)
+        return self._open(period, terminator, create=True)
+
+    def reopen(self, created: float, terminator: bytes) -> OpenSegment | None:
+        """The segment of a period that is over but still in its grace, for a late record; None if the lock is busy or
+        the segment has been compressed. Where the period had no record yet, its segment is created.
+
+        Raises:
+            OSError: it cannot be opened. Safe to repeat.
+        """
+        held = self._lock.acquire(0.0)
+        if held is None:
+            return None
+        try:
+            period = self._options.schedule.period(created)
+            path = self._late_path(period)
+            if path is None:
+                return None
+            access = self._options.access
+            segment, _ = open_segment(self._ops, path, period, terminator, access, create=True)
+            if self._ops.stat_path(path).id == segment.file and segment.lease():
+                return segment
+            segment.close()  # somebody has just sealed it
+            return None
+        finally:
+            held.release()
+
+    def names(self) -> Names:
+        """The names of the segments as the user's hooks have them now."""
+        return names_of(self._path, self._options.schedule, self._hooks, self._report)
+
+    def folder(self, names: Names) -> str:
+        """Where the segments of the present period go: a `namer` may have chosen another folder."""
+        return self._folder_of(names, names.at(self._options.schedule.wall(int(self._ops.now()))))
+
+    def period(self, created: float) -> Period:
+        """The period of an instant.
+
+        Raises:
+            ValueError, OverflowError: it is no instant that has one.
+        """
+        return self._options.schedule.period(created)
+
+    # R2 … R6, all under the lock
+
+    def _locked(self, held: HeldLock, mine: OpenSegment | None, terminator: bytes, demand: Demand) -> Outcome:
+        seen = self._look(held, mine)
+        plan = decide(seen, self._options.schedule, self._options.late_grace, demand, self._options.max_bytes)
+        if plan.foreign_schedule:
+            self._warn_of_mismatch()
+        moved: str | None = None
+        failed = False
+        if plan.action is Action.ROTATE and seen.file is not None and plan.closing is not None:
+            moved = self._move(held, seen.file, plan.closing)
+            if moved is None:
+                plan, failed = replace(plan, action=Action.ADOPT, period=plan.closing), True
+        segment = self._take(mine, seen, plan, terminator)
+        try:
+            self._record(held, seen, segment)
+        except OSError as error:  # the next process derives what the record would have told it
+            self._report("state record", error)
+        return Outcome(segment, moved, failed)
+
+    def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
+        remembered = (mine.file, mine.period) if mine is not None and mine.intact() else None
+        return Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
+
+    def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
+        """R4: rename the log to a name of its period. None if that cannot be done now; the log is then as it was."""
+        names = self.names()
+        try:
+            for target in self._targets(names, closing):
+                if self._moved(held, file, target):
+                    self._report.solved("rotation")
+                    return target
+        except OSError as error:
+            self._report("rotation", error)
+        return None
+
+    def _moved(self, held: HeldLock, file: FileStat, target: str) -> bool:
+        """Rename onto this name; False if it is taken. Invariants I2 and I3."""
+        found = self._find()
+        if not held.current() or found is None or found.id != file.id:
+            raise _ChangedUnderUs
+        try:
+            self._ops.rename_new(self._path, target)
+        except OSError as error:
+            if self._ops.fault(error) is Fault.EXISTS:
+                return False
+            raise
+        if self._ops.stat_path(target).id != file.id:
+            self._move_back(target)
+            raise _ChangedUnderUs
+        self._trace("rotate", to=target)
+        return True
+
+    def _move_back(self, target: str) -> None:
+        try:
+            self._ops.rename_new(target, self._path)
+        except OSError as error:
+            self._report("rotation", error)
+
+    def _targets(self, names: Names, closing: Period) -> Iterator[str]:
+        """Names to try, in order: after the last one of the same period, so that `.1`, `.2` … are in order of time."""
+        first = names.at(self._options.schedule.wall(closing.start))
+        index = self._next_index(names, first)
+        place = names.pending if self._hooks.rotator() else names.write
+        last = ""
+        for number in range(index, index + _NAMES):
+            name = replace(first, index=number)
+            target = place(name)
+            yield target if target != last else names.default(name)  # a namer that forgets the number
+            last = target
+
+    def _next_index(self, names: Names, first: SegmentName) -> int:
+        taken = [-1]
+        for folder in {names.folder, self._folder_of(names, first)}:
+            try:
+                files = self._ops.names(folder)
+            except OSError:
+                continue  # not readable: names are tried from the first on
+            taken += [found.index for found, _ in names.known(folder, files) if found.wall == first.wall]
+            waiting = (names.read_pending(text) for text in files)
+            taken += [found.index for found in waiting if found is not None and found.wall == first.wall]
+        return max(taken) + 1
+
+    @staticmethod
+    def _folder_of(names: Names, name: SegmentName) -> str:
+        return names.write(name).rpartition("/")[0] or names.folder
+
+    def _take(self, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes) -> OpenSegment:
+        """R5: the descriptor to write to, with its lease."""
+        if plan.action is not Action.ADOPT or seen.file is None:
+            return self._open(plan.period, terminator, create=True)
+        if mine is not None and not mine.shared and mine.file == seen.file.id and mine.intact():
+            mine.period = plan.period
+            return mine
+        try:
+            segment = self._open(plan.period, terminator, create=False)
+        except OSError as error:
+            if self._ops.fault(error) is Fault.MISSING:
+                raise _ChangedUnderUs from None
+            raise
+        if segment.file != seen.file.id:
+            segment.close()
+            raise _ChangedUnderUs
+        return segment
+
+    def _record(self, held: HeldLock, seen: Evidence, segment: OpenSegment) -> None:
+        """R6: write down which period the active file belongs to, unless that stands there already."""
+        state = seen.state
+        known = state is not None and state.file == segment.file and state.period == segment.period
+        if known and state is not None and seen.file is not None and seen.file.mtime_ns >= state.mtime_ns:
+            return
+        fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
+        mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
+        held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint))
+
+    # helpers
+
+    def _find(self) -> FileStat | None:
+        try:
+            return self._ops.stat_path(self._path)
+        except OSError as error:
+            if self._ops.fault(error) is Fault.MISSING:
+                return None
+            raise
+
+    def _open(self, period: Period, terminator: bytes, *, create: bool) -> OpenSegment:
+        segment, failed = open_segment(self._ops, self._path, period, terminator, self._options.access, create=create)
+        if failed is not None:
+            self._report("chmod/owner", failed)
+        self._trace("open", inode=segment.file.inode, start=period.start, end=period.end)
+        return segment
+
+    def _late_path(self, period: Period) -> str | None:
+        """The last plain segment of a period, or the name for its first one; None where it is compressed already."""
+        names = self.names()
+        first = names.at(self._options.schedule.wall(period.start))
+        folder = self._folder_of(names, first)
+        same = [(found, path) for found, path in names.known(folder, self._ops.names(folder)) if found.wall == first.wall]
+        if not same:
+            return names.write(first)
+        found, path = same[-1]
+        return None if found.compression else path
+
+    def _warn_of_mismatch(self) -> None:
+        mine = self._options.schedule
+        text = (
+            f"{self._path}: another process rotates this log by another schedule than when={mine.when!r}, "
+            f"interval={mine.interval}; its end of the period counts; give all processes the same schedule"
+        )
+        self._report("schedule", ScheduleMismatch(text))

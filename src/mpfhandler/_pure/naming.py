@@ -1,0 +1,144 @@
+"""Names of segments, written and read: `app.log.<suffix>[.N][.gz|.zst|.xz|.bz2]`.
+
+`write` and `read` are inverse to each other (property-tested), and `read` accepts nothing else: promise P4 rests on
+that, because only names that read in full are ever deleted. `app.error.log`, `app.log.bak`,
+`app.log.2026-11-23_16.csv` and `app.log.2.2026-11-23_16` are other people's files.
+
+The suffix is a `strftime` pattern, the standard library's for each `when` unless the user set another one.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name"]
+
+_PENDING = ".rotating"
+COMPRESSIONS = ("gz", "zst", "xz", "bz2")
+
+# How wide the text of a directive can be; anything else is matched lazily and then decided by strptime.
+_DIRECTIVES = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "M": r"\d\d", "S": r"\d\d", "j": r"\d{3}", "y": r"\d\d"}
+
+
+@dataclass(frozen=True, order=True)
+class SegmentName:
+    """A name as a value: ordered by time, then by the number within its period."""
+
+    wall: datetime  # naive wall time of the period's start, as far as the suffix tells it
+    index: int = 0  # 0 has no number in the name
+    compression: str = ""  # "gz", … or "" for a plain segment
+
+
+class Names:
+    """The names that segments of one log have.
+
+    Args:
+        log: the path of the log.
+        suffix: a `strftime` pattern.
+        alter: what a user's `namer` makes of a default path; None leaves paths as they are.
+    """
+
+    def __init__(self, log: str, suffix: str, alter: Callable[[str], str] | None = None) -> None:
+        self.folder, self.base = os.path.split(log)
+        self.suffix = suffix
+        self._alter = alter
+        self._stem = re.compile(_pattern(suffix) + r"(?:\.[1-9]\d*)?")
+        self._whole = re.compile(rf"({_pattern(suffix)})(?:\.([1-9]\d*))?(?:\.({'|'.join(COMPRESSIONS)}))?", re.DOTALL)
+
+    def write(self, name: SegmentName) -> str:
+        """The path of a segment, after the user's `namer`."""
+        default = self.default(name)
+        altered = self._alter(default) if self._alter else default
+        return f"{altered}.{name.compression}" if name.compression else altered
+
+    def default(self, name: SegmentName) -> str:
+        """The plain path of a segment, before the user's `namer`."""
+        number = f".{name.index}" if name.index else ""
+        return os.path.join(self.folder, f"{self.base}.{name.wall.strftime(self.suffix)}{number}")
+
+    def at(self, wall: datetime) -> SegmentName:
+        """The first segment of the period that starts at this wall time, as precisely as the suffix tells it."""
+        return SegmentName(_parse(wall.strftime(self.suffix), self.suffix) or wall)
+
+    def pending(self, name: SegmentName) -> str:
+        """Where a segment waits for the user's `rotator`: hidden from every `app.log*` glob of a log shipper."""
+        folder, text = os.path.split(self.default(name))
+        return os.path.join(folder, f".{text}{_PENDING}")
+
+    def read_pending(self, text: str) -> SegmentName | None:
+        """The segment that waits under a file name, or None."""
+        if not (text.startswith(f".{self.base}.") and text.endswith(_PENDING)):
+            return None
+        found = self._read_tail(text[len(self.base) + 2 : -len(_PENDING)])
+        return None if found is None or found.compression else found
+
+    def read(self, path: str) -> SegmentName | None:
+        """The segment that a path belongs to, or None where it is not in full a name of this log's segments."""
+        folder, text = os.path.split(path)
+        if self._alter is not None:
+            return self._read_altered(path, text)
+        if folder != self.folder or not text.startswith(self.base + "."):
+            return None
+        return self._read_tail(text[len(self.base) + 1 :])
+
+    def known(self, folder: str, files: Iterable[str]) -> list[tuple[SegmentName, str]]:
+        """The segments among these file names of a folder with their paths, oldest first."""
+        paths = (os.path.join(folder, text) for text in files)
+        return sorted((found, path) for path in paths if (found := self.read(path)) is not None)
+
+    def _read_tail(self, tail: str) -> SegmentName | None:
+        match = self._whole.fullmatch(tail)
+        if match is None:
+            return None
+        wall = _parse(match[1], self.suffix)
+        return wall and SegmentName(wall, int(match[2] or 0), match[3] or "")
+
+    def _read_altered(self, path: str, text: str) -> SegmentName | None:
+        """A `namer` may put anything around the suffix: find every place that could be one and ask whether the
+        namer makes exactly this path of it (the standard library's rule, see python/cpython#90221)."""
+        plain, compression = text, ""
+        ending = text.rpartition(".")[2]
+        if ending in COMPRESSIONS:
+            plain, compression = text[: -len(ending) - 1], ending
+        for candidate, packed in ((text, ""), (plain, compression)):
+            for tail in _matches(self._stem, candidate):
+                found = self._read_tail(tail)
+                if found and self.write(SegmentName(found.wall, found.index, packed)) == path:
+                    return SegmentName(found.wall, found.index, packed)
+        return None
+
+
+def lock_name(log: str, base: str, digest: str | None) -> str:
+    """The lock file's name: beside the log the name that users know, in a folder of locks one that no other log has."""
+    return f"{log}.lock" if digest is None else f"{base}.{digest}.lock"
+
+
+def _pattern(suffix: str) -> str:
+    """A regular expression for what `strftime` can make of the suffix."""
+    parts, position = [], 0
+    for match in re.finditer(r"%(.)", suffix, re.DOTALL):
+        parts.append(re.escape(suffix[position : match.start()]))
+        parts.append("%" if match[1] == "%" else _DIRECTIVES.get(match[1], r".+?"))
+        position = match.end()
+    return "".join(parts) + re.escape(suffix[position:])
+
+
+def _parse(text: str, suffix: str) -> datetime | None:
+    try:
+        wall = datetime.strptime(text, suffix)
+    except (ValueError, re.error):
+        return None
+    return wall if wall.strftime(suffix) == text else None
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterable[str]:
+    """Every match at every position, the long and the short ones: `.1` may be the number or the namer's own."""
+    for start in range(len(text)):
+        match = pattern.match(text, start)
+        if match:
+            yield match[0]
+            yield re.sub(r"\.[1-9]\d*\Z", "", match[0])

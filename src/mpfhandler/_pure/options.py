@@ -1,0 +1,146 @@
+"""The options of one log as a frozen value, checked when it is made. Nothing here looks at the disk.
+
+Configuration files know only text for some of them, so a number or a truth value may be given as text where that
+is unambiguous. Messages use the name that the caller wrote (`backupCount` of the handler is `backup_count` of the
+engine): `names` maps the engine's spelling to the caller's.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import InvalidOption, InvalidOptionType
+from .schedule import Schedule
+
+__all__ = ["Access", "Options", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds"]
+
+_TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may do what with the files of a log; None leaves it to the system (umask, the process's own user)."""
+
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything at all is asked for."""
+        return (self.mode, self.uid, self.gid) != (None, None, None)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the engine was asked to do, checked and normalised."""
+
+    schedule: Schedule
+    encoding: str = "utf-8"
+    errors: str = "backslashreplace"
+    backup_count: int = 0
+    max_bytes: int = 0
+    access: Access = Access()
+    mkdir: bool = False
+    lock_timeout: float = 2.0
+    late_grace: float = 10.0
+    spill_bytes: int = 1 << 20
+    debug: bool = False
+
+
+def to_flag(parameter: str, value: object) -> bool:
+    """A truth value, also as text: a configuration file's "False" must not count as true."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in {0, 1}:
+        return bool(value)
+    if isinstance(value, str) and value.strip().lower() in _TRUTH:
+        return _TRUTH[value.strip().lower()]
+    raise InvalidOptionType(parameter, value, "is not a truth value", "use True or False")
+
+
+def to_count(parameter: str, value: object, minimum: int = 0) -> int:
+    """A whole number that is not negative, also as text."""
+    number = _number(parameter, value)
+    if number != int(number):
+        raise InvalidOption(parameter, value, "is not a whole number", "use an int such as 7")
+    if number < minimum:
+        raise InvalidOption(parameter, value, f"is below {minimum}", f"use {minimum} or more")
+    return int(number)
+
+
+def to_seconds(parameter: str, value: object) -> float:
+    """A duration in seconds that is not negative and not endless, also as text."""
+    number = float(_number(parameter, value))
+    if number < 0:
+        raise InvalidOption(parameter, value, "is negative", "use a number of seconds, 0 or more")
+    return number
+
+
+def to_mode(parameter: str, value: object) -> int | None:
+    """Permission bits: an int, or octal text such as "0640" or "0o640"."""
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(r"(0o)?[0-7]{3,4}", value):
+        value = int(value.removeprefix("0o"), 8)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidOptionType(parameter, value, "is not a file mode", 'use an octal number such as 0o640, or text such as "0640"')
+    if not 0 <= value <= 0o7777:
+        raise InvalidOption(parameter, value, "is not a file mode", 'use an octal number such as 0o640, or text such as "0640"')
+    return value
+
+
+def to_encoding(parameter: str, value: object, errors: object, fallback: str) -> tuple[str, str]:
+    """An encoding and its error handler, both known to the codec registry.
+
+    Each record is encoded by itself, so an encoding that would begin every record with a byte order mark is
+    replaced by the one without.
+    """
+    if value is None:
+        value = fallback
+    if not isinstance(value, str):
+        raise InvalidOptionType(parameter, value, "is not the name of an encoding", 'use a name such as "utf-8"')
+    if not isinstance(errors, str):
+        raise InvalidOptionType("errors", errors, "is not the name of an error handler", 'use a name such as "backslashreplace"')
+    try:
+        name = codecs.lookup(value).name
+        "".encode(name)
+    except (LookupError, ValueError):
+        raise InvalidOption(parameter, value, "is not a text encoding that this Python knows", 'use a name such as "utf-8"') from None
+    try:
+        codecs.lookup_error(errors)
+    except (LookupError, ValueError):
+        raise InvalidOption("errors", errors, "is not a known error handler", 'use a name such as "backslashreplace"') from None
+    return _without_mark(name), errors
+
+
+def spelled(names: Mapping[str, str], parameter: str) -> str:
+    """The parameter as the caller wrote it."""
+    return names.get(parameter, parameter)
+
+
+def _without_mark(encoding: str) -> str:
+    import sys
+
+    order = "le" if sys.byteorder == "little" else "be"
+    return {"utf-8-sig": "utf-8", "utf-16": f"utf-16-{order}", "utf-32": f"utf-32-{order}"}.get(encoding, encoding)
+
+
+def _number(parameter: str, value: object) -> int | float:
+    if isinstance(value, str):
+        try:
+            value = int(value)
+        except ValueError:
+            try:
+                value = float(str(value))
+            except ValueError:
+                raise InvalidOption(parameter, value, "is not a number", "use a number") from None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidOptionType(parameter, value, "is not a number", "use a number")
+    if not math.isfinite(value):
+        raise InvalidOption(parameter, value, "is not a finite number", "use a finite number")
+    return value

@@ -1,0 +1,99 @@
+"""What is to be done with the active file: one pure decision, taken from facts that were read under the rotation lock.
+
+The clock decides that a rotation is due, never a record. The state record only tells which period the active file
+belongs to; without it the file itself tells. This module knows no path and reads no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .facts import FileId, FileStat
+from .schedule import Period, Schedule
+from .state import State
+
+__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "period_of"]
+
+
+class Demand(Enum):
+    """What the process that looks wants besides what the clock wants."""
+
+    NOTHING = "nothing"
+    JOIN = "join"  # open what is there, rename nothing: a constructor, whose namer and rotator are set only after it
+    SPLIT = "split"  # the file it writes to has reached maxBytes
+    FORCE = "force"  # rotate() or doRollover()
+
+
+class Action(Enum):
+    """What is to be done with the name of the log."""
+
+    CREATE = "create"  # it leads nowhere: create a file
+    ADOPT = "adopt"  # the file there is the active one
+    ROTATE = "rotate"  # the file there belongs to another period (or is to be split): rename, then create
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything the decision is taken from."""
+
+    now: float  # epoch seconds
+    file: FileStat | None  # what the name of the log leads to
+    state: State | None  # the state record, if it is whole
+    remembered: tuple[FileId, Period] | None  # the file that this process writes to, and its period
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decision."""
+
+    action: Action
+    period: Period  # of the file that the name leads to once the plan is carried out
+    closing: Period | None = None  # of the file that is renamed
+    foreign_schedule: bool = False  # the recorded period was chosen by a process with another schedule
+
+
+def decide(seen: Evidence, schedule: Schedule, grace: float, demand: Demand, limit: int) -> Plan:
+    """Decide what becomes of the active file.
+
+    Args:
+        seen: the facts, all read under the rotation lock.
+        schedule: of this process.
+        grace: seconds that a period may start in the future before the clock counts as set back.
+        demand: what this process wants; a split is dropped when somebody else has made it already.
+        limit: bytes at which a split is due (maxBytes).
+    """
+    if seen.file is None:
+        return Plan(Action.CREATE, schedule.period(seen.now))
+    period = period_of(seen.file, seen, schedule)
+    foreign = _chosen_by_another(seen.file, seen.state, schedule)
+    if demand is Demand.JOIN:
+        return Plan(Action.ADOPT, period, None, foreign)
+    if period.end <= seen.now or period.start > seen.now + grace:
+        return Plan(Action.ROTATE, schedule.period(seen.now), period, foreign)
+    if demand is Demand.FORCE or (demand is Demand.SPLIT and seen.file.size >= limit):
+        return Plan(Action.ROTATE, period, period, foreign)
+    return Plan(Action.ADOPT, period, None, foreign)
+
+
+def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
+    """The period that a file belongs to.
+
+    A process believes its own memory of the file first: a clock that was set back makes the file look older than
+    the state record says. Then the state record, unless the file is older than it: both times are the file system's,
+    so somebody restored the file or set its time back. Never is mtime compared with the clock of this machine.
+    """
+    if seen.remembered is not None and seen.remembered[0] == file.id:
+        return seen.remembered[1]
+    state = seen.state
+    if state is not None and state.file == file.id:
+        return state.period if file.mtime_ns >= state.mtime_ns else _by_mtime(file, schedule)
+    return schedule.period(seen.now) if file.size == 0 else _by_mtime(file, schedule)
+
+
+def _chosen_by_another(file: FileStat, state: State | None, schedule: Schedule) -> bool:
+    return state is not None and state.file == file.id and state.fingerprint != schedule.fingerprint
+
+
+def _by_mtime(file: FileStat, schedule: Schedule) -> Period:
+    return schedule.period(file.mtime_ns // 1_000_000_000)

@@ -1,0 +1,52 @@
+"""The state record: which period the active file belongs to. A value and its bytes; no file, no clock.
+
+One line of ASCII of fixed size at the start of the lock file, so that `cat app.log.lock` shows it. Anything that is
+not exactly such a line (empty, torn, another version, a bare timestamp of mpfhandler 0.0.x) is no state, and the
+period is then derived from the log file itself.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from .facts import FileId
+from .schedule import Period
+
+__all__ = ["SIZE", "State", "pack", "unpack"]
+
+SIZE = 192  # bytes; well inside one sector, so a record is written whole or not at all on local file systems
+_MAGIC = "mpfhandler-state"
+_VERSION = 1
+_FIELDS = 9
+
+
+@dataclass(frozen=True)
+class State:
+    """What the process that created or adopted the active file wrote down under the rotation lock."""
+
+    file: FileId
+    mtime_ns: int  # the active file's, when it was created or adopted; by the clock of the file system
+    period: Period
+    fingerprint: str  # of the schedule that chose the period
+
+
+def pack(state: State) -> bytes:
+    """The state as bytes of exactly `SIZE`."""
+    start, end = state.period
+    body = f"{_MAGIC} {_VERSION} {state.file.device} {state.file.inode} {state.mtime_ns} {start} {end} {state.fingerprint}"
+    line = f"{body} {zlib.crc32(body.encode()):08x}"
+    return line.encode("ascii").ljust(SIZE - 1) + b"\n"
+
+
+def unpack(data: bytes) -> State | None:
+    """The state in these bytes, or None where they are not exactly what `pack` makes."""
+    try:
+        fields = data.decode("ascii").split()
+        if len(fields) != _FIELDS or fields[:2] != [_MAGIC, str(_VERSION)]:
+            return None
+        device, inode, mtime_ns, start, end = map(int, fields[2:7])
+        state = State(FileId(device, inode), mtime_ns, Period(start, end), fields[7])
+    except ValueError:
+        return None
+    return state if pack(state) == data else None

@@ -1,0 +1,172 @@
+"""An open segment: one append descriptor, one side descriptor, one lease. The hot path of the package is `append`.
+
+One write(2) on an O_APPEND descriptor, no lock: local file systems serialize appends by the inode lock. A buffered
+stream is never used, its lock can be held across a fork (python/cpython#84579).
+
+The torn-tail guard (promise P1). write(2) is not atomic against a fatal signal: a killed writer leaves a stump that
+ends at a page boundary, and the next record would be glued to it. The victim repairs: it knows from its position
+where its own record starts; if that is a page boundary and the bytes before are no terminator, they belong to a
+record that nobody was promised, and the last of them become a terminator. Measured without the guard: 1 to 9
+acknowledged records glued in 250 kills at 9 kB.
+
+The lease is a shared flock(2) on the side descriptor: who wants to compress or archive a segment takes an exclusive
+one first, and does not get it while a writer is there.
+"""
+
+from __future__ import annotations
+
+from .._platform import FileId, Operations
+from .._pure.options import Access
+from .._pure.schedule import Period
+from .access import NEW_FILE, apply_access
+
+__all__ = ["Incomplete", "OpenSegment", "open_segment"]
+
+
+class Incomplete(OSError):
+    """Only a part of a record could be written (disk full, quota, size limit); the part has been made a line of its own."""
+
+
+class OpenSegment:
+    """A segment that this process may append to. Owns both descriptors; the caller serializes threads."""
+
+    def __init__(self, ops: Operations, path: str, fd: int, side: int | None, file: FileId, period: Period, terminator: bytes) -> None:
+        self.path = path
+        self.file = file
+        self.period = period
+        self.terminator = terminator
+        self.repaired = 0  # stumps of killed writers that were ended here
+        self.shared = False  # with another process since a fork: the position is no longer ours alone
+        self._ops = ops
+        self._write = ops.write
+        self._seek = ops.seek
+        self._fd = fd
+        self._side = side
+        self._mask = ops.granularity(fd) - 1
+
+    def append(self, data: bytes) -> int:
+        """Append one record with one write(2); the offset of its end.
+
+        Raises:
+            Incomplete: a part was written; the record has to be written again, as a whole.
+            OSError: nothing was written.
+        """
+        written = self._write(self._fd, data)
+        end = self._seek(self._fd, 0, 1)
+        if written != len(data):
+            self._end_fragment(data[:written], end)
+            raise Incomplete(f"{self.path}: {written} of {len(data)} bytes written: no space, quota or size limit")
+        start = end - written
+        if not start & self._mask and start:
+            self._guard(data, start)
+        return end
+
+    def fileno(self) -> int:
+        """The append descriptor, still owned by this object."""
+        return self._fd
+
+    def lease(self) -> bool:
+        """Take the shared lock that keeps the segment from being sealed; False if a sealer has it. Safe to repeat.
+
+        Without a side descriptor (write-only permission, or an inherited file) it is taken on the append descriptor.
+        """
+        return self._ops.try_lock(self._fd if self._side is None else self._side, False)  # noqa: FBT003
+
+    def intact(self) -> bool:
+        """Whether the descriptor is still ours: a daemon may have closed everything and opened something else."""
+        return _is(self._ops, self._fd, self.file)
+
+    def close(self) -> None:
+        """Close what is still ours; a number that leads to somebody else's file by now is left alone. Never raises."""
+        fd, side = self._fd, self._side
+        self._fd, self._side = -1, None
+        for number in (fd, side):
+            if number is not None and number >= 0 and _is(self._ops, number, self.file):
+                try:
+                    self._ops.close(number)
+                except OSError:
+                    pass
+
+    def after_fork_in_child(self) -> None:
+        """Close (never unlock) the parent's lease; keep the append descriptor as a fallback for a worker that has
+        dropped the privileges it would need to open its own."""
+        side, self._side = self._side, None
+        if side is not None and _is(self._ops, side, self.file):
+            self._ops.close(side)
+        self.shared = True
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            self.close()
+
+    def _guard(self, data: bytes, start: int) -> None:
+        """End the stump before our record, after making sure that it is our record: a position that a forked child
+        moved must never cost somebody a byte. A guard that fails leaves everything as it is."""
+        terminator, side = self.terminator, self._side
+        if side is None or not terminator:
+            return
+        before = start - len(terminator)
+        try:
+            if self._ops.read_at(side, len(terminator), before) == terminator:
+                return
+            if self._ops.read_at(side, len(data), start) == data:
+                self._ops.write_at(side, terminator, before)
+                self.repaired += 1
+        except OSError:
+            return
+
+    def _end_fragment(self, fragment: bytes, end: int) -> None:
+        """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
+        a full disk, and nothing can have been appended to them yet that is not a line of its own."""
+        terminator, side = self.terminator, self._side
+        if side is None or not 0 < len(terminator) <= len(fragment):
+            return
+        try:
+            if self._ops.read_at(side, len(fragment), end - len(fragment)) == fragment:
+                self._ops.write_at(side, terminator, end - len(terminator))
+        except OSError:
+            return
+
+
+def open_segment(
+    ops: Operations, path: str, period: Period, terminator: bytes, access: Access, *, create: bool
+) -> tuple[OpenSegment, OSError | None]:
+    """Open a log or segment for appending, with its lease; also what failed of mode and owner (not fatal).
+
+    Raises:
+        OSError: it cannot be opened; nothing stays open. With `create` the file may have been created. Safe to repeat.
+    """
+    mode = NEW_FILE if access.mode is None else access.mode
+    fd = ops.open_append(path, mode) if create else ops.open_existing(path)
+    segment: OpenSegment | None = None
+    try:
+        found = ops.stat_fd(fd)
+        failed = apply_access(ops, fd, found, access) if access.wanted else None
+        segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator)
+        segment.lease()
+    except BaseException:
+        if segment is None:
+            ops.close(fd)
+        else:
+            segment.close()
+        raise
+    return segment, failed
+
+
+def _open_side(ops: Operations, path: str, file: FileId) -> int | None:
+    """The same file a second time, or None where it may not be read or the name leads elsewhere by now."""
+    try:
+        side = ops.open_side(path)
+    except OSError:
+        return None
+    if _is(ops, side, file):
+        return side
+    ops.close(side)
+    return None
+
+
+def _is(ops: Operations, fd: int, file: FileId) -> bool:
+    try:
+        return ops.stat_fd(fd).id == file
+    except OSError:
+        return False

@@ -1,0 +1,58 @@
+"""Who has to be told of a fork. The registry and its one hook are the only global state of the package beside the
+housekeeper's thread.
+
+Entries are held weakly. The hooks run in the forking thread; in the child it is the only thread there is.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+__all__ = ["Forkable", "register"]
+
+
+class Forkable(Protocol):
+    """What takes part in forks."""
+
+    def before_fork(self) -> None:
+        """In the parent, before."""
+
+    def after_fork_in_parent(self) -> None:
+        """In the parent, after."""
+
+    def after_fork_in_child(self) -> None:
+        """In the child, before anything else of the program runs."""
+
+
+_everyone: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
+
+
+def register(one: Forkable) -> None:
+    """Tell this object of every fork from now on, as long as it lives."""
+    _everyone[id(one)] = one
+
+
+def _alive() -> list[Forkable]:
+    """A snapshot in one step of the interpreter: another thread may be registering."""
+    return [one for reference in _everyone.valuerefs() if (one := reference()) is not None]
+
+
+def _before() -> None:
+    for one in _alive():
+        one.before_fork()
+
+
+def _after_in_parent() -> None:
+    for one in _alive():
+        one.after_fork_in_parent()
+
+
+def _after_in_child() -> None:
+    for one in _alive():
+        one.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

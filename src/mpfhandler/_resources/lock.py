@@ -1,0 +1,171 @@
+"""The rotation lock, `<log path>.lock`: exclusion between processes, and the state record that lies in the file.
+
+Calling sequence: `held = lock.acquire(wait)`; None means somebody else has it. Then `held.read_state()`,
+`held.write_state()`, and always `held.release()`.
+
+The lock is flock(2) on a description that is opened anew each time, so no descriptor has to be kept right over
+forks and dropped privileges. Release is an explicit LOCK_UN: a child between fork and exec shares the description,
+and closing ours alone would leave the lock with the child. The file may be deleted at any moment: after locking the
+inode behind the path is compared with the one behind the descriptor.
+
+Waiting is polling. flock(2) cannot wait for a bounded time, and a dead, stopped or hostile holder must not stop a
+logging call (promise P3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._platform import Fault, FileId, Operations
+from .._pure.options import Access
+from .._pure.state import SIZE, State, pack, unpack
+from .access import NEW_FILE, apply_access
+
+__all__ = ["HeldLock", "RotationLock"]
+
+_FIRST_PAUSE = 0.0005  # seconds; a rotation holds the lock for a fraction of a millisecond
+_LONGEST_PAUSE = 0.02
+
+
+class HeldLock:
+    """The lock while it is held. Owns the descriptor."""
+
+    def __init__(self, ops: Operations, path: str, fd: int, file: FileId, *, writable: bool) -> None:
+        self._ops = ops
+        self._path = path
+        self._fd = fd
+        self.file = file
+        self._writable = writable
+
+    def current(self) -> bool:
+        """Whether the name of the lock still leads to what is locked; if not, another process may hold another one."""
+        return _leads_to(self._ops, self._path, self.file)
+
+    def read_state(self) -> State | None:
+        """The state record, or None where there is none that is whole."""
+        try:
+            return unpack(self._ops.read_at(self._fd, SIZE, 0))
+        except OSError:
+            return None
+
+    def write_state(self, state: State) -> None:
+        """Write the state record in one call. After a failure the old record, the new one, or none that is whole
+        stands there; every one of them is understood. Safe to repeat."""
+        if self._writable:
+            self._ops.write_at(self._fd, pack(state), 0)
+
+    def release(self) -> None:
+        """Give the lock up. Never raises."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            self._ops.unlock(fd)
+        except OSError:
+            pass
+        _close(self._ops, fd)
+
+    def abandon(self) -> None:
+        """In a forked child: close the shared description without unlocking what the parent holds."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            _close(self._ops, fd)
+
+
+class RotationLock:
+    """The lock of one log, not held.
+
+    Args:
+        ops: the system calls.
+        path: of the lock file.
+        access: mode and owner for the lock file.
+        report: is told what failed without keeping the lock from being had.
+    """
+
+    def __init__(self, ops: Operations, path: str, access: Access, report: Callable[[str, OSError], None]) -> None:
+        self._ops = ops
+        self.path = path
+        self._access = access
+        self._report = report
+        self._held: HeldLock | None = None
+        self._seen: FileId | None = None
+
+    def acquire(self, wait: float) -> HeldLock | None:
+        """Take the lock, waiting at most `wait` seconds; None if somebody else still has it then.
+
+        Raises:
+            OSError: the lock file can be neither created nor opened. Nothing is held then.
+        """
+        deadline = self._ops.monotonic() + wait
+        pause = _FIRST_PAUSE
+        while True:
+            held = self._attempt()
+            if held is not None:
+                self._held, self._seen = held, held.file
+                return held
+            left = deadline - self._ops.monotonic()
+            if left <= 0:
+                return None
+            self._ops.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def unchanged(self) -> bool:
+        """Whether the lock file is still the one that was locked last; a deleted one takes the state record with it."""
+        return self._seen is not None and _leads_to(self._ops, self.path, self._seen)
+
+    def peek(self) -> State | None:
+        """The state record without the lock, for a process that could not get it in time."""
+        try:
+            fd, _ = self._ops.open_lock(self.path, NEW_FILE)
+        except OSError:
+            return None
+        try:
+            return unpack(self._ops.read_at(fd, SIZE, 0))
+        except OSError:
+            return None
+        finally:
+            _close(self._ops, fd)
+
+    def after_fork_in_child(self) -> None:
+        """Forget what the parent holds."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.abandon()
+
+    def _attempt(self) -> HeldLock | None:
+        mode = NEW_FILE if self._access.mode is None else self._access.mode
+        fd, writable = self._ops.open_lock(self.path, mode)
+        try:
+            if self._ops.try_lock(fd, True):  # noqa: FBT003
+                found = self._ops.stat_fd(fd)
+                if _leads_to(self._ops, self.path, found.id):
+                    self._grant(fd, found.size == 0)
+                    return HeldLock(self._ops, self.path, fd, found.id, writable=writable)
+        except BaseException:
+            _close(self._ops, fd)
+            raise
+        _close(self._ops, fd)
+        return None
+
+    def _grant(self, fd: int, fresh: bool) -> None:
+        """Mode and owner, so that the first process, often root's, does not shut out unprivileged ones."""
+        if fresh and self._access.wanted:
+            failed = apply_access(self._ops, fd, self._ops.stat_fd(fd), self._access)
+            if failed is not None:
+                self._report("chmod/owner of the lock file", failed)
+
+
+def _leads_to(ops: Operations, path: str, file: FileId) -> bool:
+    try:
+        return ops.stat_path(path).id == file
+    except OSError as error:
+        if ops.fault(error) in {Fault.MISSING, Fault.STALE}:
+            return False
+        raise
+
+
+def _close(ops: Operations, fd: int) -> None:
+    try:
+        ops.close(fd)
+    except OSError:
+        pass

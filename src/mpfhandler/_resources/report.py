@@ -1,0 +1,43 @@
+"""What failed, told once per cause (promise P5), and remembered for `stats()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .tracefile import Trace
+
+__all__ = ["Reporter"]
+
+
+class Reporter:
+    """Collects failures of one log.
+
+    Args:
+        trace: the debug file, which gets every failure.
+        on_error: gets one failure per cause; what it raises is ignored.
+    """
+
+    def __init__(self, trace: Trace, on_error: Callable[[Exception], None] | None) -> None:
+        self._trace = trace
+        self._on_error = on_error
+        self._told: dict[str, str] = {}
+        self.last: str | None = None
+
+    def __call__(self, what: str, error: Exception) -> None:
+        """A failure of `what`. Told if it is not the same as the last one of `what`. Never raises."""
+        cause = f"{type(error).__name__}: {error}"
+        self.last = f"{what}: {cause}"
+        self._trace("failure", what=repr(what), cause=repr(cause))
+        if self._told.get(what) == cause:
+            return
+        self._told[what] = cause
+        if self._on_error is not None:
+            try:
+                self._on_error(error)
+            except Exception:
+                return  # the host's own error handler failed; there is nobody left to tell
+
+    def solved(self, what: str) -> None:
+        """`what` works again: its next failure is news."""
+        if self._told:
+            self._told.pop(what, None)

@@ -1,0 +1,81 @@
+"""Records that could not be written yet: a bounded queue in memory that knows exactly what it had to drop.
+
+When it is full the newest records are dropped and counted, and a marker keeps their place: on recovery one line says
+how many were lost and between which times, in order with what was kept. No lock: the engine serializes its callers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+__all__ = ["Lost", "Spill"]
+
+
+@dataclass
+class Lost:
+    """A run of records that were dropped: how many, and the `created` of the earliest and the latest."""
+
+    count: int
+    first: float
+    last: float
+
+
+class Spill:
+    """A queue of records, bounded in bytes.
+
+    Args:
+        limit: bytes of records that are kept at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._queue: deque[tuple[bytes, float] | Lost] = deque()
+        self.lost = 0  # records dropped since the start
+        self.waiting = 0  # records in the queue
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def add(self, data: bytes, created: float) -> bool:
+        """Queue a record behind the others; False if it was dropped because the queue is full."""
+        if self._size + len(data) > self._limit:
+            self._drop(created)
+            return False
+        self._queue.append((data, created))
+        self._size += len(data)
+        self.waiting += 1
+        return True
+
+    def first(self) -> tuple[bytes, float] | Lost | None:
+        """What comes next: a record, a run of dropped ones, or None."""
+        return self._queue[0] if self._queue else None
+
+    def done(self) -> None:
+        """What came next has been written."""
+        taken = self._queue.popleft()
+        if not isinstance(taken, Lost):
+            self._size -= len(taken[0])
+            self.waiting -= 1
+
+    def clear(self) -> None:
+        """Forget everything: in a forked child the records are the parent's to write."""
+        self._queue.clear()
+        self._size = self.waiting = 0
+
+    def give_up(self) -> int:
+        """Count what is left as lost, at the very end; how many records that was."""
+        count = self.waiting
+        self.lost += count
+        self.clear()
+        return count
+
+    def _drop(self, created: float) -> None:
+        self.lost += 1
+        last = self._queue[-1] if self._queue else None
+        if isinstance(last, Lost):
+            last.count += 1
+            last.first, last.last = min(last.first, created), max(last.last, created)
+        else:
+            self._queue.append(Lost(1, created, created))
