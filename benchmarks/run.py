@@ -9,7 +9,7 @@ import sys
 import time
 
 _QUICK = {
-    "cost.py": ["--rounds", "30"],
+    "cost.py": ["--rounds", "100"],
     "throughput.py": ["--rounds", "3", "--secs", "1"],
     "latency.py": ["--rounds", "1", "--secs", "5"],
     "syscalls.py": ["--rounds", "3"],

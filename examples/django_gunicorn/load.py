@@ -29,8 +29,11 @@ class Account:
 class Load:
     """Makes requests from several threads. One lock guards every field below it."""
 
-    def __init__(self, port: int, requests: int, connections: int = 8) -> None:
+    def __init__(self, port: int, requests: int, connections: int = 8, rate: int = 0) -> None:
+        """`rate` is the most requests per second; 0 makes as many as it can."""
         self._port = port
+        self._seconds_each = 1 / rate if rate else 0.0
+        self._started = time.monotonic()
         self._requests = requests
         self._connections = connections
         self._half = threading.Event()
@@ -48,7 +51,7 @@ class Load:
         Raises:
             RuntimeError: the server answered something else than 200, or too many tries in all got no answer.
         """
-        started = time.monotonic()
+        self._started = time.monotonic()
         threads = [threading.Thread(target=self._connection, daemon=True) for _ in range(self._connections)]
         for thread in threads:
             thread.start()
@@ -59,12 +62,13 @@ class Load:
             thread.join()
         if self._broken:
             raise RuntimeError(self._broken)
-        seconds = time.monotonic() - started
+        seconds = time.monotonic() - self._started
         return Account(frozenset(self._answered), frozenset(self._unanswered), frozenset(self._workers), seconds)
 
     def _connection(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         while (number := self._take()) is not None:
+            time.sleep(max(0.0, self._started + number * self._seconds_each - time.monotonic()))
             try:
                 connection.request("GET", f"/log/{number}")
                 response = connection.getresponse()
@@ -74,6 +78,8 @@ class Load:
                 self._give_back(number, error)
                 continue
             self._answer(number, response.status, body)
+            if number % 50 == 0:
+                connection.close()  # one that is kept alive would stay with its worker for good
         connection.close()
 
     def _take(self) -> int | None:

@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Django under gunicorn, one line per request, counted.")
     parser.add_argument("--requests", type=int, default=20_000, help="answered requests to make (default 20000)")
     parser.add_argument("--connections", type=int, default=8, help="requests at the same time (default 8)")
+    parser.add_argument("--rate", type=int, default=0, help="at most so many requests per second (default: no limit)")
     parser.add_argument("--preload", action="store_true", help="load Django in the master, before the fork")
     parser.add_argument("--reload-in-the-middle", action="store_true", help="send HUP when half of it is done")
     parser.add_argument("--reopen-in-the-middle", action="store_true", help="move access.log away and send USR1")
@@ -78,13 +79,14 @@ def serve_and_load(options: argparse.Namespace, logs: Path) -> Account:
                 (logs / "access.log").rename(logs / MOVED)
                 process.send_signal(signal.SIGUSR1)
 
-        return Load(port, options.requests, options.connections).run(in_the_middle)
+        return Load(port, options.requests, options.connections, options.rate).run(in_the_middle)
 
 
 @contextmanager
 def server(options: argparse.Namespace, logs: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Gunicorn on a free port: it inherits a socket that already listens, so the port cannot be taken meanwhile."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited by each accepted connection
         port = listener.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listener.fileno()}"]
         command += ["--worker-class", options.worker_class, *(["--preload"] if options.preload else [])]

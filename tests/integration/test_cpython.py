@@ -2,8 +2,9 @@
 
 Two tests are expected to fail, for one reason. `TimedRotatingFileHandler(when='MIDNIGHT' or 'W6', interval=3)` counts
 three days or weeks on from whatever moment it is asked about, so each process start (and each rotation made late)
-shifts all later ones, and two processes started on different days never agree. Here every process has to find the same
-boundary, so days are counted from 1970-01-01 and weeks from 1970: the boundaries that these two tests compute do not exist.
+shifts all later ones, and two processes started on different days never agree. Here every process has to find the
+same boundary, so days are counted from 1970-01-01 and weeks from 1970; most of the moments that these two tests
+expect are no boundaries then.
 """
 
 from __future__ import annotations

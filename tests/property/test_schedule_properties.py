@@ -258,7 +258,8 @@ def test_the_zone_of_the_system_follows_its_rule(rule: str) -> None:
     assert len(changes) == 2
     for instant in (change + hours * 3600 for change in changes for hours in (-24, -2, -1, 0, 1, 2, 24)):
         start, end = schedule_of(hourly, None).period(instant)
-        seconds = [second for second in range(start, end + 1) if is_boundary(hourly, system_local, second)]
+        # Every fifteenth second: no rule has a finer offset.
+        seconds = [second for second in range(start, end + 1, 15) if is_boundary(hourly, system_local, second)]
         assert seconds == [start, end]
         assert schedule_of(daily, None).period(instant) == calendar_period(daily, system_local, instant)
 

@@ -41,20 +41,27 @@ class LateSegments:
         if len(self._open) > _MOST:
             self._close(self._open.pop(0))
 
-    def find(self, created: float, now: float, monotonic: float, terminator: bytes) -> OpenSegment | None:
+    def find(self, created: float, clocks: tuple[float, float], terminator: bytes, wait: float) -> OpenSegment | None:
         """The segment for a late record, opened if need be; None if its grace is over or it cannot be had now.
+
+        Args:
+            created: of the record.
+            clocks: wall and monotonic, now.
+            terminator: of the records of this process.
+            wait: for the rotation lock, in seconds.
 
         Raises:
             OSError: it cannot be opened.
             ValueError, OverflowError: `created` is no time that has a period.
         """
+        now, monotonic = clocks
         for segment in reversed(self._open):
             if segment.period.start <= created < segment.period.end:
                 return segment if now < segment.period.end + self._grace else None
         if monotonic < self._not_before or self._rotation.period(created).end + self._grace <= now:
             return None
         self._not_before = monotonic + _ASK_AGAIN
-        segment = self._rotation.reopen(created, terminator)
+        segment = self._rotation.reopen(created, terminator, wait)
         if segment is not None:
             self._not_before = float("-inf")
             self.keep(segment)

@@ -20,7 +20,6 @@ from typing import Any
 
 from .._engine.build import Parameters, build, open_or_undo
 from .._engine.stats import Stats
-from .._engine.writer import Writer
 from .._protocols.hooks import Hooks
 from .._pure.options import to_flag
 from .stream import LogStream
@@ -190,7 +189,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:  # type: ignore[override]
         """Whether the clock says that the log is to be rotated before the next record."""
-        return self._writer.due(self._writer.now())
+        return self._writer.due()
 
     def doRollover(self) -> None:
         """Rotate now, whatever the clock says."""

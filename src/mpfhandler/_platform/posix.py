@@ -93,6 +93,10 @@ def _open_lock(path: str, mode: int) -> tuple[int, bool]:
     return _lift(os.open(path, os.O_RDONLY | _CLOEXEC)), False
 
 
+def _open_read(path: str) -> int:
+    return os.open(path, os.O_RDONLY | _CLOEXEC)
+
+
 def _open_debug(path: str, mode: int) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, mode)
 
@@ -170,7 +174,7 @@ _searched = False
 
 
 def _kernel_rename(source: str, target: str) -> bool:
-    global _searched, _exclusive_rename  # noqa: PLW0603  found once a process, because ctypes is slow to import
+    global _searched, _exclusive_rename
     if not _searched:
         _exclusive_rename, _searched = _find_exclusive_rename(), True
     if _exclusive_rename is None:
@@ -215,6 +219,7 @@ POSIX = Operations(
     open_existing=_open_existing,
     open_side=_open_side,
     open_lock=_open_lock,
+    open_read=_open_read,
     open_stream=_open_stream,
     open_debug=_open_debug,
     close=os.close,

@@ -42,12 +42,15 @@ class Operations:
     open_existing: Callable[[str], int]  # the same, never creates
     open_side: Callable[[str], int]  # read and write at offsets, never creates
     open_lock: Callable[[str, int], tuple[int, bool]]  # path, mode for a new file → descriptor, may be written
+    open_read: Callable[[str], int]
     open_stream: Callable[[str], int]  # a device, pipe or terminal; never waits for a reader
     open_debug: Callable[[str, int], int]
     close: Callable[[int], None]
 
     write: Callable[[int, bytes], int]
-    seek: Callable[[int, int, int], int]  # descriptor, offset, whence; (fd, 0, 1) after an append: the end of what was just written
+    seek: Callable[
+        [int, int, int], int
+    ]  # descriptor, offset, whence; (fd, 0, 1) after an append: the end of what was just written
     read_at: Callable[[int, int, int], bytes]  # descriptor, length, offset
     write_at: Callable[[int, bytes, int], int]
     wait_writable: Callable[[int, float], bool]  # descriptor, seconds

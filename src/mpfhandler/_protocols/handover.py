@@ -46,7 +46,7 @@ def _hand_over_one(
     except OSError as error:
         return ops.fault(error) is Fault.MISSING  # somebody else has handed it over
     try:
-        if not ops.try_lock(side, True):  # noqa: FBT003
+        if not ops.try_lock(side, True):
             return False
         if ops.stat_path(source).id != ops.stat_fd(side).id:
             return True

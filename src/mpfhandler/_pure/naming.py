@@ -21,7 +21,16 @@ _PENDING = ".rotating"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 
 # How wide the text of a directive can be; anything else is matched lazily and then decided by strptime.
-_DIRECTIVES = {"Y": r"\d{4}", "m": r"\d\d", "d": r"\d\d", "H": r"\d\d", "M": r"\d\d", "S": r"\d\d", "j": r"\d{3}", "y": r"\d\d"}
+_DIRECTIVES = {
+    "Y": r"\d{4}",
+    "m": r"\d\d",
+    "d": r"\d\d",
+    "H": r"\d\d",
+    "M": r"\d\d",
+    "S": r"\d\d",
+    "j": r"\d{3}",
+    "y": r"\d\d",
+}
 
 
 @dataclass(frozen=True, order=True)

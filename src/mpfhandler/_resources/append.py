@@ -30,7 +30,9 @@ class Incomplete(OSError):
 class OpenSegment:
     """A segment that this process may append to. Owns both descriptors; the caller serializes threads."""
 
-    def __init__(self, ops: Operations, path: str, fd: int, side: int | None, file: FileId, period: Period, terminator: bytes) -> None:
+    def __init__(
+        self, ops: Operations, path: str, fd: int, side: int | None, file: FileId, period: Period, terminator: bytes
+    ) -> None:
         self.path = path
         self.file = file
         self.period = period
@@ -70,7 +72,7 @@ class OpenSegment:
 
         Without a side descriptor (write-only permission, or an inherited file) it is taken on the append descriptor.
         """
-        return self._ops.try_lock(self._fd if self._side is None else self._side, False)  # noqa: FBT003
+        return self._ops.try_lock(self._fd if self._side is None else self._side, False)
 
     def intact(self) -> bool:
         """Whether the descriptor is still ours: a daemon may have closed everything and opened something else."""

@@ -114,13 +114,19 @@ class RotationLock:
         return self._seen is not None and _leads_to(self._ops, self.path, self._seen)
 
     def peek(self) -> State | None:
-        """The state record without the lock, for a process that could not get it in time."""
+        """The state record without the lock: for a process that only has to follow a rotation, or could not get the lock.
+
+        The checksum tells a record that is being written from a whole one. Never creates the lock file.
+        """
         try:
-            fd, _ = self._ops.open_lock(self.path, NEW_FILE)
+            fd = self._ops.open_read(self.path)
         except OSError:
             return None
         try:
-            return unpack(self._ops.read_at(fd, SIZE, 0))
+            state = unpack(self._ops.read_at(fd, SIZE, 0))
+            if state is not None:
+                self._seen = self._ops.stat_fd(fd).id
+            return state
         except OSError:
             return None
         finally:
@@ -136,7 +142,7 @@ class RotationLock:
         mode = NEW_FILE if self._access.mode is None else self._access.mode
         fd, writable = self._ops.open_lock(self.path, mode)
         try:
-            if self._ops.try_lock(fd, True):  # noqa: FBT003
+            if self._ops.try_lock(fd, True):
                 found = self._ops.stat_fd(fd)
                 if _leads_to(self._ops, self.path, found.id):
                     self._grant(fd, found.size == 0)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from .conductor import NothingStartedError, Outcome, conduct
 from .filesystem import FileSystem, file_system, warning
-from .job import MAX_RATE, Setup
+from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
 from .ledger import THREADS
 from .line import Recipe
 from .probe import probe
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["examine", "register"]
 
-_BYTES_PER_RECORD = 300  # on average, with the large ones
+_LARGE_ONES = 200  # bytes that they add to the mean record
 _SPARE_BYTES = 64 << 20
 _UNITS = ("S", "M", "H", "D", "MIDNIGHT")
 _FAILED, _CANNOT_RUN = 1, 2
@@ -132,7 +132,7 @@ def _cannot(folder: str, secs: float, size: int) -> str | None:
         return f"DIR={folder!r}: no such folder; name an existing one"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"DIR={folder!r}: no permission to create files in it; name another folder"
-    needed = int(secs * MAX_RATE * (_BYTES_PER_RECORD + size)) + _SPARE_BYTES
+    needed = int(secs * MAX_RATE * min(size + _LARGE_ONES, BYTES_PER_TOKEN)) + _SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         return f"DIR={folder!r}: {free >> 20} MiB free, {needed >> 20} MiB needed; free some, or give fewer --secs"

@@ -6,10 +6,11 @@ import dataclasses
 import json
 from dataclasses import dataclass
 
-__all__ = ["HANDLER", "MAX_RATE", "Job", "Setup"]
+__all__ = ["BYTES_PER_TOKEN", "HANDLER", "MAX_RATE", "Job", "Setup"]
 
 HANDLER = "mpfhandler:MultProcTimedRotatingFileHandler"
 MAX_RATE = 70_000  # records a second of all processes together: bounds the disk space and the verification
+BYTES_PER_TOKEN = 1000  # a large record counts as several, so that the bytes stay bounded too
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,13 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from .job import Job
+from .job import BYTES_PER_TOKEN, Job
 from .ledger import DONE, RUNNING, STOP, THREADS, WAIT, Ledger, Switch
 from .line import LineFormatter, Recipe, slot_name
 
 __all__ = ["main"]
 
 _PACE_EVERY = 32  # records between two looks at the clock
-_BYTES_PER_TOKEN = 1000  # a large record counts as several, so that the bytes stay bounded too
 
 
 def main(arguments: list[str]) -> int:
@@ -94,7 +93,7 @@ class _Worker:
             before = clock()
             self._logger.info(f"{slot} {number}", payload)  # noqa: G004  the text is an identity, not a message
             self._ledger.acknowledge(thread, number, clock() - before)
-            pace.spend(1 + len(payload) / _BYTES_PER_TOKEN)
+            pace.spend(1 + len(payload) / BYTES_PER_TOKEN)
             if number % _PACE_EVERY == 0:
                 self._wish.granted = self._wish.granted or self._over()
                 pace.wait()

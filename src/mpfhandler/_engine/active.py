@@ -1,0 +1,323 @@
+"""The segment that a process writes to, and everything that keeps it the right one: looks, rotations, forks, late segments.
+
+Knows the rotation protocol and its failures, but no record. The engine's lock guards every call and every field.
+Whatever fails here leaves the process with a file to write to, if there is any.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._platform import Fault, Operations
+from .._protocols.handover import hand_over
+from .._protocols.rotation import Outcome, Rotation
+from .._pure.options import Options
+from .._pure.plan import Demand
+from .._resources.append import OpenSegment
+from .._resources.lock import RotationLock
+from .._resources.report import Reporter
+from .._resources.stream import OpenStream
+from .._resources.tracefile import Trace
+from .backoff import Backoff
+from .late import LateSegments
+from .place import Place, make_folders
+
+if TYPE_CHECKING:
+    from .._protocols.hooks import Hooks
+
+__all__ = ["Active"]
+
+_LOOK_EVERY = 1.0  # seconds between two looks whether the name still leads to our file
+_LOCK_RETRY = 1.0  # seconds between two tries at a lock that was not had
+_ROTATE_RETRY = (1.0, 60.0)  # seconds before a failed rotation is tried again: at first, at most
+_NEVER = float("-inf")
+
+
+class Active:
+    """The open segment of one process. Owns it and the late ones.
+
+    Args:
+        ops: the system calls.
+        place: the paths.
+        options: checked.
+        terminator: of every record.
+        hooks: the user's namer and rotator.
+        trace: the debug file.
+        report: is told what fails.
+    """
+
+    def __init__(
+        self,
+        ops: Operations,
+        place: Place,
+        options: Options,
+        terminator: bytes,
+        hooks: Hooks,
+        trace: Trace,
+        report: Reporter,
+    ) -> None:
+        self._ops = ops
+        self._place = place
+        self._options = options
+        self._hooks = hooks
+        self._trace = trace
+        self._report = report
+        self._lock = RotationLock(ops, place.lock, options.access, report)
+        self.rotation = Rotation(ops, place.log, options, self._lock, hooks, trace, report)
+        self.terminator = terminator
+        self.segment: OpenSegment | OpenStream | None = None
+        self.made: list[str] = []  # folders that mkdir=True made
+        self.rotations = 0
+        self.lock_timeouts = 0
+        self._late = LateSegments(self.rotation, options.late_grace)
+        self._demand = Demand.NOTHING
+        self._looked = _NEVER  # wall clock of the last look at the name
+        self._fresh = False  # the position is shared since a fork: open anew before the next record
+        self._stalled = False  # a wait for the lock has timed out: no second one
+        self._retry = Backoff(*_ROTATE_RETRY)
+        self._waiting = True  # perhaps files wait for the user's rotator
+        self._repaired = 0
+
+    # questions
+
+    @property
+    def repaired(self) -> int:
+        """Stumps of killed writers that were ended before a record of this process."""
+        return self._repaired + self._late.repaired + (self.segment.repaired if self.segment is not None else 0)
+
+    def window(self) -> tuple[float, float]:
+        """The `created` of the records that go to the open segment without another look: until its period ends or the next
+        look is due, whichever comes first. Records a little older than the last look are still on their way."""
+        segment = self.segment
+        if segment is None or self._fresh or self._demand is not Demand.NOTHING:
+            return _NEVER, _NEVER
+        start, end = segment.period
+        look = self._looked + _LOOK_EVERY
+        if end <= self._looked and self._ops.monotonic() < self._retry.until:  # it could not be rotated: go on here
+            return self._looked - _LOOK_EVERY, look
+        return max(float(start), self._looked - _LOOK_EVERY), min(float(end), look)
+
+    def due(self, now: float) -> bool:
+        """Whether a record made now would rotate first."""
+        segment = self.segment
+        return segment is not None and not self._place.special and now >= segment.period.end
+
+    # the open segment
+
+    def join(self) -> None:
+        """Open the log without rotating it, even if a rotation is due: that is left to the first record.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        self._retry.clear()
+        self._demand = Demand.JOIN
+        try:
+            self._look(self._ops.now(), must=True)
+        finally:
+            self._demand = Demand.NOTHING
+            self._looked = _NEVER
+
+    def force(self, now: float) -> None:
+        """Rotate, whatever the clock says."""
+        self._retry.clear()
+        self._demand = Demand.FORCE
+        try:
+            self.refresh(now)
+        finally:
+            self._demand = Demand.NOTHING
+
+    def ask_split(self) -> None:
+        """The open segment has reached maxBytes: the next record splits it."""
+        if self._demand is Demand.NOTHING and not self._place.special:
+            self._demand = Demand.SPLIT
+
+    def refresh(self, now: float) -> None:
+        """Look whether the open segment is still the right one: at most once a second, unless the clock says it is not.
+
+        Never raises; what fails is reported and tried again later.
+        """
+        segment = self.segment
+        must = segment is None or self._fresh or self._demand is not Demand.NOTHING
+        if segment is not None and not must:
+            must = now >= segment.period.end or now < segment.period.start - self._options.late_grace
+        if not must and 0 <= now - self._looked < _LOOK_EVERY:
+            return
+        try:
+            self._look(now, must=must)
+        except Exception as error:  # whatever it is, the record is written or waits
+            self._retry.failed(self._ops.monotonic())
+            self._report("open", error)
+        self._hand_over()
+
+    def target(self, created: float) -> OpenSegment | OpenStream | None:
+        """The segment for a record: the open one, or an earlier one within its grace (promise P2)."""
+        segment = self.segment
+        if not isinstance(segment, OpenSegment) or created >= segment.period.start or not self._keeps_late():
+            return segment
+        clocks = (self._ops.now(), self._ops.monotonic())
+        try:
+            late = self._late.find(created, clocks, self.terminator, self._patience())
+        except (OSError, ValueError, OverflowError) as error:  # not to be had, or a time that no calendar has
+            self._report("late record", error)
+            late = None
+        if late is not None:
+            self._trace("late record", created=created, segment=late.path)
+        return late or segment
+
+    def descriptor_gone(self, segment: OpenSegment | OpenStream) -> None:
+        """Somebody closed our descriptors (a daemon that closes everything): open anew."""
+        self._trace("descriptor closed by somebody else", segment=segment.path)
+        if segment is not self.segment:
+            self._late.drop(segment)
+            return
+        self._fresh = True
+        self._retry.clear()
+
+    def change_terminator(self, terminator: bytes) -> None:
+        """Records end otherwise from now on; the torn-tail guard looks for this."""
+        self.terminator = terminator
+        if self.segment is not None:
+            self.segment.terminator = terminator
+
+    def close(self) -> None:
+        """Close everything. The next `refresh` opens the log again."""
+        self._late.close()
+        self._replace(None)
+
+    # forks
+
+    def after_fork_in_parent(self) -> None:
+        """The child shares our position and may move it."""
+        if isinstance(self.segment, OpenSegment):
+            self.segment.shared = True
+            self._fresh = True
+
+    def after_fork_in_child(self) -> None:
+        """Close what is the parent's, but for the append descriptor: it may be the only one this process will ever have."""
+        self._lock.after_fork_in_child()
+        self._late.close()
+        self._late = LateSegments(self.rotation, self._options.late_grace)
+        self._repaired = self.rotations = self.lock_timeouts = 0
+        if self.segment is not None:
+            self.segment.after_fork_in_child()
+        self._fresh = isinstance(self.segment, OpenSegment)
+
+    # how
+
+    def _look(self, now: float, *, must: bool) -> None:
+        self._late.expire(now)
+        if (must or not self._still_ours()) and self._ops.monotonic() >= self._retry.until:
+            if self._place.special:
+                self._open_stream()
+            else:
+                self._rotate()
+        self._looked = now
+        if self._demand is Demand.SPLIT:
+            self._demand = Demand.NOTHING
+
+    def _still_ours(self) -> bool:
+        segment = self.segment
+        if segment is None or not segment.intact():
+            return False
+        if self._place.special:
+            return True
+        try:
+            return self._ops.stat_path(self._place.log).id == segment.file and self._lock.unchanged()
+        except OSError as error:
+            if self._ops.fault(error) is Fault.MISSING:
+                return False
+            raise
+
+    def _open_stream(self) -> None:
+        if self.segment is None or not self.segment.intact():
+            self._replace(OpenStream(self._ops, self._place.log, self._options.lock_timeout))
+
+    def _rotate(self) -> None:
+        """Run the protocol; whatever becomes of it, there is a file to write to afterwards if there is any."""
+        mine = self.segment if isinstance(self.segment, OpenSegment) else None
+        try:
+            followed = self.rotation.follow(mine, self.terminator) if self._demand is not Demand.FORCE else None
+            outcome = Outcome(followed) if followed is not None else self._run(mine)
+        except OSError as error:
+            self._keep_what_there_is(mine, error)
+            return
+        if outcome is None:
+            self._lock_busy(mine)
+            return
+        self._replace(outcome.segment)
+        self._retry.clear()
+        if outcome.failed:
+            self._retry.failed(self._ops.monotonic())
+        if outcome.moved is not None:
+            self.rotations += 1
+            self._waiting = True
+        if followed is None:
+            self._stalled = False
+            self._report.solved("lock")
+        self._report.solved("open")
+
+    def _run(self, mine: OpenSegment | None) -> Outcome | None:
+        try:
+            return self.rotation.run(mine, self.terminator, self._demand, self._patience())
+        except OSError as error:
+            if not self._options.mkdir or self._ops.fault(error) is not Fault.MISSING:
+                raise
+        self.made += make_folders(self._ops, self._place.log, self._options.access)
+        return self.rotation.run(mine, self.terminator, self._demand, self._patience())
+
+    def _patience(self) -> float:
+        """How long to wait for the rotation lock (seconds): one stall a process, not one a record."""
+        return 0.0 if self._stalled else self._options.lock_timeout
+
+    def _keep_what_there_is(self, mine: OpenSegment | None, error: OSError) -> None:
+        """Nothing could be opened. A descriptor that still works is better than none: it may be the inherited one of a
+        worker that dropped its privileges, or lead to a log that was renamed when the folder became read-only."""
+        self._retry.failed(self._ops.monotonic())
+        if mine is None or not mine.intact():
+            self._replace(None)
+            raise error
+        self._report("open", error)
+        if mine.shared:
+            mine.lease()
+        self._fresh = False
+
+    def _lock_busy(self, mine: OpenSegment | None) -> None:
+        """Go on with the file in hand, and try again in a second."""
+        if not self._stalled:
+            self.lock_timeouts += 1
+            seconds = self._options.lock_timeout
+            self._trace("lock timeout", seconds=seconds)
+            self._report("lock", TimeoutError(f"{self._place.lock}: held by another process for over {seconds} s"))
+        self._stalled = True
+        self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)
+        if mine is None or mine.shared or not mine.intact():
+            try:
+                self._replace(self.rotation.without_lock(self.terminator))
+            except OSError as error:
+                self._keep_what_there_is(mine, error)
+
+    def _replace(self, segment: OpenSegment | OpenStream | None) -> None:
+        """Write to this segment from now on; keep the one before for late records, or close it."""
+        before, self.segment = self.segment, segment
+        self._fresh = False
+        if before is None or before is segment:
+            return
+        if isinstance(before, OpenSegment) and isinstance(segment, OpenSegment) and self._serves_late(before, segment):
+            self._late.keep(before)
+            return
+        self._repaired += before.repaired
+        before.repaired = 0
+        before.close()
+
+    def _serves_late(self, before: OpenSegment, after: OpenSegment) -> bool:
+        return self._keeps_late() and not before.shared and before.period != after.period and before.intact()
+
+    def _keeps_late(self) -> bool:
+        """Not with a rotator: it is waiting for all writers to let the file go."""
+        return self._options.late_grace > 0 and self._hooks.rotator() is None
+
+    def _hand_over(self) -> None:
+        rotator = self._hooks.rotator() if self._waiting else None
+        if rotator is not None:
+            self._waiting = not hand_over(self._ops, self.rotation.names(), rotator, self._report)

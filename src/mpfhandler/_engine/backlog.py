@@ -1,0 +1,46 @@
+"""Records that wait for the disk: when they are tried again, and the line that stands where some had to be dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._pure.options import Options
+from .._resources.spill import Lost, Spill
+from .backoff import Backoff
+
+__all__ = ["Backlog"]
+
+_RETRY = (0.05, 2.0)  # seconds before a failed write is tried again: at first, at most
+
+
+class Backlog:
+    """A spill buffer with the rules for emptying it. The engine's lock guards every call."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.spill = Spill(options.spill_bytes)
+        self.retry = Backoff(*_RETRY)
+
+    def __bool__(self) -> bool:
+        return bool(self.spill)
+
+    def drain(self, deliver: Callable[[bytes, float], bool], terminator: bytes) -> bool:
+        """Write what waits, oldest first, until one cannot be written; True if nothing is left."""
+        while (waiting := self.spill.first()) is not None:
+            data, created = self._notice(waiting, terminator) if isinstance(waiting, Lost) else waiting
+            if not deliver(data, created):
+                return False
+            self.spill.done()
+        self.retry.clear()
+        return True
+
+    def _notice(self, lost: Lost, terminator: bytes) -> tuple[bytes, float]:
+        first, last = self._moment(lost.first), self._moment(lost.last)
+        text = f"mpfhandler: {lost.count} records lost between {first} and {last}: the disk took none and memory for them was full"
+        return text.encode(self._options.encoding, self._options.errors) + (terminator or b"\n"), lost.last
+
+    def _moment(self, created: float) -> str:
+        try:
+            return f"{self._options.schedule.wall(int(created))}.{int(created % 1 * 1000):03}"
+        except (ValueError, OverflowError, OSError):
+            return repr(created)
