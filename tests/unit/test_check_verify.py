@@ -24,9 +24,7 @@ def line(number: int, writer: str = "w0", second: int = SECOND, thread: int = 0)
     return RECIPE.line(f"{writer}.{thread}", number, f"{second}.25")
 
 
-def check(
-    folder: Path, files: dict[str, Iterable[bytes]], *writers: Writer, period: Period = Period("S", 1)
-) -> Findings:
+def check(folder: Path, files: dict[str, Iterable[bytes]], *writers: Writer) -> Findings:
     for suffix, lines in files.items():
         name = f"app.log.{suffix}" if suffix else "app.log"
         (folder / name).write_bytes(b"".join(lines))

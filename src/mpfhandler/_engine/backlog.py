@@ -36,7 +36,9 @@ class Backlog:
 
     def _notice(self, lost: Lost, terminator: bytes) -> tuple[bytes, float]:
         first, last = self._moment(lost.first), self._moment(lost.last)
-        text = f"mpfhandler: {lost.count} records lost between {first} and {last}: the disk took none and memory for them was full"
+        text = (
+            f"mpfhandler: {lost.count} records lost between {first} and {last}: the disk took none and memory for them was full"
+        )
         return text.encode(self._options.encoding, self._options.errors) + (terminator or b"\n"), lost.last
 
     def _moment(self, created: float) -> str:

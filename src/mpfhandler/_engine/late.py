@@ -61,11 +61,11 @@ class LateSegments:
         if monotonic < self._not_before or self._rotation.period(created).end + self._grace <= now:
             return None
         self._not_before = monotonic + _ASK_AGAIN
-        segment = self._rotation.reopen(created, terminator, wait)
-        if segment is not None:
+        reopened = self._rotation.reopen(created, terminator, wait)
+        if reopened is not None:
             self._not_before = float("-inf")
-            self.keep(segment)
-        return segment
+            self.keep(reopened)
+        return reopened
 
     def expire(self, now: float) -> None:
         """Close what is past its grace."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 from .._pure.errors import InvalidOption, InvalidOptionType
 
 __all__ = ["find_owner"]
@@ -26,9 +29,13 @@ def find_owner(owner: object) -> tuple[int | None, int | None]:
     if isinstance(owner, str):
         user, _, group = owner.partition(":")
         return _user(owner, user or None), _group(owner, group or None)
-    if isinstance(owner, (tuple, list)) and len(owner) == 2:
-        user, group = owner
-        return _user(owner, user), _group(owner, group)
+    if isinstance(owner, (tuple, list)):
+        pair: object = owner
+        parts = list(cast("Sequence[object]", pair))
+        if len(parts) != 2:
+            raise InvalidOption("owner", pair, "is not a pair", _FORMS)
+        user, group = parts
+        return _user(pair, user), _group(pair, group)
     return _user(owner, owner), None
 
 

@@ -53,9 +53,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     _check_log(ops, parameter, given, log, os.path.dirname(missing[0]) if missing else folder)
     locks = _lock_folder(ops, lock_dir)
     lock = lock_name(log, base, None if locks is None else _digest(log))
-    return Place(
-        log, lock if locks is None else os.path.join(locks, lock), f"{log}.debug", special=False, missing=missing
-    )
+    return Place(log, lock if locks is None else os.path.join(locks, lock), f"{log}.debug", special=False, missing=missing)
 
 
 def make_folders(ops: Operations, log: str, access: Access) -> list[str]:
@@ -73,9 +71,7 @@ def make_folders(ops: Operations, log: str, access: Access) -> list[str]:
         made.append(folder)
         if access.uid is not None or access.gid is not None:
             try:
-                ops.give_folder(
-                    folder, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid
-                )
+                ops.give_folder(folder, -1 if access.uid is None else access.uid, -1 if access.gid is None else access.gid)
             except OSError:  # not privileged: the log's own owner will be reported
                 pass
     return made
@@ -98,7 +94,7 @@ def _text(parameter: str, path: object) -> str:
 def _is_special(given: str) -> bool:
     """Standard streams count as special even where they are redirected to a file: that file is the shell's."""
     absolute = os.path.abspath(given)
-    if absolute.startswith(_STREAM_FOLDERS) and not absolute.startswith("/dev/shm/"):
+    if absolute.startswith(_STREAM_FOLDERS) and not absolute.startswith("/dev/shm/"):  # noqa: S108  not a name of ours: tmpfs holds real files
         return True
     try:
         mode = os.stat(given).st_mode
@@ -124,9 +120,7 @@ def _check_log(ops: Operations, parameter: str, given: str, log: str, nearest: s
         if not os.access(log, os.W_OK):
             raise path_error(PermissionError, parameter, given, "the file may not be written by this user", _PERMISSION)
     elif not ops.may_create_in(nearest):
-        raise path_error(
-            PermissionError, parameter, given, f"no file may be created in {nearest} by this user", _PERMISSION
-        )
+        raise path_error(PermissionError, parameter, given, f"no file may be created in {nearest} by this user", _PERMISSION)
 
 
 _PERMISSION = "change the permissions (see chmod and owner), or name another path"
@@ -143,9 +137,7 @@ def _lock_folder(ops: Operations, lock_dir: object) -> str | None:
         return None
     folder = os.path.realpath(_text("lock_dir", lock_dir))
     if not os.path.isdir(folder):
-        raise path_error(
-            FileNotFoundError, "lock_dir", lock_dir, "is not an existing folder", "create it, or leave lock_dir out"
-        )
+        raise path_error(FileNotFoundError, "lock_dir", lock_dir, "is not an existing folder", "create it, or leave lock_dir out")
     if not ops.may_create_in(folder):
         raise path_error(
             PermissionError, "lock_dir", lock_dir, "no file may be created there by this user", "name another folder"

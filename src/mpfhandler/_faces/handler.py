@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
-from typing import Any
+from typing import Any, cast
 
 from .._engine.build import Parameters, build, open_or_undo
 from .._engine.stats import Stats
@@ -112,7 +112,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._foreign: io.TextIOBase | None = None
         encoding, errors = writer.options.encoding, writer.options.errors
         super().__init__(os.fspath(given["path"]), "a", encoding=encoding, delay=True, errors=errors)  # type: ignore[call-overload]
-        self.lock = writer.lock
+        self.lock = cast("Any", writer.lock)  # typeshed calls it a Lock; logging itself makes it an RLock
         schedule = writer.options.schedule
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
@@ -152,20 +152,20 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def close(self) -> None:
         """Write what waits, as far as possible, and close the files. A record after that opens the log again."""
         self._writer.close()
-        self._foreign = None
+        self.stream = None
         logging.Handler.close(self)
 
     # the standard library's surface
 
     @property
-    def stream(self) -> Any:  # type: ignore[override]
+    def stream(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         """A text file's face on the log while it is open, else None."""
         if self._foreign is not None:
             return self._foreign
         return None if self._writer.segment is None else LogStream(self._writer)
 
     @stream.setter
-    def stream(self, stream: Any) -> None:
+    def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
         if stream is None or isinstance(stream, LogStream):
             self._foreign = None
@@ -187,7 +187,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             return segment.period.end
         return self._writer.options.schedule.period(self._writer.now()).end
 
-    def shouldRollover(self, record: logging.LogRecord) -> bool:  # type: ignore[override]
+    def shouldRollover(self, record: logging.LogRecord) -> bool:  # noqa: ARG002  the clock decides, never a record
         """Whether the clock says that the log is to be rotated before the next record."""
         return self._writer.due()
 
@@ -262,7 +262,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._terminator = terminator
         self._writer.change_terminator(terminator.encode(self._encoding, self._errors))
 
-    def _write_foreign(self, data: bytes, created: float) -> None:
+    def _write_foreign(self, data: bytes, created: float) -> None:  # noqa: ARG002
         if self._foreign is not None:
             self._foreign.write(data.decode(self._encoding))
             self._foreign.flush()
@@ -272,7 +272,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         message = f"{self.baseFilename}: {error}"
         record = logging.LogRecord("mpfhandler", logging.ERROR, __file__, 0, message, None, None)
         try:
-            raise error
+            raise error  # noqa: TRY301  handleError reads sys.exc_info()
         except Exception:
             self.handleError(record)
 

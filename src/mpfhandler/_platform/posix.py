@@ -22,6 +22,8 @@ __all__ = ["POSIX"]
 _PAGE = 4096  # a fatal signal ends a write at a page boundary (measured on ext4, XFS, btrfs, tmpfs)
 _CLOEXEC = os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
 _HIGH = 512
+_RENAME_EXCL = 4  # sys/stdio.h of macOS
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # fcntl.h and linux/fs.h
 
 _FAULTS = {
     errno.ENOENT: Fault.MISSING,
@@ -193,18 +195,13 @@ def _find_exclusive_rename() -> Callable[[bytes, bytes], int] | None:
         import ctypes
 
         library = ctypes.CDLL(None, use_errno=True)
-        if sys.platform == "darwin":
-            move, before, after = library.renamex_np, (), (4,)
-        else:
-            move, before, after = library.renameat2, (-100,), (-100, 1)  # AT_FDCWD, RENAME_NOREPLACE
+        macos = sys.platform == "darwin"
+        move = library.renamex_np if macos else library.renameat2
     except (ImportError, OSError, AttributeError):  # musl before 1.2.6 has no such function
         return None
 
     def call(source: bytes, target: bytes) -> int:
-        if before:
-            failed = move(before[0], source, after[0], target, after[1])
-        else:
-            failed = move(source, target, after[0])
+        failed = move(source, target, _RENAME_EXCL) if macos else move(_AT_FDCWD, source, _AT_FDCWD, target, _RENAME_NOREPLACE)
         return ctypes.get_errno() if failed else 0
 
     return call

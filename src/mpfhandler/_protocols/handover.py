@@ -63,12 +63,12 @@ def _hand_over_one(
 
 def _free_target(ops: Operations, names: Names, name: SegmentName) -> str:
     """The user's name for the segment, or the next one that is free (promise P4)."""
-    last = ""
-    for index in range(name.index, name.index + 1000):
-        target = names.write(replace(name, index=index))
-        if target == last or not _exists(ops, target):
+    target = names.write(name)
+    for index in range(name.index + 1, name.index + 1000):
+        following = names.write(replace(name, index=index))
+        if following == target or not _exists(ops, target):
             break
-        last = target
+        target = following
     return target
 
 

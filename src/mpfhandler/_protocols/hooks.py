@@ -37,12 +37,13 @@ def names_of(log: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> Na
 
     def alter(default: str) -> str:
         try:
-            altered = os.fspath(namer(default))
-            if not isinstance(altered, str) or not altered or os.path.abspath(altered) == log:
-                raise ValueError(f"namer({default!r}) gave {altered!r}, which is no name for a segment")
+            altered = os.path.abspath(os.fsdecode(namer(default)))
         except Exception as error:
             report("namer", error)
             return default
-        return os.path.abspath(altered)
+        if altered not in {log, os.path.dirname(log)}:
+            return altered
+        report("namer", ValueError(f"namer({default!r}) gave {altered!r}, which is no name for a segment"))
+        return default
 
     return Names(log, suffix, alter)

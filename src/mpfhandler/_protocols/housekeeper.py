@@ -68,12 +68,12 @@ class Housekeeper:
     def _run(self) -> None:
         while True:
             with self._guard:
-                if not self._wanted or self._stop:
+                if not self._wanted or self._stopping():
                     self._thread = None
                     return
                 self._wanted = False
             self._work(self._stopping)
-            if self._stop:
+            if self._stopping():
                 self._wanted = True  # perhaps not all of it was done
 
     def _stopping(self) -> bool:

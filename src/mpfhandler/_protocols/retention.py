@@ -24,9 +24,7 @@ def excess(ops: Operations, names: Names, folder: str, keep: int) -> list[str]:
     return closed[: max(0, len(closed) - keep)]
 
 
-def sweep(
-    ops: Operations, names: Names, folder: str, keep: int, report: Reporter, stop: Callable[[], bool]
-) -> list[str]:
+def sweep(ops: Operations, names: Names, folder: str, keep: int, report: Reporter, stop: Callable[[], bool]) -> list[str]:
     """Delete what is beyond the newest `keep`; the paths that went. One that cannot be deleted is reported once and does
     not hold up the others. Safe to repeat, to run in several processes at once, and to lose at any point."""
     gone: list[str] = []

@@ -10,17 +10,20 @@
     the file in     └── the lock or the file changed ──┘ under us: once more from R1
     hand
 
-Steps and who does them: R0 `follow` · R1 `_locked` · R2 `_look` · R3 `plan.decide` · R4 `_move` · R5 `_take` · R6 `_record` · R7 `HeldLock.release`.
+Who does them: R0 `follow`, R1 `RotationLock.acquire`, R2 `_look`, R3 `plan.decide`, R4 `_move`, R5 `_take`, R6 `_record`, R7 `HeldLock.release`.
 
 Invariants (tests and docs cite them by number):
 - I1  Nothing is decided from what was seen before the lock: R2 reads the name, the state record and the clock anew.
 - I2  A name is only ever moved onto a free name, in one step of the kernel's (promise P4).
-- I3  What is moved is the file that was decided about: it is looked at just before, and again under its new name; a wrong one is moved back.
-- I4  Between any two steps the process may die. The next one to lock finds either the old file under the log's name (R2 decides
-      as before), or no file there (create), or a file that the state record does not name (its own time or emptiness tells its period).
-- I5  A writer with an open descriptor is never cut off: files are renamed, never truncated, never copied; nothing but retention unlinks.
-- I6  The lease is taken while the rotation lock is held, or (R0) before a last look whether the log's name leads to the file: a sealer
-      of a segment that has its name sees every writer there will be.
+- I3  What is moved is the file that was decided about: it is looked at just before, and again under its new name; a
+      wrong one is moved back.
+- I4  Between any two steps the process may die. The next one to lock finds the old file under the log's name (R2
+      decides as before), or no file there (create), or a file that the state record does not name (its own time or
+      its emptiness tells its period).
+- I5  A writer with an open descriptor is never cut off: files are renamed, never truncated, never copied; nothing but
+      retention unlinks.
+- I6  The lease is taken while the rotation lock is held, or (R0) before a last look whether the log's name leads to
+      the file: a sealer of a segment that has its name sees every writer there will be.
 - I7  A step that fails leaves the process with a file to write to, if there is any.
 
 Who may interleave: writers, at any point (they take no lock). Other rotators, only if the lock file was deleted under one of
@@ -54,7 +57,7 @@ class ScheduleMismatch(UserWarning):
     """Another process rotates the same log by another schedule."""
 
 
-class _ChangedUnderUs(Exception):  # noqa: N818  not an error: the round is repeated
+class _ChangedUnderUs(Exception):
     """The lock file or the log was replaced between two steps."""
 
 
@@ -116,9 +119,7 @@ class Rotation:
                 self._trace("again", because="the lock file or the log changed")
             finally:
                 held.release()
-        raise FileNotFoundError(
-            f"{self._path}: the log or its lock file was replaced {_ROUNDS} times during one rotation"
-        )
+        raise FileNotFoundError(f"{self._path}: the log or its lock file was replaced {_ROUNDS} times during one rotation")
 
     def follow(self, mine: OpenSegment | None, terminator: bytes) -> OpenSegment | None:
         """R0: open the file that another process has rotated in already, without the lock; None if that is not the case.
@@ -175,7 +176,7 @@ class Rotation:
             if path is None:
                 return None
             access = self._options.access
-            segment, _ = open_segment(self._ops, path, period, terminator, access, create=True)
+            segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, create=True)
             if self._ops.stat_path(path).id == segment.file and segment.lease():
                 return segment
             segment.close()  # somebody has just sealed it
@@ -335,7 +336,9 @@ class Rotation:
             raise
 
     def _open(self, period: Period, terminator: bytes, *, create: bool) -> OpenSegment:
-        segment, failed = open_segment(self._ops, self._path, period, terminator, self._options.access, create=create)
+        segment, failed = open_segment(
+            self._ops, self._path, period, terminator, self._options.access, self._trace, create=create
+        )
         if failed is not None:
             self._report("chmod/owner", failed)
         self._trace("open", inode=segment.file.inode, start=period.start, end=period.end)
@@ -346,9 +349,7 @@ class Rotation:
         names = self.names()
         first = names.at(self._options.schedule.wall(period.start))
         folder = self._folder_of(names, first)
-        same = [
-            (found, path) for found, path in names.known(folder, self._ops.names(folder)) if found.wall == first.wall
-        ]
+        same = [(found, path) for found, path in names.known(folder, self._ops.names(folder)) if found.wall == first.wall]
         if not same:
             return names.write(first)
         found, path = same[-1]

@@ -104,7 +104,7 @@ class Names:
         if match is None:
             return None
         wall = _parse(match[1], self.suffix)
-        return wall and SegmentName(wall, int(match[2] or 0), match[3] or "")
+        return None if wall is None else SegmentName(wall, int(match[2] or 0), match[3] or "")
 
     def _read_altered(self, path: str, text: str) -> SegmentName | None:
         """A `namer` may put anything around the suffix: find every place that could be one and ask whether the
@@ -128,7 +128,8 @@ def lock_name(log: str, base: str, digest: str | None) -> str:
 
 def _pattern(suffix: str) -> str:
     """A regular expression for what `strftime` can make of the suffix."""
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
     for match in re.finditer(r"%(.)", suffix, re.DOTALL):
         parts.append(re.escape(suffix[position : match.start()]))
         parts.append("%" if match[1] == "%" else _DIRECTIVES.get(match[1], r".+?"))

@@ -92,9 +92,7 @@ def to_mode(parameter: str, value: object) -> int | None:
             parameter, value, "is not a file mode", 'use an octal number such as 0o640, or text such as "0640"'
         )
     if not 0 <= value <= 0o7777:
-        raise InvalidOption(
-            parameter, value, "is not a file mode", 'use an octal number such as 0o640, or text such as "0640"'
-        )
+        raise InvalidOption(parameter, value, "is not a file mode", 'use an octal number such as 0o640, or text such as "0640"')
     return value
 
 
@@ -109,9 +107,7 @@ def to_encoding(parameter: str, value: object, errors: object, fallback: str) ->
     if not isinstance(value, str):
         raise InvalidOptionType(parameter, value, "is not the name of an encoding", 'use a name such as "utf-8"')
     if not isinstance(errors, str):
-        raise InvalidOptionType(
-            "errors", errors, "is not the name of an error handler", 'use a name such as "backslashreplace"'
-        )
+        raise InvalidOptionType("errors", errors, "is not the name of an error handler", 'use a name such as "backslashreplace"')
     try:
         name = codecs.lookup(value).name
         "".encode(name)
@@ -122,9 +118,7 @@ def to_encoding(parameter: str, value: object, errors: object, fallback: str) ->
     try:
         codecs.lookup_error(errors)
     except (LookupError, ValueError):
-        raise InvalidOption(
-            "errors", errors, "is not a known error handler", 'use a name such as "backslashreplace"'
-        ) from None
+        raise InvalidOption("errors", errors, "is not a known error handler", 'use a name such as "backslashreplace"') from None
     return _without_mark(name), errors
 
 

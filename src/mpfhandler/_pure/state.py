@@ -34,9 +34,7 @@ class State:
 def pack(state: State) -> bytes:
     """The state as bytes of exactly `SIZE`."""
     start, end = state.period
-    body = (
-        f"{_MAGIC} {_VERSION} {state.file.device} {state.file.inode} {state.mtime_ns} {start} {end} {state.fingerprint}"
-    )
+    body = f"{_MAGIC} {_VERSION} {state.file.device} {state.file.inode} {state.mtime_ns} {start} {end} {state.fingerprint}"
     line = f"{body} {zlib.crc32(body.encode()):08x}"
     return line.encode("ascii").ljust(SIZE - 1) + b"\n"
 

@@ -19,6 +19,7 @@ from .._platform import FileId, Operations
 from .._pure.options import Access
 from .._pure.schedule import Period
 from .access import NEW_FILE, apply_access
+from .tracefile import Trace
 
 __all__ = ["Incomplete", "OpenSegment", "open_segment"]
 
@@ -31,7 +32,15 @@ class OpenSegment:
     """A segment that this process may append to. Owns both descriptors; the caller serializes threads."""
 
     def __init__(
-        self, ops: Operations, path: str, fd: int, side: int | None, file: FileId, period: Period, terminator: bytes
+        self,
+        ops: Operations,
+        path: str,
+        fd: int,
+        side: int | None,
+        file: FileId,
+        period: Period,
+        terminator: bytes,
+        trace: Trace | None = None,
     ) -> None:
         self.path = path
         self.file = file
@@ -40,6 +49,7 @@ class OpenSegment:
         self.repaired = 0  # stumps of killed writers that were ended here
         self.shared = False  # with another process since a fork: the position is no longer ours alone
         self._ops = ops
+        self._trace = trace
         self._write = ops.write
         self._seek = ops.seek
         self._fd = fd
@@ -114,6 +124,7 @@ class OpenSegment:
             if self._ops.read_at(side, len(data), start) == data:
                 self._ops.write_at(side, terminator, before)
                 self.repaired += 1
+                self._tell("repair", before)
         except OSError:
             return
 
@@ -126,12 +137,17 @@ class OpenSegment:
         try:
             if self._ops.read_at(side, len(fragment), end - len(fragment)) == fragment:
                 self._ops.write_at(side, terminator, end - len(terminator))
+                self._tell("short write", end)
         except OSError:
             return
 
+    def _tell(self, event: str, offset: int) -> None:
+        if self._trace is not None:
+            self._trace(event, segment=self.path, offset=offset)
+
 
 def open_segment(
-    ops: Operations, path: str, period: Period, terminator: bytes, access: Access, *, create: bool
+    ops: Operations, path: str, period: Period, terminator: bytes, access: Access, trace: Trace | None = None, *, create: bool
 ) -> tuple[OpenSegment, OSError | None]:
     """Open a log or segment for appending, with its lease; also what failed of mode and owner (not fatal).
 
@@ -144,7 +160,7 @@ def open_segment(
     try:
         found = ops.stat_fd(fd)
         failed = apply_access(ops, fd, found, access) if access.wanted else None
-        segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator)
+        segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator, trace)
         segment.lease()
     except BaseException:
         if segment is None:

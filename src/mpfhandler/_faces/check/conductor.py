@@ -2,8 +2,9 @@
 
 No process is ever signalled by a name or by a number that may have been given to somebody else: a worker is our own
 child that we have not reaped; its forked child is one that the worker has not reaped, and is only killed while the
-worker lives; a group is only killed while a member of it still holds our pipe. That all writers are really gone is
-told by the pipe too: each of them holds its write end, and the read end meets the end of file when the last is dead.
+worker lives; a group is only killed while somebody still holds the other end of our lifeline. That is a pair of sockets:
+every writer inherits one end, and ours meets the end of file when the last writer is dead. Theirs does when we are,
+however we died: then they end by themselves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,27 +68,23 @@ def conduct(setup: Setup) -> Outcome:
     Raises:
         NothingStartedError: no worker got as far as its first record.
     """
-    with _lifeline() as (held, given), _switch(setup.ledgers) as switch:
-        crew = _Crew(setup, switch, given)
+    with _lifeline() as (ours, theirs), _switch(setup.ledgers) as switch:
+        crew = _Crew(setup, switch, theirs)
         try:
             crew.start()
             seconds = crew.work()
-            crew.end(held, patience=_STOP_SECONDS)
+            crew.end(ours, patience=_STOP_SECONDS)
         except BaseException:
-            crew.end(held, patience=1.0)
+            crew.end(ours, patience=1.0)
             raise
         return crew.outcome(seconds)
 
 
 @contextmanager
-def _lifeline() -> Generator[tuple[int, _Owned], None, None]:
-    held, given = os.pipe()
-    owned = _Owned(given)
-    try:
-        yield held, owned
-    finally:
-        owned.close()
-        os.close(held)
+def _lifeline() -> Generator[tuple[socket.socket, socket.socket], None, None]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
 
 
 @contextmanager
@@ -96,19 +94,6 @@ def _switch(folder: str) -> Generator[Switch, None, None]:
         yield switch
     finally:
         switch.close()
-
-
-class _Owned:
-    """A descriptor that is closed once, by whoever comes first."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._open = True
-
-    def close(self) -> None:
-        if self._open:
-            self._open = False
-            os.close(self.descriptor)
 
 
 @dataclass
@@ -123,8 +108,8 @@ class _Member:
 class _Crew:
     """The workers of one run. Owned by one thread, so nothing is locked."""
 
-    def __init__(self, setup: Setup, switch: Switch, pipe: _Owned) -> None:
-        self._setup, self._switch, self._pipe = setup, switch, pipe
+    def __init__(self, setup: Setup, switch: Switch, lifeline: socket.socket) -> None:
+        self._setup, self._switch, self._lifeline = setup, switch, lifeline
         self._random = random.Random(setup.seed)  # noqa: S311  repeatable, not secret
         self._members: list[_Member] = []
         self._gone: list[_Member] = []
@@ -162,15 +147,15 @@ class _Crew:
             time.sleep(max(0.0, min(next_kill, next_look, end) - time.monotonic()))
         return time.monotonic() - begin
 
-    def end(self, held: int, patience: float) -> None:
+    def end(self, ours: socket.socket, patience: float) -> None:
         """Stop everybody, first by asking, then by force. Afterwards no writer is left. Safe to call again."""
         self._bury_crashed(replace=False)
         self._switch.set(STOP)
         for member in self._members:
             member.process.terminate()
-        self._pipe.close()
-        if not _all_gone(held, patience):
-            self._end_by_force(held)
+        self._lifeline.close()  # else our own copy would keep the other end from its end of file
+        if not _all_gone(ours, patience):
+            self._end_by_force(ours)
         for member in self._members:
             self._settle(member)
 
@@ -199,7 +184,7 @@ class _Crew:
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,  # a terminal's Ctrl-C is ours to handle, not theirs
-                pass_fds=(self._pipe.descriptor,),
+                pass_fds=(self._lifeline.fileno(),),
             )
         self._members.append(_Member(name, process, errors))
 
@@ -208,6 +193,7 @@ class _Crew:
         return Job(
             log=setup.log,
             ledgers=setup.ledgers,
+            lifeline=self._lifeline.fileno(),
             writer=name,
             when=setup.when,
             interval=setup.interval,
@@ -267,12 +253,12 @@ class _Crew:
         self._problems.append("ended early: less than 32 MiB of free space left")
         return True
 
-    def _end_by_force(self, held: int) -> None:
+    def _end_by_force(self, ours: socket.socket) -> None:
         stuck = [one for one in accounts(self._setup.ledgers) if one.state != DONE and one.writer not in self._killed]
         self._problems += [f"writer {one.writer} did not stop when asked and was killed" for one in stuck]
         self._killed.update(one.writer for one in stuck)
         for group in {one.group for one in stuck} | {member.process.pid for member in self._members}:
-            if _all_gone(held, 0.0):
+            if _all_gone(ours, 0.0):
                 return
             try:
                 os.killpg(group, signal.SIGKILL)
@@ -280,7 +266,7 @@ class _Crew:
                 pass  # the group is empty already, or not yet one of its own
         for member in self._members:
             member.process.kill()
-        if not _all_gone(held, 5.0):
+        if not _all_gone(ours, 5.0):
             self._problems.append("a process of the run could not be ended")
 
     def _settle(self, member: _Member) -> None:
@@ -296,8 +282,8 @@ class _Crew:
         return [f"{member.name}: {text}" for member in members if (text := _tail(member.errors))]
 
 
-def _all_gone(held: int, seconds: float) -> bool:
-    ready, _, _ = select.select([held], [], [], seconds)  # nobody writes: readable means end of file
+def _all_gone(ours: socket.socket, seconds: float) -> bool:
+    ready, _, _ = select.select([ours], [], [], seconds)  # nobody writes: readable means end of file
     return bool(ready)
 
 

@@ -49,10 +49,22 @@ class Setup:
 
 @dataclass(frozen=True)
 class Job:
-    """What one worker is told; `rate` in tokens a second for each thread, `limit` in seconds, `fork_at` 0: never."""
+    """What one worker is told.
+
+    Args:
+        log, when, interval, factory: the handler and its arguments.
+        ledgers: folder of the switch and of this worker's ledger.
+        lifeline: descriptor that meets the end of file when the conductor is gone.
+        writer: name of this worker.
+        size, seed: how the payloads are made.
+        rate: of each thread, tokens a second.
+        limit: seconds after which it ends by itself.
+        fork_at: the record of the first thread after which it forks; 0: never.
+    """
 
     log: str
     ledgers: str
+    lifeline: int
     writer: str
     when: str
     interval: int

@@ -1,7 +1,7 @@
 """One process of the self-test: two threads that log as fast as they are allowed, and sometimes a forked child.
 
 Started by the conductor as `python -m mpfhandler._faces.check.worker JOB`, where JOB is `Job` as JSON. It ends when
-the switch says so, at SIGTERM, at its time limit, or when the process that started it is gone.
+the switch says so, at SIGTERM, at its time limit, or when the conductor is gone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -53,7 +54,6 @@ class _Worker:
         self._switch = Switch.join(job.ledgers)
         self._ledger = Ledger(job.ledgers, job.writer)
         self._logger = _logger(job)
-        self._parent: int | None = os.getppid()
         self._limit = time.monotonic() + job.limit
         self._child = 0
         self._failed = False
@@ -95,14 +95,17 @@ class _Worker:
             self._ledger.acknowledge(thread, number, clock() - before)
             pace.spend(1 + len(payload) / BYTES_PER_TOKEN)
             if number % _PACE_EVERY == 0:
-                self._wish.granted = self._wish.granted or self._over()
+                self._over()
                 pace.wait()
             if number == job.fork_at and thread == 0:
                 self._fork()
 
     def _over(self) -> bool:
-        orphaned = self._parent is not None and os.getppid() != self._parent
-        return orphaned or time.monotonic() > self._limit
+        lifeline = select.poll()  # a new one each time: two threads must not wait on the same
+        lifeline.register(self._job.lifeline, select.POLLIN)
+        if lifeline.poll(0) or time.monotonic() > self._limit:
+            self._wish.granted = True
+        return self._wish.granted
 
     def _fork(self) -> None:
         """A child that logs on through the inherited handler, with one thread and a name of its own."""
@@ -119,7 +122,6 @@ class _Worker:
         self._job = dataclasses.replace(self._job, writer=self._job.writer + "c", fork_at=0)
         self._ledger = Ledger(self._job.ledgers, self._job.writer)
         self._child = 0
-        self._parent = None  # it may outlive its parent; the switch and the limit end it
         self._ledger.state(RUNNING)
         try:
             self._log(0)
@@ -154,9 +156,7 @@ class _Pace:
 
 def _logger(job: Job) -> logging.Logger:
     module, _, name = job.factory.partition(":")
-    handler: logging.Handler = getattr(importlib.import_module(module), name)(
-        job.log, when=job.when, interval=job.interval
-    )
+    handler: logging.Handler = getattr(importlib.import_module(module), name)(job.log, when=job.when, interval=job.interval)
     handler.setFormatter(LineFormatter())
     logger = logging.getLogger("mpfhandler.check")
     logger.setLevel(logging.INFO)
