@@ -50,9 +50,11 @@ def one_round(handle: Callable[[logging.LogRecord], object], count: int) -> floa
 
 
 def measure(keys: list[str], folder: str, rounds: int, count: int) -> dict[str, list[float]]:
-    """Every handler's cost in every round."""
-    handlers = {key: make(key, os.path.join(folder, f"{key}.log")) for key in keys}
+    """Every handler's cost in every round; a handler that did not write every record is worth nothing and ends the run."""
+    paths = {key: os.path.join(folder, f"{key}.log") for key in keys}
+    handlers = {key: make(key, path) for key, path in paths.items()}
     costs: dict[str, list[float]] = {key: [] for key in keys}
+    logging.raiseExceptions = False
     for handler in handlers.values():
         one_round(handler.handle, count)
     gc.disable()
@@ -62,8 +64,12 @@ def measure(keys: list[str], folder: str, rounds: int, count: int) -> dict[str, 
             costs[key].append(one_round(handlers[key].handle, count))
         gc.collect()
     gc.enable()
-    for handler in handlers.values():
+    for key, handler in handlers.items():
         handler.close()
+        with open(paths[key], "rb") as log:
+            written = sum(line.endswith(b" ms\n") for line in log)
+        if written != (rounds + 1) * count:
+            raise SystemExit(f"{label(key)}: {written} of {(rounds + 1) * count} records written")
     return costs
 
 

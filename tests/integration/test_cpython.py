@@ -21,9 +21,11 @@ import pytest
 pytestmark = pytest.mark.integration
 
 FAILS_BY_DESIGN = {
-    # 2012-03-10 23:59:59 + 3 days of the standard library = 2012-03-13; the calendar's third days are 03-11, 03-14, …
+    # every third day: asked on the 10th of March 2012 it expects the 13th, asked on the 11th the 14th; the calendar's
+    # third days are the 12th and the 15th, whoever asks
     "test_compute_rollover_MIDNIGHT_local_interval",
-    # 2012-02-19 23:59:59 + 3 weeks = 2012-03-05; which Monday of three it is must not depend on who asks, and when
+    # every third week: asked on Sunday the 19th of February it expects the 5th of March, asked on Monday the 20th the
+    # 12th; the calendar's third weeks begin on the 20th of February and the 12th of March
     "test_compute_rollover_W6_local_interval",
 }
 

@@ -252,9 +252,7 @@ def test_the_zone_of_the_system_follows_its_rule(rule: str) -> None:
     os.environ["TZ"] = rule
     time.tzset()
     hourly, daily = Wanted("H", 1), Wanted("D", 1)
-    changes = [
-        t for t in range(1_704_067_200, 1_735_689_600, 1800) if time.localtime(t)[8] != time.localtime(t - 1800)[8]
-    ]
+    changes = [t for t in range(1_704_067_200, 1_735_689_600, 1800) if time.localtime(t)[8] != time.localtime(t - 1800)[8]]
     assert len(changes) == 2
     for instant in (change + hours * 3600 for change in changes for hours in (-24, -2, -1, 0, 1, 2, 24)):
         start, end = schedule_of(hourly, None).period(instant)

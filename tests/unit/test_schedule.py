@@ -270,9 +270,7 @@ ROLLOVERS = [
 
 @needs_tzset
 @pytest.mark.parametrize(("when", "at_time", "instant", "expected"), ROLLOVERS)
-def test_next_rollover(
-    system_zone: Callable[[str], None], when: str, at_time: str | None, instant: str, expected: str
-) -> None:
+def test_next_rollover(system_zone: Callable[[str], None], when: str, at_time: str | None, instant: str, expected: str) -> None:
     """The answer for computeRollover is the standard library's, at transitions too."""
     system_zone(US_EAST)
     assert Schedule.create(when, 1, at_time).next_rollover(at(instant)) == at(expected)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TypedDict
 
-from .._platform import OPERATIONS
+from .._platform import OPERATIONS, Operations
 from .._protocols.hooks import Hooks
 from .._pure.options import Access, Options, spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.schedule import Schedule
@@ -51,6 +51,7 @@ def build(
     hooks: Hooks,
     on_error: Callable[[Exception], None] | None,
     names: Mapping[str, str],
+    ops: Operations = OPERATIONS,
 ) -> Writer:
     """An engine for these parameters; nothing is created on disk yet.
 
@@ -75,8 +76,8 @@ def build(
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
     )
-    place = find_place(OPERATIONS, given["path"], given["lock_dir"], mkdir, names)
-    return Writer(OPERATIONS, place, options, terminator.encode(encoding, errors), hooks, on_error)
+    place = find_place(ops, given["path"], given["lock_dir"], mkdir, names)
+    return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
 
 
 def open_or_undo(writer: Writer) -> None:

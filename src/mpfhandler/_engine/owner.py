@@ -30,11 +30,10 @@ def find_owner(owner: object) -> tuple[int | None, int | None]:
         user, _, group = owner.partition(":")
         return _user(owner, user or None), _group(owner, group or None)
     if isinstance(owner, (tuple, list)):
-        pair: object = owner
-        parts = list(cast("Sequence[object]", pair))
-        if len(parts) != 2:
+        pair = cast("Sequence[object]", owner)
+        if len(pair) != 2:
             raise InvalidOption("owner", pair, "is not a pair", _FORMS)
-        user, group = parts
+        user, group = pair
         return _user(pair, user), _group(pair, group)
     return _user(owner, owner), None
 

@@ -21,7 +21,7 @@ from .._protocols.housekeeper import Housekeeper
 from .._protocols.retention import excess, sweep
 from .._pure.options import Options
 from .._resources import fork
-from .._resources.append import Incomplete, OpenSegment
+from .._resources.append import Incomplete, OpenSegment, Superseded
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
@@ -252,7 +252,7 @@ class Writer:
 
     def _open_window(self) -> None:
         segment = self._active.segment
-        self._append = _not_open if segment is None else segment.append
+        self._append = _not_open if segment is None else self._active.appender(segment)
         self._lo, self._due = (_NEVER, _NEVER) if self._backlog else self._active.window()
 
     def _ask_split(self) -> None:
@@ -281,13 +281,13 @@ class Writer:
             segment = self._active.target(created)
             if segment is None:
                 return False
+            append = segment.append if last_try else self._active.appender(segment)
             try:
-                end = segment.append(data)
+                end = append(data)
             except OSError as error:
-                if last_try or self._ops.fault(error) is not Fault.CLOSED:
+                if last_try or not self._gone(error, segment):
                     self._not_written(error)
                     return False
-                self._active.descriptor_gone(segment)
                 self._refresh()
                 continue
             self._written(data)
@@ -297,6 +297,16 @@ class Writer:
                 self._active.ask_split()
             return True
         return False
+
+    def _gone(self, error: OSError, segment: OpenSegment | OpenStream) -> bool:
+        """Whether it is the descriptor that failed, not the disk: then the log is opened anew and the record tried again."""
+        if isinstance(error, Superseded):
+            self._active.superseded()
+        elif not isinstance(error, Incomplete) and self._ops.fault(error) is Fault.CLOSED:
+            self._active.descriptor_gone(segment)
+        else:
+            return False
+        return True
 
     def _written(self, data: bytes) -> None:
         self._records += 1
@@ -309,10 +319,8 @@ class Writer:
     def _append_failed(self, error: OSError, data: bytes, created: float) -> None:
         """The fast path's append failed: the descriptor is gone (open anew), or the disk is full (wait)."""
         segment = self._active.segment
-        gone = not isinstance(error, Incomplete) and self._ops.fault(error) is Fault.CLOSED
         self._lo = self._due = _NEVER
-        if gone and segment is not None and not self._busy:
-            self._active.descriptor_gone(segment)
+        if segment is not None and not self._busy and self._gone(error, segment):
             self._slowly(data, created)
             return
         self._backlog.spill.add(data, created)

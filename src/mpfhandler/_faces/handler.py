@@ -152,27 +152,22 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def close(self) -> None:
         """Write what waits, as far as possible, and close the files. A record after that opens the log again."""
         self._writer.close()
-        self.stream = None
+        self._use(None)
         logging.Handler.close(self)
 
     # the standard library's surface
 
     @property
-    def stream(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def stream(self) -> Any:
         """A text file's face on the log while it is open, else None."""
         if self._foreign is not None:
             return self._foreign
         return None if self._writer.segment is None else LogStream(self._writer)
 
     @stream.setter
-    def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def stream(self, stream: Any) -> None:
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
-        if stream is None or isinstance(stream, LogStream):
-            self._foreign = None
-            self._append = self._writer.write
-        else:
-            self._foreign = stream
-            self._append = self._write_foreign
+        self._use(None if isinstance(stream, LogStream) else stream)
 
     def _open(self) -> Any:
         """Open the log (again); gunicorn's reopen calls it."""
@@ -236,6 +231,10 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         return twin
 
     # between handler and engine
+
+    def _use(self, foreign: Any) -> None:
+        self._foreign = foreign
+        self._append = self._writer.write if foreign is None else self._write_foreign
 
     def _hooks(self) -> Hooks:
         return Hooks(

@@ -10,7 +10,8 @@
     the file in     └── the lock or the file changed ──┘ under us: once more from R1
     hand
 
-Who does them: R0 `follow`, R1 `RotationLock.acquire`, R2 `_look`, R3 `plan.decide`, R4 `_move`, R5 `_take`, R6 `_record`, R7 `HeldLock.release`.
+Who does them: R0 `follow`, R1 `RotationLock.acquire`, R2 `_look`, R3 `plan.decide`, R4 `_move`, R5 `_take`,
+R6 `_record`, R7 `HeldLock.release`.
 
 Invariants (tests and docs cite them by number):
 - I1  Nothing is decided from what was seen before the lock: R2 reads the name, the state record and the clock anew.
@@ -50,6 +51,7 @@ from .hooks import Hooks, names_of
 __all__ = ["Outcome", "Rotation", "ScheduleMismatch"]
 
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
+_GATE_PAUSE = 0.0005  # seconds; a writer holds its lock for microseconds
 _NAMES = 10_000  # segments that one period can have
 
 
@@ -237,6 +239,7 @@ class Rotation:
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
         """R4: rename the log to a name of its period. None if that cannot be done now; the log is then as it was."""
         names = self.names()
+        gate = None if self._options.late_grace else self._close_gate(file)
         try:
             for target in self._targets(names, closing):
                 if self._moved(held, file, target):
@@ -244,7 +247,26 @@ class Rotation:
                     return target
         except OSError as error:
             self._report("rotation", error)
+        finally:
+            if gate is not None:
+                self._ops.close(gate)
         return None
+
+    def _close_gate(self, file: FileStat) -> int | None:
+        """With `late_grace=0`: an exclusive lock on the log itself while it is renamed, so that no writer is between its
+        look at the name and its write. Waits for them as long as for the rotation lock, at most; then renames all the
+        same (promise P3): a stopped writer may then write once more."""
+        try:
+            gate = self._ops.open_side(self._path)
+        except OSError:
+            return None
+        deadline = self._ops.monotonic() + self._options.lock_timeout
+        while self._ops.stat_fd(gate).id == file.id and not self._ops.try_lock(gate, True):
+            if self._ops.monotonic() >= deadline:
+                self._trace("writers did not let go", seconds=self._options.lock_timeout)
+                break
+            self._ops.sleep(_GATE_PAUSE)
+        return gate
 
     def _moved(self, held: HeldLock, file: FileStat, target: str) -> bool:
         """Rename onto this name; False if it is taken. Invariants I2 and I3."""
@@ -337,7 +359,14 @@ class Rotation:
 
     def _open(self, period: Period, terminator: bytes, *, create: bool) -> OpenSegment:
         segment, failed = open_segment(
-            self._ops, self._path, period, terminator, self._options.access, self._trace, create=create
+            self._ops,
+            self._path,
+            period,
+            terminator,
+            self._options.access,
+            self._trace,
+            create=create,
+            lease=self._options.late_grace > 0,
         )
         if failed is not None:
             self._report("chmod/owner", failed)

@@ -87,13 +87,16 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
         return seen.remembered[1]
     state = seen.state
     if state is not None and state.file == file.id:
-        return state.period if file.mtime_ns >= state.mtime_ns else _by_mtime(file, schedule)
-    return schedule.period(seen.now) if file.size == 0 else _by_mtime(file, schedule)
+        return state.period if file.mtime_ns >= state.mtime_ns else _by_mtime(file, seen.now, schedule)
+    return schedule.period(seen.now) if file.size == 0 else _by_mtime(file, seen.now, schedule)
 
 
 def _chosen_by_another(file: FileStat, state: State | None, schedule: Schedule) -> bool:
     return state is not None and state.file == file.id and state.fingerprint != schedule.fingerprint
 
 
-def _by_mtime(file: FileStat, schedule: Schedule) -> Period:
-    return schedule.period(file.mtime_ns // 1_000_000_000)
+def _by_mtime(file: FileStat, now: float, schedule: Schedule) -> Period:
+    try:
+        return schedule.period(file.mtime_ns // 1_000_000_000)
+    except (ValueError, OverflowError):  # a time that no calendar has
+        return schedule.period(now)

@@ -21,11 +21,15 @@ from .._pure.schedule import Period
 from .access import NEW_FILE, apply_access
 from .tracefile import Trace
 
-__all__ = ["Incomplete", "OpenSegment", "open_segment"]
+__all__ = ["Incomplete", "OpenSegment", "Superseded", "open_segment"]
 
 
 class Incomplete(OSError):
     """Only a part of a record could be written (disk full, quota, size limit); the part has been made a line of its own."""
+
+
+class Superseded(OSError):
+    """The log's name leads to another file by now, and this one must not grow any more. Nothing was written."""
 
 
 class OpenSegment:
@@ -72,6 +76,26 @@ class OpenSegment:
         if not start & self._mask and start:
             self._guard(data, start)
         return end
+
+    def append_while_named(self, data: bytes) -> int:
+        """Append only as long as the log's name leads here: for `late_grace=0`, where nothing may be written to a segment
+        that has been renamed. Costs three system calls more: a shared lock, held against the renaming process, and a look.
+
+        Raises:
+            Superseded: the file has been renamed, or is just being renamed.
+            Incomplete, OSError: as `append`.
+        """
+        gate = self._fd if self._side is None else self._side
+        if not self._ops.try_lock(gate, False):
+            raise Superseded(f"{self.path}: being renamed")
+        try:
+            if self._ops.stat_path(self.path).id != self.file:
+                raise Superseded(f"{self.path}: renamed")
+            return self.append(data)
+        except FileNotFoundError:
+            raise Superseded(f"{self.path}: moved away") from None
+        finally:
+            self._ops.unlock(gate)
 
     def fileno(self) -> int:
         """The append descriptor, still owned by this object."""
@@ -147,9 +171,17 @@ class OpenSegment:
 
 
 def open_segment(
-    ops: Operations, path: str, period: Period, terminator: bytes, access: Access, trace: Trace | None = None, *, create: bool
+    ops: Operations,
+    path: str,
+    period: Period,
+    terminator: bytes,
+    access: Access,
+    trace: Trace | None = None,
+    *,
+    create: bool,
+    lease: bool = True,
 ) -> tuple[OpenSegment, OSError | None]:
-    """Open a log or segment for appending, with its lease; also what failed of mode and owner (not fatal).
+    """Open a log or segment for appending, with its lease if asked for; also what failed of mode and owner (not fatal).
 
     Raises:
         OSError: it cannot be opened; nothing stays open. With `create` the file may have been created. Safe to repeat.
@@ -161,7 +193,8 @@ def open_segment(
         found = ops.stat_fd(fd)
         failed = apply_access(ops, fd, found, access) if access.wanted else None
         segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator, trace)
-        segment.lease()
+        if lease:
+            segment.lease()
     except BaseException:
         if segment is None:
             ops.close(fd)

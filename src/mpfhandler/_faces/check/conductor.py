@@ -2,9 +2,9 @@
 
 No process is ever signalled by a name or by a number that may have been given to somebody else: a worker is our own
 child that we have not reaped; its forked child is one that the worker has not reaped, and is only killed while the
-worker lives; a group is only killed while somebody still holds the other end of our lifeline. That is a pair of sockets:
-every writer inherits one end, and ours meets the end of file when the last writer is dead. Theirs does when we are,
-however we died: then they end by themselves.
+worker lives; a group is only killed while somebody still holds the other end of our lifeline. That is a pair of
+sockets: every writer inherits one end, and ours meets the end of file when the last writer is dead. Theirs does when
+we are, however we died: then they end by themselves.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from dataclasses import dataclass
 
 from .job import MAX_RATE, Job, Setup
 from .ledger import DONE, GO, RUNNING, STOP, THREADS, Account, Switch, accounts
+from .line import heavy
 
 __all__ = ["NothingStartedError", "Outcome", "conduct"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _SPARE_SECONDS = 120.0  # a worker ends by itself this long after the planned end
+_DOOM_SECONDS = 0.03  # of logging without a pause before a kill
 _LITTLE_SPACE = 32 << 20
 _CRASHES = 5
 _WORKER = [sys.executable, "-m", f"{__package__}.worker"]
@@ -98,8 +100,9 @@ def _switch(folder: str) -> Generator[Switch, None, None]:
 
 @dataclass
 class _Member:
-    """A worker: its name, its process, the file that takes its stderr."""
+    """A worker: its number and name, its process, the file that takes its stderr."""
 
+    number: int
     name: str
     process: subprocess.Popen[bytes]
     errors: str
@@ -119,8 +122,8 @@ class _Crew:
 
     def start(self) -> None:
         """Start all workers and wait until they are ready to log; the ones that are not in time are a problem."""
-        for _ in range(self._setup.procs):
-            self._add()
+        for place in range(self._setup.procs):
+            self._add("h" if place % 4 == min(3, self._setup.procs - 1) else "w")
         limit = time.monotonic() + _START_SECONDS
         while (ready := self._ready()) < len(self._members) and time.monotonic() < limit:
             self._bury_crashed(replace=False)
@@ -173,9 +176,9 @@ class _Crew:
             complaints=tuple(self._complaints()),
         )
 
-    def _add(self) -> None:
+    def _add(self, letter: str) -> None:
         number, self._started = self._started, self._started + 1
-        name = f"{'h' if number % 4 == 3 else 'w'}{number}"
+        name = f"{letter}{number}"
         errors = os.path.join(self._setup.ledgers, f"stderr-{name}")
         with open(errors, "wb") as stderr:
             process = subprocess.Popen(
@@ -186,7 +189,7 @@ class _Crew:
                 start_new_session=True,  # a terminal's Ctrl-C is ours to handle, not theirs
                 pass_fds=(self._lifeline.fileno(),),
             )
-        self._members.append(_Member(name, process, errors))
+        self._members.append(_Member(number, name, process, errors))
 
     def _job(self, name: str, number: int) -> Job:
         setup = self._setup
@@ -194,6 +197,7 @@ class _Crew:
             log=setup.log,
             ledgers=setup.ledgers,
             lifeline=self._lifeline.fileno(),
+            number=number,
             writer=name,
             when=setup.when,
             interval=setup.interval,
@@ -220,8 +224,14 @@ class _Crew:
         candidates = [member for member in self._members if member.name in logging_now]
         if not candidates:
             return
-        member = self._random.choice(candidates)
-        child = logging_now.get(member.name + "c")
+        large = [member for member in candidates if heavy(member.name)]
+        member = self._random.choice(large if large and self._random.random() < 0.5 else candidates)
+        self._switch.doom(member.number)
+        time.sleep(_DOOM_SECONDS)
+        self._strike(member, logging_now.get(member.name + "c"))
+        self._switch.doom(-1)
+
+    def _strike(self, member: _Member, child: Account | None) -> None:
         if member.process.poll() is not None:  # buried at the next look
             return
         self._kills += 1
@@ -233,7 +243,7 @@ class _Crew:
         member.process.kill()
         member.process.wait()
         self._retire(member)
-        self._add()
+        self._add(member.name[0])
 
     def _bury_crashed(self, *, replace: bool) -> None:
         for member in [one for one in self._members if one.process.poll() is not None]:
@@ -241,7 +251,7 @@ class _Crew:
             self._crashes += 1
             self._problems.append(f"worker {member.name} ended by itself with code {member.process.returncode}")
             if replace:
-                self._add()
+                self._add(member.name[0])
 
     def _retire(self, member: _Member) -> None:
         self._members.remove(member)

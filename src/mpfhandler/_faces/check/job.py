@@ -55,7 +55,7 @@ class Job:
         log, when, interval, factory: the handler and its arguments.
         ledgers: folder of the switch and of this worker's ledger.
         lifeline: descriptor that meets the end of file when the conductor is gone.
-        writer: name of this worker.
+        number, writer: of this worker, and its name.
         size, seed: how the payloads are made.
         rate: of each thread, tokens a second.
         limit: seconds after which it ends by itself.
@@ -65,6 +65,7 @@ class Job:
     log: str
     ledgers: str
     lifeline: int
+    number: int
     writer: str
     when: str
     interval: int

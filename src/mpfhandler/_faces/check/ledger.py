@@ -2,7 +2,7 @@
 
 A number is stored there after the logging call has returned, by one aligned 8-byte store and without a system call;
 the kernel keeps the page when the process dies. Each writer has a ledger of its own and is the only one that writes
-it; everybody may read. The switch is the same thing the other way round: one word, written by the conductor alone.
+it; everybody may read. The switch is the same thing the other way round: two words, written by the conductor alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Words:
 
 
 class Switch(_Words):
-    """Tells all writers to wait, to go, or to stop."""
+    """Tells all writers to wait, to go, or to stop, and one of them that it will be killed in a moment."""
 
     @classmethod
     def create(cls, folder: str) -> Switch:
@@ -59,6 +59,13 @@ class Switch(_Words):
 
     def position(self) -> int:
         return self.words[0]
+
+    def doom(self, number: int) -> None:
+        """Have this worker (-1: none) log without a pause, so that its end is likely to come inside a write(2)."""
+        self.words[1] = number + 1
+
+    def doomed(self, number: int) -> bool:
+        return self.words[1] == number + 1
 
 
 class Ledger(_Words):

@@ -96,7 +96,7 @@ class _Worker:
             pace.spend(1 + len(payload) / BYTES_PER_TOKEN)
             if number % _PACE_EVERY == 0:
                 self._over()
-                pace.wait()
+                pace.wait(hurry=self._switch.doomed(job.number))
             if number == job.fork_at and thread == 0:
                 self._fork()
 
@@ -146,12 +146,12 @@ class _Pace:
     def spend(self, tokens: float) -> None:
         self._spent += tokens
 
-    def wait(self) -> None:
+    def wait(self, *, hurry: bool) -> None:
         ahead = self._since + self._spent / self.rate - time.monotonic()
-        if ahead > 0:
-            time.sleep(ahead)
-        elif ahead < -0.25:
+        if hurry or ahead < -0.25:
             self._since, self._spent = time.monotonic(), 0.0
+        elif ahead > 0:
+            time.sleep(ahead)
 
 
 def _logger(job: Job) -> logging.Logger:

@@ -1,0 +1,44 @@
+"""What several test modules share: nothing is switched on for a test that does not ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import pytest
+
+from mpfhandler._platform import OPERATIONS
+
+
+class Closable(Protocol):
+    """A handler or a log."""
+
+    def close(self) -> object:
+        """Give everything up."""
+
+
+AnyClosable = TypeVar("AnyClosable", bound=Closable)
+
+
+@pytest.fixture
+def closing() -> Iterator[Callable[[Any], Any]]:
+    """Closes what it is given at the end of the test, the last one first; gives it back for use in an expression."""
+    with ExitStack() as stack:
+
+        def keep(one: AnyClosable) -> AnyClosable:
+            stack.callback(one.close)
+            return one
+
+        yield keep
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The wall clock of every log that is made after this: set `clock[0]` (epoch seconds). The files keep the system's."""
+    hand = [1_700_000_000.0]  # 2023-11-14 22:13:20 UTC
+    ops = replace(OPERATIONS, now=lambda: hand[0])
+    monkeypatch.setattr("mpfhandler._engine.build.OPERATIONS", ops)
+    monkeypatch.setattr("mpfhandler._engine.timedlogfile.OPERATIONS", ops)
+    return hand

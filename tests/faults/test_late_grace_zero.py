@@ -1,0 +1,91 @@
+"""`late_grace=0`: nothing is written to a segment once it has its name, whoever is between which two steps."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from mpfhandler._engine.build import Parameters, build
+from mpfhandler._engine.writer import Writer
+from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._protocols.hooks import Hooks
+
+
+def engine(path: Path, ops: Operations, late_grace: float) -> Writer:
+    given = Parameters(
+        path=str(path), when="D", interval=1, backup_count=0, at_time=None, utc=False, tz=None, max_bytes=0,
+        encoding="utf-8", errors="strict", debug=False, chmod=None, owner=None, mkdir=False, lock_dir=None,
+        lock_timeout=5.0, late_grace=late_grace, spill_bytes=1000,
+    )  # fmt: skip
+    return build(given, "\n", "utf-8", Hooks(), None, {}, ops)
+
+
+def write_while_another_rotates(log: Path, late_grace: float) -> list[str]:
+    """One engine is stopped right before its write(2) while another one rotates; what the segment holds in the end."""
+    rotator = engine(log, OPERATIONS, late_grace)
+    rotator.write(b"first\n", rotator.now())
+    threads: list[threading.Thread] = []
+
+    def write_slowly(fd: int, data: bytes) -> int:
+        if data == b"second\n" and not threads:
+            threads.append(threading.Thread(target=rotator.rotate))
+            threads[0].start()
+            threads[0].join(0.5)
+        return os.write(fd, data)
+
+    writer = engine(log, replace(OPERATIONS, write=write_slowly), late_grace)
+    writer.open()
+    writer.write(b"zero\n", writer.now())
+    writer.write(b"second\n", writer.now())
+    threads[0].join()
+    writer.write(b"third\n", writer.now())
+    sizes = {path.name: path.read_text().split() for path in log.parent.iterdir() if path.name.startswith("app.log.2")}
+    assert len(sizes) == 1
+    active = log.read_text().split()
+    writer.close()
+    rotator.close()
+    (segment,) = sizes.values()
+    assert sorted(segment + active) == ["first", "second", "third", "zero"]
+    return segment
+
+
+def test_a_rename_waits_for_a_writer_that_has_looked_but_not_written(tmp_path: Path) -> None:
+    """The record of a writer between its look and its write stands in the file before that file gets its name (P2)."""
+    os.mkdir(tmp_path / "strict")
+    rotated_at: list[str] = []
+    log = tmp_path / "strict" / "app.log"
+    original = OPERATIONS.rename_new
+
+    def rename(source: str, target: str) -> None:
+        rotated_at.extend(Path(source).read_text().split())
+        original(source, target)
+
+    watched = replace(OPERATIONS, rename_new=rename)
+    rotator = engine(log, watched, 0.0)
+    rotator.write(b"first\n", rotator.now())
+    threads: list[threading.Thread] = []
+
+    def write_slowly(fd: int, data: bytes) -> int:
+        if data == b"second\n" and not threads:
+            threads.append(threading.Thread(target=rotator.rotate))
+            threads[0].start()
+            threads[0].join(0.5)
+        return os.write(fd, data)
+
+    writer = engine(log, replace(OPERATIONS, write=write_slowly), 0.0)
+    writer.write(b"zero\n", writer.now())
+    writer.write(b"second\n", writer.now())
+    threads[0].join()
+    writer.write(b"third\n", writer.now())
+    (segment,) = [path for path in log.parent.iterdir() if path.name.startswith("app.log.2")]
+    assert segment.read_text().split() == rotated_at
+    assert log.read_text().split() == ["third"]
+    writer.close()
+    rotator.close()
+
+
+def test_with_a_grace_no_rename_waits_for_a_writer(tmp_path: Path) -> None:
+    """With the default grace a writer between its look and its write finds its file renamed, and that is fine (P3)."""
+    assert "second" in write_while_another_rotates(tmp_path / "app.log", 10.0)

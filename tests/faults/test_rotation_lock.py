@@ -1,0 +1,328 @@
+"""The rotation lock in other hands: held, stopped, deleted, shared, reached by two names."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from _support import (
+    Worker,
+    early_in_a_second,
+    ended,
+    finish,
+    log_files,
+    make_logger,
+    next_second,
+    record_names,
+    segment_names,
+    start,
+    start_writers,
+    verify,
+    wait_for,
+    written,
+)
+
+from mpfhandler import TimedLogFile
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._pure.options import Access
+from mpfhandler._resources.lock import RotationLock
+
+HOLDER = """
+    import fcntl, sys
+    from _support import *
+    lock = open(sys.argv[1], "a+")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    say("held")
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """The path of the log."""
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[Event]:
+    """Another program that holds the lock until the event is set."""
+    child = start(HOLDER, tmp_path / "app.log.lock")
+    release = Event()
+
+    def let_go() -> None:
+        release.wait()
+        assert child.stdin is not None
+        child.stdin.close()
+
+    with ended(child):
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        thread = Thread(target=let_go)
+        thread.start()
+        yield release
+        release.set()
+        thread.join()
+
+
+def timed(action, *arguments: object) -> float:
+    """How long a call takes (seconds)."""
+    before = time.monotonic()
+    action(*arguments)
+    return time.monotonic() - before
+
+
+def test_a_lock_that_is_never_released_stalls_a_process_once(log: Path, holder: Event) -> None:
+    """P3: with the lock held for ever one call of a process waits `lock_timeout`, no other one does, all write."""
+    with Worker("a", log, lock_timeout=1.0, delay=True) as worker:
+        begin = time.monotonic()
+        calls = [timed(worker.log)]
+        while time.monotonic() < begin + 4.5:  # several boundaries, several tries at the lock
+            calls.append(timed(worker.log))
+        stalls = [seconds for seconds in calls if seconds >= 0.9]
+        assert len(stalls) == 1, stalls
+        assert 0.95 <= calls[0] < 4, calls[0]
+        assert worker.ask("handler.stats().lock_timeouts") == 1
+        assert segment_names(log.parent) == []
+        verify(log_files(log.parent), worker.names())
+
+
+def test_a_held_lock_is_reported_once(log: Path, holder: Event) -> None:
+    """P5: the lock that cannot be had is reported through handleError once, and names the lock file."""
+    with Worker("a", log, lock_timeout=0.1, delay=True) as worker:
+        for _ in range(3):
+            next_second()
+            worker.log()
+        errors = worker.ask("errors")
+        assert len(errors) == 1
+        assert f"{log}.lock" in errors[0]
+
+
+def test_the_rotation_follows_when_the_lock_is_free_again(log: Path, holder: Event) -> None:
+    """P3, I7: what was logged without the lock stays in the file in hand; once the lock is free the log is rotated."""
+    with Worker("a", log, lock_timeout=0.1, delay=True) as worker:
+        worker.log(3)
+        next_second()
+        worker.log(3)
+        assert segment_names(log.parent) == []
+        holder.set()
+
+        def rotated() -> bool:
+            worker.log()
+            return bool(segment_names(log.parent))
+
+        wait_for(rotated, "a rotation")
+        assert worker.ask("handler.stats().rotations") >= 1
+        verify(log_files(log.parent), worker.names())
+
+
+def test_a_constructor_waits_as_long_as_a_call(log: Path, holder: Event) -> None:
+    """P3: a constructor meets the same bound, and the records after it do not wait again."""
+    before = time.monotonic()
+    with TimedLogFile(log, "S", lock_timeout=0.8) as file:
+        assert 0.75 <= time.monotonic() - before < 4
+        before = time.monotonic()
+        for _ in range(2):
+            next_second()
+            assert timed(file.write, f"{time.time()!r} x") < 0.7
+        assert file.stats().lock_timeouts == 1
+
+
+STOPS_IN_ROTATION = """
+    import dataclasses, os, signal, sys
+    from _support import *
+    import mpfhandler._engine.build as build
+    from mpfhandler._platform import OPERATIONS
+    path, moment = sys.argv[1:3]
+    stops = 1
+
+    def rename(source, target):
+        global stops
+        if stops and moment == "before":
+            stops = 0
+            os.kill(os.getpid(), signal.SIGSTOP)
+        OPERATIONS.rename_new(source, target)
+        if stops and moment == "after":
+            stops = 0
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    build.OPERATIONS = dataclasses.replace(OPERATIONS, rename_new=rename)
+    logger, handler = make_logger(path)
+    logger.info("stopped-0")
+    say("ready")
+    sys.stdin.readline()
+    logger.info("stopped-1")
+    say("awake")
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_process_stopped_in_the_middle_of_a_rotation_stops_nobody(log: Path, moment: str) -> None:
+    """P3, P1, I4: a process that was stopped just before or after its rename holds the lock; the others, also one that
+    starts now, wait once and go on, and nothing is lost or doubled when it wakes up."""
+    stopped = start(STOPS_IN_ROTATION, log, moment)
+    with ended(stopped), Worker("old", log, lock_timeout=0.5) as old:
+        assert stopped.stdin is not None
+        assert stopped.stdout is not None
+        assert stopped.stdout.readline() == "ready\n"
+        old.log()
+        next_second()
+        stopped.stdin.write("go\n")
+        stopped.stdin.flush()
+        wait_for(lambda: status(stopped.pid) == "T", "the process to stop")
+        with Worker("new", log, lock_timeout=0.5) as new:
+            for worker in (old, new, old, new):
+                assert timed(worker.log, 20) < 5
+            os.kill(stopped.pid, signal.SIGCONT)
+            assert stopped.stdout.readline() == "awake\n"
+            for _ in range(3):
+                next_second()
+                old.log(3)
+                new.log(3)
+            finish(stopped)
+            expected = old.names() | new.names() | record_names("stopped", 2)
+            verify(log_files(log.parent), expected)
+            assert len(segment_names(log.parent)) >= 2
+
+
+def status(pid: int) -> str:
+    """The state of a process as the kernel tells it; `T` is stopped."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+def test_portalocker_excludes_our_rotation_and_is_excluded_by_it(log: Path) -> None:
+    """P3: a program that locks through portalocker holds our lock, and the other way round."""
+    portalocker = pytest.importorskip("portalocker", reason="portalocker is not installed")
+    lock = RotationLock(OPERATIONS, f"{log}.lock", Access(), lambda *_: None)
+    exclusive = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+    with open(f"{log}.lock", "a+") as theirs:
+        portalocker.lock(theirs, exclusive)
+        assert lock.acquire(0) is None
+        portalocker.unlock(theirs)
+        ours = lock.acquire(0)
+        assert ours is not None
+        with pytest.raises(portalocker.LockException):
+            portalocker.lock(theirs, exclusive)
+        ours.release()
+        portalocker.lock(theirs, exclusive)
+
+
+def test_a_lock_file_that_is_deleted_all_the_time_costs_nothing(log: Path) -> None:
+    """P1, P2, P4, I2, I3: with the lock file deleted every 50 ms four processes rotate every second, and no record is lost,
+    doubled or misfiled."""
+    writers = start_writers("abcd", log, 4, pause=0.001)
+    with ended(*writers.values()):
+        deletions = 0
+        while any(child.poll() is None for child in writers.values()):
+            try:
+                os.unlink(f"{log}.lock")
+                deletions += 1
+            except FileNotFoundError:
+                pass
+            time.sleep(0.05)
+        verify(log_files(log.parent), written(writers), "S")
+        assert deletions >= 3
+        assert len(segment_names(log.parent)) >= 3
+
+
+def test_a_lock_file_deleted_under_the_holder_is_noticed(log: Path) -> None:
+    """I3: who has locked a file that the name no longer leads to does not have the lock."""
+    lock = RotationLock(OPERATIONS, f"{log}.lock", Access(), lambda *_: None)
+    first = lock.acquire(0)
+    assert first is not None
+    assert first.current()
+    os.unlink(f"{log}.lock")
+    assert not first.current()
+    second = RotationLock(OPERATIONS, f"{log}.lock", Access(), lambda *_: None).acquire(0)
+    assert second is not None
+    assert second.current()
+    first.release()
+    second.release()
+
+
+def test_a_lock_taken_just_before_its_deletion_is_not_believed(log: Path) -> None:
+    """I3: a process that opened the lock file before it was deleted does not rotate on the strength of the dead file."""
+
+    def late_lock(fd: int, exclusive: bool) -> bool:
+        got = OPERATIONS.try_lock(fd, exclusive)
+        if os.path.exists(path) and not deleted:
+            deleted.append(path)
+            os.unlink(path)
+        return got
+
+    import dataclasses
+
+    path, deleted = f"{log}.lock", []
+    ops = dataclasses.replace(OPERATIONS, try_lock=late_lock)
+    held = RotationLock(ops, path, Access(), lambda *_: None).acquire(1)
+    assert deleted
+    assert held is not None
+    assert held.file.inode == os.stat(path).st_ino
+    with open(path) as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    held.release()
+
+
+def test_two_logs_of_one_name_share_a_folder_of_locks(tmp_path: Path) -> None:
+    """P3: `a/app.log` and `b/app.log` with one `lock_dir` have a lock each: both rotate, and neither waits for the other."""
+    locks = tmp_path / "locks"
+    logs = [tmp_path / "a" / "app.log", tmp_path / "b" / "app.log"]
+    locks.mkdir()
+    for log in logs:
+        log.parent.mkdir()
+    with Worker("a", logs[0], lock_dir=str(locks)) as a, Worker("b", logs[1], lock_dir=str(locks)) as b:
+        for _ in range(2):
+            early_in_a_second()
+            a.log()
+            b.log()
+            next_second()
+        a.log()
+        b.log()
+        for worker, log in ((a, logs[0]), (b, logs[1])):
+            verify(log_files(log.parent), worker.names(), "S")
+            assert segment_names(log.parent)
+            assert not os.path.exists(f"{log}.lock")
+        files = sorted(locks.iterdir())
+        assert len(files) == 2
+        with open(files[0]) as one, open(files[1]) as two:
+            fcntl.flock(one, fcntl.LOCK_EX)
+            fcntl.flock(two, fcntl.LOCK_EX)  # different files: this would wait for ever otherwise
+            fcntl.flock(two, fcntl.LOCK_UN)
+            stalled = [worker.ask("handler.doRollover() or handler.stats().lock_timeouts") for worker in (a, b)]
+        assert sorted(stalled) == [0, 1]
+
+
+def test_a_symbolic_link_and_its_target_are_one_log(tmp_path: Path) -> None:
+    """P1, P2: processes that reach the log by a link and by its path share one lock, and each boundary rotates once."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "links").mkdir()
+    real, link = tmp_path / "real" / "app.log", tmp_path / "links" / "name.log"
+    link.symlink_to(real)
+    writers = {**start_writers("ab", real, 3, pause=0.002), **start_writers("cd", link, 3, pause=0.002)}
+    with ended(*writers.values()):
+        verify(log_files(real.parent), written(writers), "S")
+    assert [path.name for path in link.parent.iterdir()] == ["name.log"]
+    assert link.is_symlink()
+    assert [path.name for path in real.parent.iterdir() if path.suffix == ".lock"] == ["app.log.lock"]
+    assert len(segment_names(real.parent)) >= 2
+    assert not [name for name in segment_names(real.parent) if "." in name], "a boundary was rotated twice"
+
+
+def test_a_handler_works_where_the_lock_file_was_deleted_for_good(log: Path) -> None:
+    """P1: a single deletion of the lock file between two boundaries changes nothing: the next rotation is by the right name."""
+    logger, handler = make_logger(log)
+    begun = early_in_a_second()
+    logger.info("a-0")
+    os.unlink(f"{log}.lock")
+    next_second()
+    logger.info("a-1")
+    handler.close()
+    verify(log_files(log.parent), record_names("a", 2), "S")
+    assert time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(begun)) in segment_names(log.parent)
