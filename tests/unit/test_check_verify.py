@@ -245,7 +245,7 @@ def test_a_ledger_can_be_read_by_others(tmp_path: Path) -> None:
     ledger.acknowledge(1, 7, took_ns=1000)
     ledger.acknowledge(0, 42, took_ns=800)
     (found,) = accounts(str(tmp_path))
-    assert (found.writer, found.state, found.acked, found.worst_ns) == ("w5", RUNNING, (42, 7), 1000)
+    assert (found.writer, found.state, found.acked, found.worst_ns) == ("w5", RUNNING, (42, 7, 0, 0), 1000)
     ledger.state(DONE)
     ledger.close()
     assert accounts(str(tmp_path))[0].state == DONE

@@ -165,7 +165,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         return None if self._writer.segment is None else LogStream(self._writer)
 
     @stream.setter
-    def stream(self, stream: Any) -> None:
+    def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
         self._use(None if isinstance(stream, LogStream) else stream)
 

@@ -24,14 +24,13 @@ from dataclasses import dataclass
 
 from .job import MAX_RATE, Job, Setup
 from .ledger import DONE, GO, RUNNING, STOP, THREADS, Account, Switch, accounts
-from .line import heavy
 
 __all__ = ["NothingStartedError", "Outcome", "conduct"]
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _SPARE_SECONDS = 120.0  # a worker ends by itself this long after the planned end
-_DOOM_SECONDS = 0.03  # of logging without a pause before a kill
+_DOOM_SECONDS = 0.01  # of huge records before a kill
 _LITTLE_SPACE = 32 << 20
 _CRASHES = 5
 _WORKER = [sys.executable, "-m", f"{__package__}.worker"]
@@ -224,8 +223,7 @@ class _Crew:
         candidates = [member for member in self._members if member.name in logging_now]
         if not candidates:
             return
-        large = [member for member in candidates if heavy(member.name)]
-        member = self._random.choice(large if large and self._random.random() < 0.5 else candidates)
+        member = self._random.choice(candidates)
         self._switch.doom(member.number)
         time.sleep(_DOOM_SECONDS)
         self._strike(member, logging_now.get(member.name + "c"))

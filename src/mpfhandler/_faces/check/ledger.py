@@ -12,14 +12,15 @@ import os
 import struct
 from dataclasses import dataclass
 
-__all__ = ["DONE", "GO", "RUNNING", "STOP", "THREADS", "WAIT", "Account", "Ledger", "Switch", "accounts"]
+__all__ = ["DONE", "GO", "RUNNING", "SLOTS", "STOP", "THREADS", "WAIT", "Account", "Ledger", "Switch", "accounts"]
 
 THREADS = 2
+SLOTS = 2 * THREADS  # each thread counts its huge records apart
 
 RUNNING, DONE = 1, 2  # states of a writer; 0 is a ledger that is still being set up
 WAIT, GO, STOP = 0, 1, 2  # positions of the switch
 
-_WORDS = 4 + 2 * THREADS
+_WORDS = 4 + 2 * SLOTS
 _BYTES = 8 * _WORDS
 _PID, _GROUP, _STATE, _FIRST = 0, 1, 2, 4
 _PREFIX = "ledger-"
@@ -61,7 +62,7 @@ class Switch(_Words):
         return self.words[0]
 
     def doom(self, number: int) -> None:
-        """Have this worker (-1: none) log without a pause, so that its end is likely to come inside a write(2)."""
+        """Have this worker (-1: none) write huge records, so that its end is likely to come inside a write(2)."""
         self.words[1] = number + 1
 
     def doomed(self, number: int) -> bool:
@@ -79,16 +80,16 @@ class Ledger(_Words):
     def state(self, state: int) -> None:
         self.words[_STATE] = state
 
-    def acknowledge(self, thread: int, number: int, took_ns: int) -> None:
+    def acknowledge(self, slot: int, number: int, took_ns: int) -> None:
         """The logging call for this record has returned; the longest call is kept."""
-        place = _FIRST + 2 * thread
+        place = _FIRST + 2 * slot
         self.words[place] = number
         self.words[place + 1] = max(self.words[place + 1], took_ns)
 
 
 @dataclass(frozen=True)
 class Account:
-    """A ledger as it was read: per thread the last acknowledged number, and the longest call of all, nanoseconds."""
+    """A ledger as it was read: per slot the last acknowledged number, and the longest call of all, nanoseconds."""
 
     writer: str
     pid: int

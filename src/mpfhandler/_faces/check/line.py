@@ -2,7 +2,7 @@
 
     mpf1 w3.0 17 1795478400.123456 PAYLOAD 89abcdef
 
-Magic, slot (writer and thread), number within the slot, `record.created`, payload, CRC-32 of all before it. The
+Magic, slot (writer and a number: its threads, then their huge records), number within the slot, `record.created`, payload, CRC-32 of all before it. The
 payload follows from the seed, the slot and the number, so that even a fragment can be told from somebody's garbage.
 No blank and no lower case letter stands in a payload: the magic cannot occur inside one.
 """
@@ -13,7 +13,9 @@ import logging
 import zlib
 from dataclasses import dataclass
 
-__all__ = ["CHECKSUM", "MAGIC", "LineFormatter", "Recipe", "heavy", "is_whole", "slot_name"]
+from .ledger import THREADS
+
+__all__ = ["CHECKSUM", "MAGIC", "LineFormatter", "Recipe", "is_whole", "slot_name"]
 
 MAGIC = b"mpf1 "
 CHECKSUM = 8  # hexadecimal digits at the end of a line
@@ -21,6 +23,7 @@ CHECKSUM = 8  # hexadecimal digits at the end of a line
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _LARGE_FROM = 4096  # a write that crosses a page is what a fatal signal tears
 _LARGE_SPREAD = 5000
+_HUGE_FROM = 65536  # to twice as much: most of the time is spent in write(2)
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,14 @@ class Recipe:
     def payload(self, slot: str, number: int) -> str:
         """The payload of that record, the same in every process."""
         chance = zlib.crc32(f"{self.seed} {slot} {number}".encode())
-        length = self._length(chance, heavy(slot))
+        length = self._length(chance, slot)
         start = chance % len(_ALPHABET)
         return (_ALPHABET * (length // len(_ALPHABET) + 2))[start : start + length]
 
-    def _length(self, chance: int, many_large: bool) -> int:
-        if chance % (2 if many_large else 50) == 0:
+    def _length(self, chance: int, slot: str) -> int:
+        if int(slot[-1]) >= THREADS:
+            return _HUGE_FROM + chance % _HUGE_FROM
+        if chance % (2 if slot.startswith("h") else 50) == 0:
             return _LARGE_FROM + (chance >> 8) % _LARGE_SPREAD
         return self.size // 2 + (chance >> 8) % self.size + 1
 
@@ -60,13 +65,9 @@ class LineFormatter(logging.Formatter):
         return _sealed(str(record.msg), repr(record.created), str(payload))
 
 
-def slot_name(writer: str, thread: int) -> str:
-    return f"{writer}.{thread}"
-
-
-def heavy(name: str) -> bool:
-    """Whether half of this writer's records are large; such writers are named with an `h`."""
-    return name.startswith("h")
+def slot_name(writer: str, number: int) -> str:
+    """One sequence of records. Of writers whose name begins with an `h` half of the records are large."""
+    return f"{writer}.{number}"
 
 
 def is_whole(line: bytes) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .job import BYTES_PER_TOKEN, Job
-from .ledger import DONE, RUNNING, STOP, THREADS, WAIT, Ledger, Switch
+from .ledger import DONE, RUNNING, SLOTS, STOP, THREADS, WAIT, Ledger, Switch
 from .line import LineFormatter, Recipe, slot_name
 
 __all__ = ["main"]
@@ -86,18 +86,21 @@ class _Worker:
 
     def _records(self, thread: int) -> None:
         job, recipe, pace = self._job, Recipe(self._job.seed, self._job.size), _Pace(self._job.rate)
-        slot, number, clock = slot_name(job.writer, thread), 0, time.perf_counter_ns
+        counts, clock = [0] * SLOTS, time.perf_counter_ns
         while not self._wish.granted and self._switch.position() != STOP:
-            number += 1
+            doomed = self._switch.doomed(job.number)
+            place = thread + THREADS * doomed
+            number = counts[place] = counts[place] + 1
+            slot = slot_name(self._job.writer, place)
             payload = recipe.payload(slot, number)
             before = clock()
             self._logger.info(f"{slot} {number}", payload)  # noqa: G004  the text is an identity, not a message
-            self._ledger.acknowledge(thread, number, clock() - before)
+            self._ledger.acknowledge(place, number, clock() - before)
             pace.spend(1 + len(payload) / BYTES_PER_TOKEN)
             if number % _PACE_EVERY == 0:
                 self._over()
-                pace.wait(hurry=self._switch.doomed(job.number))
-            if number == job.fork_at and thread == 0:
+                pace.wait(hurry=doomed)
+            if number == job.fork_at and place == 0:
                 self._fork()
 
     def _over(self) -> bool:

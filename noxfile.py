@@ -1,0 +1,85 @@
+"""The task runner: `nox` runs what a change must pass, `nox --list` tells the rest."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import nox
+
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+QUICK = "not slow and not torture and not integration"
+
+nox.options.sessions = ["lint", "types", "tests", "slow"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False  # each interpreter that is found, CI or not
+
+
+def _offer_pyenv() -> None:
+    """Interpreters that pyenv has installed count as found, whatever it has activated."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    if root.is_dir():
+        folders = [path / "bin" for path in sorted(root.iterdir()) if re.fullmatch(r"3\.1\d\.\d+", path.name)]
+        os.environ["PATH"] = os.pathsep.join([*map(str, folders), os.environ["PATH"]])
+
+
+_offer_pyenv()
+
+
+def _install(session: nox.Session, group: str) -> None:
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, group))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, and the things that a reader should not have to look for."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy and basedpyright, both strict, over the package and a file of typed uses."""
+    _install(session, "types")
+    session.run("mypy")
+    session.run("basedpyright")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything that is quick, and CPython's own tests of the standard library's handler, on every interpreter found."""
+    _install(session, "test")
+    session.run("pytest", "-q", "-m", QUICK, *session.posargs)
+    session.run("pytest", "-q", "tests/integration/test_cpython.py", "tests/integration/test_configuration.py")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Many real processes, kills, full disks, the self-test."""
+    _install(session, "test")
+    session.run("pytest", "-q", "-m", "slow or torture", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Real programs: Django under gunicorn, configuration files, the command line."""
+    _install(session, "integration")
+    session.run("pytest", "-q", "-m", "integration", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ours and others', side by side in one run."""
+    _install(session, "bench")
+    session.run("python", "benchmarks/run.py", *(session.posargs or ["--quick"]))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheel and source archive, and what the metadata looks like."""
+    session.install("build", "twine")
+    session.run("python", "-m", "build", "--outdir", session.create_tmp())
+    session.run("twine", "check", "--strict", *map(str, Path(session.create_tmp()).glob("mpfhandler-*")))
