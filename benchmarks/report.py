@@ -12,7 +12,8 @@ __all__ = ["header", "middle", "quartiles", "table", "target"]
 
 
 def header(title: str, folder: str) -> None:
-    """Print the title, the command line that was used, the interpreter and the file system under the logs."""
+    """Print the title, the command line that was used, the interpreter, how busy the machine was already (rates and
+    longest calls mean little on a busy one), and the file system under the logs."""
     command = " ".join(["python", os.path.join("benchmarks", os.path.basename(sys.argv[0])), *sys.argv[1:]])
     print(f"## {title}\n")
     print(f"`{command}`  ")
@@ -20,7 +21,7 @@ def header(title: str, folder: str) -> None:
         f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} {platform.release()}, ",
         end="",
     )
-    print(f"{os.cpu_count()} cores, logs on {_file_system(folder)}\n", flush=True)
+    print(f"{os.cpu_count()} cores, {_load()}, logs on {_file_system(folder)}\n", flush=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -50,6 +51,13 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
         return values[0], values[0]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return low, high
+
+
+def _load() -> str:
+    try:
+        return f"load {os.getloadavg()[0]:.1f} before"
+    except (AttributeError, OSError):
+        return "load unknown"
 
 
 def _file_system(folder: str) -> str:

@@ -274,6 +274,15 @@ def collect_errors(handler: Any) -> list[str]:
     return errors
 
 
+def replace_operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Put a function in the place of an entry of this process's table of operations; the entry that was there."""
+    from mpfhandler._platform import OPERATIONS
+
+    before: Callable[..., Any] = getattr(OPERATIONS, name)
+    object.__setattr__(OPERATIONS, name, function)
+    return before
+
+
 def say(*words: object) -> None:
     """Tell the test something."""
     print(*words, flush=True)

@@ -134,10 +134,8 @@ def test_a_constructor_waits_as_long_as_a_call(log: Path, holder: Event) -> None
 
 
 STOPS_IN_ROTATION = """
-    import dataclasses, os, signal, sys
+    import os, signal, sys
     from _support import *
-    import mpfhandler._engine.build as build
-    from mpfhandler._platform import OPERATIONS
     path, moment = sys.argv[1:3]
     stops = 1
 
@@ -146,12 +144,12 @@ STOPS_IN_ROTATION = """
         if stops and moment == "before":
             stops = 0
             os.kill(os.getpid(), signal.SIGSTOP)
-        OPERATIONS.rename_new(source, target)
+        really_rename(source, target)
         if stops and moment == "after":
             stops = 0
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    build.OPERATIONS = dataclasses.replace(OPERATIONS, rename_new=rename)
+    really_rename = replace_operation("rename_new", rename)
     logger, handler = make_logger(path)
     logger.info("stopped-0")
     say("ready")

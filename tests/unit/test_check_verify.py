@@ -265,9 +265,7 @@ def test_mountinfo_is_read() -> None:
 
 def test_mount_output_is_read() -> None:
     """Both dialects of mount(8) are understood."""
-    text = (
-        "/dev/disk3s1 on / (apfs, local, read-only)\nserver:/x on /Volumes/a b (nfs)\n/dev/sda on /home type xfs (rw)\n"
-    )
+    text = "/dev/disk3s1 on / (apfs, local, read-only)\nserver:/x on /Volumes/a b (nfs)\n/dev/sda on /home type xfs (rw)\n"
     found = list(parse_mount_output(text))
     assert found == [FileSystem("apfs", "/"), FileSystem("nfs", "/Volumes/a b"), FileSystem("xfs", "/home")]
 

@@ -2,8 +2,9 @@
 
     mpf1 w3.0 17 1795478400.123456 PAYLOAD 89abcdef
 
-Magic, slot (writer and a number: its threads, then their huge records), number within the slot, `record.created`, payload, CRC-32 of all before it. The
-payload follows from the seed, the slot and the number, so that even a fragment can be told from somebody's garbage.
+Magic, slot (writer and a figure: its threads, then their huge records), number within the slot, `record.created`,
+payload, CRC-32 of all before it. The payload follows from the seed, the slot and the number, so that even a fragment
+can be told from somebody's garbage.
 No blank and no lower case letter stands in a payload: the magic cannot occur inside one.
 """
 

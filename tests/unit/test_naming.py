@@ -1,0 +1,229 @@
+"""Names of segments: how they look, which of other people's are left alone, in which order they stand (promise P4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from mpfhandler._pure.naming import COMPRESSIONS, Names, SegmentName, lock_name
+
+LOG = "/var/log/app.log"
+AT = datetime(2026, 11, 23, 16, 5, 9)
+HOURLY = "%Y-%m-%d_%H"
+SUFFIXES = {
+    "%Y-%m-%d_%H-%M-%S": "2026-11-23_16-05-09",
+    "%Y-%m-%d_%H-%M": "2026-11-23_16-05",
+    "%Y-%m-%d_%H": "2026-11-23_16",
+    "%Y-%m-%d": "2026-11-23",
+    "%Y-%m": "2026-11",
+}
+
+
+@pytest.mark.parametrize(("suffix", "text"), SUFFIXES.items())
+def test_default_name_is_log_dot_suffix(suffix: str, text: str) -> None:
+    """A segment is named for the start of its period with the standard library's pattern."""
+    names = Names(LOG, suffix)
+    assert names.write(names.at(AT)) == f"/var/log/app.log.{text}"
+
+
+def test_number_and_compression_follow_the_suffix() -> None:
+    """The second segment of a period takes `.1`, a compressed one the ending after that."""
+    names = Names(LOG, HOURLY)
+    assert names.write(SegmentName(AT, 1)) == "/var/log/app.log.2026-11-23_16.1"
+    assert names.write(SegmentName(AT, 12, "gz")) == "/var/log/app.log.2026-11-23_16.12.gz"
+    assert names.write(SegmentName(AT, 0, "zst")) == "/var/log/app.log.2026-11-23_16.zst"
+
+
+def test_name_knows_only_what_the_suffix_tells() -> None:
+    """A wall time is cut to the precision of the suffix, so that what is written is what is read."""
+    assert Names(LOG, "%Y-%m").at(AT) == SegmentName(datetime(2026, 11, 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "app.log",
+        "app.log.lock",
+        "app.log.debug",
+        "app.log.bak",
+        "app.log.",
+        "app.log.1",
+        "app.log..2026-11-23_16",
+        "app.log.2026-11-23",
+        "app.log.2026-11-23_16-05",
+        "app.log.2026-11-23_16.csv",
+        "app.log.2026-11-23_16.gz.bak",
+        "app.log.2026-11-23_16.gz.gz",
+        "app.log.2026-11-23_16.GZ",
+        "app.log.2026-11-23_16.",
+        "app.log.2026-11-23_16.0",
+        "app.log.2026-11-23_16.01",
+        "app.log.2026-11-23_16.-1",
+        "app.log.2026-11-23_16.1.2",
+        "app.log.2026-11-23_16.gz.1",
+        "app.log.2026-11-23_16 ",
+        "app.log.2026-11-23_16\n",
+        "app.log.2026-11-23_24",
+        "app.log.2026-13-23_16",
+        "app.log.2026-02-30_16",
+        "app.log.2026-11-3_16",
+        "app.log.+026-11-23_16",
+        "app.log.２０２６-11-23_16",
+        "app.log.2026-11-23_16.1٣",
+        "app.log.2.2026-11-23_16",
+        "app.log2026-11-23_16",
+        "app_log.2026-11-23_16",
+        "APP.LOG.2026-11-23_16",
+        "xapp.log.2026-11-23_16",
+        ".app.log.2026-11-23_16",
+        "app.error.log.2026-11-23_16",
+        "app.error.2026-11-23_16",
+    ],
+)
+def test_name_of_others_is_not_read(text: str) -> None:
+    """A name that is not in full one of this log's segments belongs to somebody else."""
+    assert Names(LOG, HOURLY).read(f"/var/log/{text}") is None
+
+
+def test_same_name_in_another_folder_is_not_read() -> None:
+    """A segment lies where its log lies."""
+    assert Names(LOG, HOURLY).read("/var/log/old/app.log.2026-11-23_16") is None
+
+
+def test_regex_characters_in_the_base_are_text() -> None:
+    """`a+b(1).log` matches itself and nothing else."""
+    names = Names("/x/a+b(1)[2].*", HOURLY)
+    assert names.read("/x/a+b(1)[2].*.2026-11-23_16") == SegmentName(datetime(2026, 11, 23, 16))
+    assert names.read("/x/aab1.log.2026-11-23_16") is None
+
+
+def test_regex_characters_in_the_suffix_are_text() -> None:
+    """A dot or a plus in a custom suffix stands for itself."""
+    names = Names(LOG, "%Y.%m+%d")
+    assert names.read("/var/log/app.log.2026.11+23") == SegmentName(datetime(2026, 11, 23))
+    assert names.read("/var/log/app.log.2026x11+23") is None
+
+
+@pytest.mark.parametrize("suffix", ["%s", "%Y-%U", "%q", "%"])
+def test_suffix_that_cannot_be_read_back_makes_nothing_ours(suffix: str) -> None:
+    """With a suffix that does not tell a time, no file is ever taken for a segment."""
+    names = Names(LOG, suffix)
+    written = names.write(names.at(AT))
+    assert names.read(written) is None
+    assert names.known("/var/log", [os.path.basename(written), "app.log.x", "app.log.1"]) == []
+
+
+def test_order_is_time_then_number() -> None:
+    """Segments are ordered by what their names mean: `.10` comes after `.9`, and 2026 after 2025."""
+    texts = [
+        "app.log.2026-11-23_16.10",
+        "app.log.2026-11-23_16.9.gz",
+        "app.log.2026-11-23_16",
+        "app.log.2026-11-23_17",
+        "app.log.2025-12-31_23.100",
+        "app.log.bak",
+    ]
+    known = Names(LOG, HOURLY).known("/var/log", texts)
+    assert [os.path.basename(path) for _, path in known] == [texts[4], texts[2], texts[1], texts[0], texts[3]]
+
+
+def test_order_does_not_follow_the_text_of_the_suffix() -> None:
+    """A suffix that begins with the day is ordered by date all the same."""
+    known = Names(LOG, "%d-%m-%Y").known("/var/log", ["app.log.01-12-2026", "app.log.02-11-2026", "app.log.31-01-2026"])
+    assert [name.wall.month for name, _ in known] == [1, 11, 12]
+
+
+# --- with a namer -----------------------------------------------------------------------------------------------------
+
+
+def date_before_extension(default: str) -> str:
+    """`app.log.2026-11-23_16` → `app.2026-11-23_16.log`."""
+    folder, text = os.path.split(default)
+    return os.path.join(folder, f"app.{text.removeprefix('app.log.')}.log")
+
+
+def to_archive(default: str) -> str:
+    """Another folder."""
+    return os.path.join("/archive", os.path.basename(default))
+
+
+@pytest.mark.parametrize(
+    ("namer", "path"),
+    [
+        (date_before_extension, "/var/log/app.2026-11-23_16.3.log"),
+        (to_archive, "/archive/app.log.2026-11-23_16.3"),
+        (lambda default: default + ".gz", "/var/log/app.log.2026-11-23_16.3.gz"),
+        (lambda default: default.replace("log.", ""), "/var/app.2026-11-23_16.3"),
+    ],
+)
+def test_name_that_a_namer_made_is_read(namer: Callable[[str], str], path: str) -> None:
+    """What the namer makes of a segment's name is read as that segment, compressed or not."""
+    names = Names(LOG, HOURLY, namer)
+    name = SegmentName(datetime(2026, 11, 23, 16), 3)
+    assert names.write(name) == path or namer(names.default(name)) == names.write(name)
+    assert names.read(names.write(name)) == name
+    packed = SegmentName(name.wall, 3, "xz")
+    assert names.read(names.write(packed)) == packed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/var/log/app.log.2026-11-23_16",
+        "/var/log/app.2026-11-23_16.txt",
+        "/var/log/app.error.2026-11-23_16.log",
+        "/var/log/app.2026-11-23_16.log.bak",
+        "/var/log/old/app.2026-11-23_16.log",
+        "/var/log/app.2026-11-23_16.1٣.log",
+    ],
+)
+def test_name_that_the_namer_did_not_make_is_not_read(path: str) -> None:
+    """With a namer only its own names are ours, not the default ones, and not similar ones of others."""
+    assert Names(LOG, HOURLY, date_before_extension).read(path) is None
+
+
+# --- waiting files and the lock ---------------------------------------------------------------------------------------
+
+
+def test_waiting_file_is_hidden_from_globs() -> None:
+    """A file that waits for the rotator has a name that no `app.log*` matches, and is no segment yet."""
+    names = Names(LOG, HOURLY)
+    path = names.pending(SegmentName(AT, 2))
+    assert os.path.basename(path) == ".app.log.2026-11-23_16.2.rotating"
+    assert names.read(path) is None
+    assert names.read_pending(os.path.basename(path)) == SegmentName(datetime(2026, 11, 23, 16), 2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".app.log.rotating",
+        ".app.log.2026-11-23_16",
+        "app.log.2026-11-23_16.rotating",
+        ".app.log.2026-11-23_16.gz.rotating",
+        ".app.log.x.rotating",
+        ".app.log..rotating",
+        ".other.log.2026-11-23_16.rotating",
+    ],
+)
+def test_waiting_file_of_others_is_not_read(text: str) -> None:
+    """Only the full hidden name of a plain segment is a waiting file."""
+    assert Names(LOG, HOURLY).read_pending(text) is None
+
+
+def test_lock_is_beside_the_log_or_told_apart_by_a_digest() -> None:
+    """The lock's name is the log's with `.lock`; in a folder of locks two logs of one base have two names."""
+    assert lock_name(LOG, "app.log", None) == "/var/log/app.log.lock"
+    assert lock_name(LOG, "app.log", "1f") == "app.log.1f.lock"
+    assert lock_name(LOG, "app.log", "1f") != lock_name("/srv/app.log", "app.log", "2e")
+
+
+def test_compressions_are_what_names_can_end_with() -> None:
+    """Each known ending is read as a compression of the same segment."""
+    names = Names(LOG, HOURLY)
+    assert [names.read(f"{LOG}.2026-11-23_16.{one}") for one in COMPRESSIONS] == [
+        SegmentName(datetime(2026, 11, 23, 16), 0, one) for one in ("gz", "zst", "xz", "bz2")
+    ]
