@@ -89,9 +89,12 @@ def select(keys: Sequence[str]) -> list[str]:
 def label(key: str) -> str:
     """Name and version, for a table."""
     found = contender(key)
-    return (
-        found.name if found.distribution is None else f"{found.name} {importlib.metadata.version(found.distribution)}"
-    )
+    if found.distribution is None:
+        return found.name
+    try:
+        return f"{found.name} {importlib.metadata.version(found.distribution)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{found.name} (not installed, from its sources)"
 
 
 def _try(key: str) -> str | None:

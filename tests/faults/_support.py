@@ -25,7 +25,11 @@ FORMAT = "%(created)r %(message)s"
 SUFFIXES = {"S": "%Y-%m-%d_%H-%M-%S", "M": "%Y-%m-%d_%H-%M", "H": "%Y-%m-%d_%H", "D": "%Y-%m-%d"}
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_FAKETIME = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib*/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1")
+_FAKETIME = (
+    "/usr/lib/*/faketime/libfaketime.so.1",
+    "/usr/lib*/faketime/libfaketime.so.1",
+    "/usr/local/lib/faketime/libfaketime.so.1",
+)
 
 
 # an account of every record
@@ -59,9 +63,9 @@ def read_lines(paths: Iterable[Path]) -> list[Line]:
     return found
 
 
-def verify(paths: Iterable[Path], expected: Iterable[str], when: str | None = None, base: str = "app.log") -> list[Line]:
+def verify(folder: Path, expected: Iterable[str], when: str | None = None, base: str = "app.log") -> list[Line]:
     """Every expected record is there once and whole and nothing else is; with `when`, each in the file of its period."""
-    lines = read_lines(paths)
+    lines = read_lines(log_files(folder, base))
     counts = collections.Counter(line.name for line in lines)
     names = set(expected)
     assert not (lost := sorted(names - set(counts))), f"{len(lost)} of {len(names)} records lost: {lost[:5]}"

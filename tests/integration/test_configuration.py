@@ -50,9 +50,7 @@ def run_python(code: str, folder: Path, prologue: str = PROLOGUE) -> str:
 
 def facts_of(code: str, folder: Path, name: str | None = None) -> dict[str, Any]:
     """Runs a configuration, logs one line through logger `name`, and reads the handler's attributes."""
-    found: dict[str, Any] = json.loads(
-        run_python(textwrap.dedent(code) + FACTS.replace("__NAME__", repr(name)), folder)
-    )
+    found: dict[str, Any] = json.loads(run_python(textwrap.dedent(code) + FACTS.replace("__NAME__", repr(name)), folder))
     return found
 
 

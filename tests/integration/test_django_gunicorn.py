@@ -38,9 +38,7 @@ def run_example(folder: Path, requests: int, options: Sequence[str]) -> subproce
     return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
-def assert_all_counted(
-    folder: Path, run: subprocess.CompletedProcess[str], requests: int, options: Sequence[str]
-) -> None:
+def assert_all_counted(folder: Path, run: subprocess.CompletedProcess[str], requests: int, options: Sequence[str]) -> None:
     """The verdict, and that the run was one which could have failed: it rotated, and the signal had its effect."""
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{requests} requests answered" in run.stdout

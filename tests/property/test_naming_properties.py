@@ -33,7 +33,6 @@ NAMERS: dict[str, Namer] = {
     "number": lambda default: default + ".1",
     "before": lambda default: os.path.join(os.path.dirname(default), "x-" + os.path.basename(default)),
     "folder": lambda default: os.path.join("/archive/2026-11-23_16", os.path.basename(default)),
-    "dots": lambda default: os.path.join(os.path.dirname(default), os.path.basename(default).replace(".", "_")),
     "none": lambda default: default,
 }
 

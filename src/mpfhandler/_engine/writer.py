@@ -71,7 +71,7 @@ class Writer:
         self._backlog = Backlog(options)
         self._append: Callable[[bytes], int] = _not_open
         self._lo = self._due = _NEVER  # the window of the fast path; empty
-        self._pid = ops.pid()
+        self.process = ops.pid()  # that the open files belong to
         self._busy = False
         self._records = self._bytes = self._late = 0
         fork.register(self)
@@ -165,11 +165,6 @@ class Writer:
         return self._active.made
 
     @property
-    def process(self) -> int:
-        """The process that the open files belong to."""
-        return self._pid
-
-    @property
     def terminator(self) -> bytes:
         """What ends a record."""
         return self._active.terminator
@@ -218,7 +213,7 @@ class Writer:
         if not self.lock._is_owned():  # type: ignore[attr-defined]  # else the forking thread will release it
             self.lock._at_fork_reinit()  # type: ignore[attr-defined]  # as `logging` does with its own
             self._busy = False
-        self._pid = self._ops.pid()
+        self.process = self._ops.pid()
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
         self._lo = self._due = _NEVER
@@ -246,7 +241,7 @@ class Writer:
             self._housekeeper.ask()
 
     def _refresh(self) -> None:
-        if self._pid != self._ops.pid():  # a fork that no hook told us of
+        if self.process != self._ops.pid():  # a fork that no hook told us of
             self.after_fork_in_child()
         self._active.refresh(self._ops.now())
 

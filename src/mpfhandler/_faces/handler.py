@@ -22,6 +22,7 @@ from .._engine.build import Parameters, build, open_or_undo
 from .._engine.stats import Stats
 from .._protocols.hooks import Hooks
 from .._pure.options import to_flag
+from .formatting import StockFormat
 from .stream import LogStream
 
 __all__ = ["MultProcTimedRotatingFileHandler"]
@@ -117,9 +118,14 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
         self.backupCount = writer.options.backup_count
-        self.utc = given["utc"]
+        self.utc = to_flag("utc", given["utc"])
         self.atTime = schedule.at_time
         self.delay = not open_now
+        options = writer.options
+        self.maxBytes = options.max_bytes
+        self.debug = options.debug
+        self.lock_timeout = options.lock_timeout
+        self.late_grace = options.late_grace
         self.suffix = schedule.suffix
         self.extMatch = re.compile(_EXT_MATCH.get(schedule.when, _EXT_MATCH_DAY), re.ASCII)
         if schedule.when.startswith("W"):
@@ -127,8 +133,24 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._encoding, self._errors = encoding, errors
         self._terminator = self.terminator
         self._append = writer.write
+        self._choose_format()
+        own = type(self)
+        self._plain = own.emit is MultProcTimedRotatingFileHandler.emit and own.filter is logging.Handler.filter
 
     # writing
+
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Filter and emit. The stock formatter keeps no state, so it runs without the lock; any other one has it, as in the
+        standard library."""
+        if self.filters or not self._plain:
+            return super().handle(record)
+        formatter = self.formatter
+        if formatter is None or type(formatter) is logging.Formatter:
+            self.emit(record)
+        else:
+            with self._writer.lock:
+                self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
@@ -138,7 +160,9 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             terminator = self.terminator
             if terminator is not self._terminator:
                 self._change_terminator(terminator)
-            data = (self.format(record) + terminator).encode(self._encoding, self._errors)
+            if self.formatter is not self._formatter:
+                self._choose_format()
+            data = (self._format(record) + terminator).encode(self._encoding, self._errors)
             self._append(data, record.created)
         except RecursionError:
             raise  # the program is at its limit already; whatever is called here would raise again (python/cpython#80453)
@@ -214,7 +238,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("lock", "_writer", "_append", "_foreign", "_builtin_open"):
+        for name in ("lock", "_writer", "_append", "_foreign", "_format", "_formatter", "_builtin_open"):
             state.pop(name, None)
         return state
 
@@ -224,6 +248,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
                 setattr(self, name, state[name])
         self._start(state["_given"], open_now=False)
         self.__dict__.update(state)
+        self._choose_format()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MultProcTimedRotatingFileHandler:
         twin = copy.copy(self)
@@ -250,6 +275,12 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def _rotator_if_any(self) -> Callable[[str, str], None] | None:
         overridden = type(self).rotate is not logging.handlers.BaseRotatingHandler.rotate
         return self.rotate if overridden or callable(self.rotator) else None
+
+    def _choose_format(self) -> None:
+        """The stock formatter has a shorter way; it tells itself when it must not be taken."""
+        formatter = self._formatter = self.formatter
+        plain = type(formatter) is logging.Formatter and type(self).format is logging.Handler.format
+        self._format: Callable[[logging.LogRecord], str] = StockFormat(formatter) if plain and formatter else self.format
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of."""

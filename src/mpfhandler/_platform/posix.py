@@ -231,6 +231,7 @@ POSIX = Operations(
     set_mode=os.fchmod,
     set_owner=os.fchown,
     touch=_touch,
+    prepare=_prepare,
     rename_new=_rename_new,
     unlink=os.unlink,
     names=os.listdir,

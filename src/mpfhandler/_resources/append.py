@@ -35,6 +35,8 @@ class Superseded(OSError):
 class OpenSegment:
     """A segment that this process may append to. Owns both descriptors; the caller serializes threads."""
 
+    _fd = -1
+
     def __init__(
         self,
         ops: Operations,

@@ -17,6 +17,8 @@ _ALWAYS = Period(-(1 << 62), 1 << 62)
 class OpenStream:
     """An open device or pipe. Owns the descriptor; the caller serializes threads."""
 
+    _fd = -1
+
     def __init__(self, ops: Operations, path: str, patience: float) -> None:
         self.path = path
         self.period = _ALWAYS
@@ -27,7 +29,6 @@ class OpenStream:
         self._patience = patience
         self._wait = patience
         self._rest = b""
-        self._fd = -1
         self._fd = ops.open_stream(path)
         self.file: FileId = ops.stat_fd(self._fd).id
 

@@ -1,0 +1,480 @@
+"""Rotations that cannot succeed, or only with another name: records go on, nobody's file is overwritten."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from _disk_support import (
+    Clock,
+    Switch,
+    all_lines,
+    attribute,
+    collect,
+    ended,
+    handler_at,
+    lines,
+    log_at,
+    needs_root,
+    other_user,
+    python,
+    record,
+    segments,
+    start_python,
+    tmpfs,
+    use,
+    use_clock,
+    wait_for,
+)
+
+from mpfhandler._platform import OPERATIONS
+
+
+def test_records_go_on_while_the_rename_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rename that is refused keeps no record from being written, and is reported once (P5, I7)."""
+    rename = Switch(OPERATIONS.rename_new, errno.EACCES)
+    clock = use_clock(monkeypatch, rename_new=rename)
+    handler = handler_at(tmp_path / "app.log", "S")
+    reports = collect(handler)
+    rename.on = True
+    for number in range(30):
+        handler.emit(record(f"{number:02}", clock.now()))
+        clock.step(1)
+    assert lines(tmp_path / "app.log") == [f"{number:02}" for number in range(30)]
+    assert segments(tmp_path) == ["app.log"]
+    assert len(reports) == 1, reports
+    assert "Permission denied" in reports[0]
+    assert handler.stats().rotations == 0
+    assert rename.calls > 1
+
+
+def test_rotation_goes_on_once_the_rename_is_possible_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the obstacle is gone the file gets the name of its own period, and the failure is news again when it comes back."""
+    rename = Switch(OPERATIONS.rename_new, errno.EACCES)
+    clock = use_clock(monkeypatch, rename_new=rename)
+    handler = handler_at(tmp_path / "app.log", "M")
+    reports = collect(handler)
+    handler.emit(record("in its minute", clock.now()))
+    rename.on = True
+    clock.step(60)
+    handler.emit(record("stays in the old file", clock.now()))
+    rename.on = False
+    clock.step(60)
+    handler.emit(record("in a new file", clock.now()))
+    assert lines(tmp_path / "app.log.2026-03-04_10-20") == ["in its minute", "stays in the old file"]
+    assert lines(tmp_path / "app.log") == ["in a new file"]
+    assert len(reports) == 1
+    rename.on = True
+    clock.step(60)
+    handler.emit(record("once more", clock.now()))
+    assert len(reports) == 2
+
+
+def test_failed_rotation_is_tried_less_and_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotation that fails is tried again after 1, 2, 4 … and at most 60 seconds, not with every record (P5)."""
+    rename = Switch(OPERATIONS.rename_new, errno.EPERM)
+    clock = use_clock(monkeypatch, rename_new=rename)
+    log = log_at(tmp_path / "app.log", "S")
+    log.write("first")
+    rename.on = True
+    tries: list[float] = []
+    start = clock.now()
+    for _ in range(3000):
+        before = rename.calls
+        clock.step(0.1)
+        log.write("record")
+        if rename.calls > before:
+            tries.append(round(clock.now() - start, 1))
+    pauses = [round(later - earlier) for earlier, later in zip(tries, tries[1:], strict=False)]
+    assert pauses[:6] == [1, 2, 4, 8, 16, 32], tries
+    assert all(55 <= pause <= 62 for pause in pauses[6:]), tries
+
+
+def test_rename_that_is_stuck_does_not_slow_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a rotation waits to be tried again, a record costs its write and no look at the folder (P3, P5)."""
+    rename = Switch(OPERATIONS.rename_new, errno.EPERM)
+    stat = Switch(OPERATIONS.stat_path)
+    clock = use_clock(monkeypatch, rename_new=rename, stat_path=stat)
+    log = log_at(tmp_path / "app.log", "S")
+    rename.on = True
+    log.write("first")
+    clock.step(1)
+    log.write("fails to rotate")
+    looked = stat.calls
+    for _ in range(500):
+        log.write("record")
+    assert stat.calls - looked <= 3
+
+
+@needs_root
+def test_folder_that_became_read_only(tmp_path: Path) -> None:
+    """In a folder that an unprivileged process may no longer write to, records go on in the file that is open; after the folder
+    is writable again the log is rotated (P5, I7)."""
+    code = """
+import threading
+from _disk_support import *
+os.setgid(NOBODY), os.setuid(NOBODY)
+folder = Path(sys.argv[1])
+handler = handler_at(folder / "app.log", "S")
+reports = collect(handler)
+handler.emit(record("first"))
+folder.chmod(0o555)
+sent = ["first"]
+end = int(time.time()) + 3
+while time.time() < end:
+    sent.append(f"record {len(sent)}")
+    handler.emit(record(sent[-1]))
+    time.sleep(0.01)
+assert segments(folder) == ["app.log"], segments(folder)
+assert lines(folder / "app.log") == sent
+assert len(reports) == 1, reports
+folder.chmod(0o755)
+
+def rotated():
+    sent.append(f"record {len(sent)}")
+    handler.emit(record(sent[-1]))
+    return len(segments(folder)) > 1
+
+wait_for(rotated, "the rotation")
+assert sorted(all_lines(folder)) == sorted(sent)
+assert len(reports) == 1, reports
+"""
+    python(code, other_user(tmp_path))
+
+
+@needs_root
+def test_file_that_may_only_be_appended_to(tmp_path: Path) -> None:
+    """A log with the append-only attribute cannot be renamed: records go on, and it is rotated when the attribute is gone (P5)."""
+    path = tmp_path / "app.log"
+    handler = handler_at(path, "S", lock_dir=str(tmp_path))
+    reports = collect(handler)
+    handler.emit(record("first"))
+    sent = ["first"]
+
+    def another() -> int:
+        sent.append(f"record {len(sent)}")
+        handler.emit(record(sent[-1]))
+        time.sleep(0.005)
+        return handler.stats().rotations
+
+    with attribute(path, "a") as take_away:
+        end = int(time.time()) + 2
+        while time.time() < end:
+            another()
+        rotated = handler.stats().rotations
+        assert sorted(all_lines(tmp_path)) == sorted(sent)
+        assert len(reports) == 1, reports
+        take_away()
+        wait_for(lambda: another() > rotated, "the rotation")
+    assert sorted(all_lines(tmp_path)) == sorted(sent)
+
+
+def test_name_of_the_segment_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else's file with exactly the name of the segment is left as it is; ours takes the next number (P4, I2)."""
+    clock = use_clock(monkeypatch)
+    foreign = tmp_path / "app.log.2026-03-04_10-20"
+    foreign.write_text("somebody else's")
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("ours")
+    clock.step(60)
+    log.write("next")
+    assert foreign.read_text() == "somebody else's"
+    assert lines(tmp_path / "app.log.2026-03-04_10-20.1") == ["ours"]
+    assert lines(tmp_path / "app.log") == ["next"]
+
+
+def test_name_that_is_taken_between_the_look_and_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that gets the name at the last moment is not overwritten either: the kernel refuses, and the next number is taken
+    (P4, I2)."""
+    foreign = tmp_path / "app.log.2026-03-04_10-20"
+
+    def rename(source: str, target: str) -> None:
+        if not foreign.exists():
+            foreign.write_text("faster")
+        OPERATIONS.rename_new(source, target)
+
+    clock = use_clock(monkeypatch, rename_new=rename)
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("ours")
+    clock.step(60)
+    log.write("next")
+    assert foreign.read_text() == "faster"
+    assert lines(tmp_path / "app.log.2026-03-04_10-20.1") == ["ours"]
+
+
+def test_platform_without_an_exclusive_rename_looks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel has no rename that refuses an existing name, a name that is taken is seen and left alone (P4)."""
+    from mpfhandler._platform import posix
+
+    monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
+    test_name_of_the_segment_is_taken(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", ["folder", "symlink"])
+def test_name_of_the_segment_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A folder, or a link that leads nowhere, takes a name as a file does (P4)."""
+    clock = use_clock(monkeypatch)
+    taken = tmp_path / "app.log.2026-03-04_10-20"
+    if kind == "folder":
+        taken.mkdir()
+    else:
+        taken.symlink_to("nowhere")
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("ours")
+    clock.step(60)
+    log.write("next")
+    assert taken.is_dir() or taken.is_symlink()
+    assert lines(tmp_path / "app.log.2026-03-04_10-20.1") == ["ours"]
+    assert lines(tmp_path / "app.log") == ["next"]
+
+
+def test_gap_in_the_numbers_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where retention has deleted the first segments of a period the numbers go on after the last one, in order of time."""
+    use_clock(monkeypatch)
+    log = log_at(tmp_path / "app.log", "M")
+    for number in range(3):
+        log.write(f"record {number}")
+        log.rotate()
+    (tmp_path / "app.log.2026-03-04_10-20").unlink()
+    (tmp_path / "app.log.2026-03-04_10-20.1").unlink()
+    log.write("record 3")
+    log.rotate()
+    assert lines(tmp_path / "app.log.2026-03-04_10-20.2") == ["record 2"]
+    assert lines(tmp_path / "app.log.2026-03-04_10-20.3") == ["record 3"]
+    assert segments(tmp_path) == ["app.log", "app.log.2026-03-04_10-20.2", "app.log.2026-03-04_10-20.3"]
+
+
+def test_compressed_segment_takes_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that was compressed still has its number: the next one does not take its name."""
+    use_clock(monkeypatch)
+    (tmp_path / "app.log.2026-03-04_10-20.1.gz").write_bytes(b"")
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("record")
+    log.rotate()
+    assert lines(tmp_path / "app.log.2026-03-04_10-20.2") == ["record"]
+
+
+_RACE = """
+from _disk_support import *
+path, tag = Path(sys.argv[1]), sys.argv[2]
+log = log_at(path)
+sys.stdin.readline()
+end = time.monotonic() + 3
+count = 0
+while time.monotonic() < end:
+    log.write(f"{tag} {count}")
+    count += 1
+    log.rotate()
+print(count, log.stats().rotations)
+"""
+
+
+def test_rotators_without_a_common_lock_overwrite_nothing(tmp_path: Path) -> None:
+    """Three processes rotate as fast as they can while the lock file is deleted all the time, so that two hold "the" lock at
+    once: no segment is overwritten, every record is there once (P1, P4, I2, I3)."""
+    children = {tag: start_python(_RACE, tmp_path / "app.log", tag) for tag in "abc"}
+    for child in children.values():
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    done = threading.Event()
+
+    def delete() -> None:
+        while not done.wait(0.0005):
+            (tmp_path / "app.log.lock").unlink(missing_ok=True)
+
+    deleter = threading.Thread(target=delete)
+    deleter.start()
+    try:
+        counts = {tag: [int(part) for part in ended(child).split()] for tag, child in children.items()}
+    finally:
+        done.set()
+        deleter.join()
+    expected = [f"{tag} {number}" for tag, (count, _) in counts.items() for number in range(count)]
+    found = Counter(all_lines(tmp_path))
+    assert sum(rotations for _, rotations in counts.values()) > 20
+    assert not (missing := set(expected) - set(found)), f"{len(missing)} of {len(expected)} lost"
+    assert not (twice := [line for line, count in found.items() if count > 1]), twice[:3]
+
+
+def test_new_file_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the rename and the new file there is no descriptor to be had: records stay in the renamed file, and the log is
+    created as soon as that is possible (P1, P5, I4, I7)."""
+    create = Switch(OPERATIONS.open_append, errno.EMFILE)
+    clock = use_clock(monkeypatch, open_append=create)
+    handler = handler_at(tmp_path / "app.log", "M")
+    reports = collect(handler)
+    handler.emit(record("one", clock.now()))
+    create.on = True
+    clock.step(60)
+    for _ in range(5):
+        handler.emit(record("two", clock.now()))
+        clock.step(0.1)
+    assert lines(tmp_path / "app.log.2026-03-04_10-20") == ["one"] + ["two"] * 5
+    assert not (tmp_path / "app.log").exists()
+    assert len(reports) == 1, reports
+    create.on = False
+    clock.step(2)
+    handler.emit(record("three", clock.now()))
+    assert lines(tmp_path / "app.log") == ["three"]
+    assert handler.stats().spilled == 0
+
+
+def test_no_descriptor_at_all_while_the_period_ends(tmp_path: Path) -> None:
+    """A program that has used up its descriptors (RLIMIT_NOFILE) logs on over boundaries, and rotates when it has some again (P5)."""
+    code = """
+import resource
+from _disk_support import *
+folder = Path(sys.argv[1])
+handler = handler_at(folder / "app.log", "S")
+reports = collect(handler)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 1024))
+sent, taken = [], []
+
+def send(text):
+    sent.append(text)
+    handler.emit(record(text))
+
+send("first")
+try:
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+end = int(time.time()) + 3
+while time.time() < end:
+    send(f"record {len(sent)}")
+    time.sleep(0.01)
+assert handler.stats().spilled == 0 and handler.stats().lost == 0
+assert 1 <= len(reports) <= 2, reports
+for fd in taken:
+    os.close(fd)
+before = len(segments(folder))
+
+def rotated():
+    send(f"record {len(sent)}")
+    time.sleep(0.01)
+    return len(segments(folder)) > before
+
+wait_for(rotated, "the rotation")
+assert sorted(all_lines(folder)) == sorted(sent)
+"""
+    python(code, tmp_path)
+
+
+def test_file_system_without_inodes(tmp_path: Path) -> None:
+    """Where no file can be created any more, records go on in the one there is, whatever name it has (P1, P5, I7)."""
+    with tmpfs(tmp_path / "disk", "size=1m,nr_inodes=8") as disk:
+        handler = handler_at(disk / "app.log", "S")
+        reports = collect(handler)
+        sent: list[str] = []
+
+        def another() -> int:
+            sent.append(f"record {len(sent)}")
+            handler.emit(record(sent[-1]))
+            time.sleep(0.005)
+            return handler.stats().records
+
+        another()
+        fillers = []
+        try:
+            for number in range(20):
+                fillers.append(disk / f"filler{number}")
+                fillers[-1].write_bytes(b"")
+        except OSError:
+            fillers.pop()
+        end = int(time.time()) + 3
+        while time.time() < end:
+            another()
+        assert sorted(all_lines(disk)) == sorted(sent)
+        assert len(reports) == 1, reports
+        for filler in fillers:
+            filler.unlink()
+        wait_for(lambda: another() and (disk / "app.log").exists(), "the new file")
+        assert sorted(all_lines(disk)) == sorted(sent)
+        assert handler.stats().spilled == 0
+        handler.close()
+
+
+def test_state_record_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a state record the next process tells the period from the file; the failure is reported once (I4, P5)."""
+    write_at = Switch(os.pwrite, errno.ENOSPC)
+    clock = use_clock(monkeypatch, write_at=write_at)
+    write_at.on = True
+    handler = handler_at(tmp_path / "app.log", "M")
+    reports = collect(handler)
+    for number in range(3):
+        handler.emit(record(f"record {number}", clock.now()))
+        clock.step(60)
+    assert all_lines(tmp_path) == ["record 0", "record 1", "record 2"]
+    assert len(segments(tmp_path)) == 3
+    assert len(reports) <= 1
+
+
+class _Victim(BaseException):
+    """Stands for a SIGKILL: nothing of the package may catch it and go on."""
+
+
+def test_process_may_die_between_any_two_steps_of_a_rotation(tmp_path: Path) -> None:
+    """Whichever system call of a rotation is a process's last one, the next process finds everything and goes on (P1, I4)."""
+    for last in range(1, 200):
+        folder = tmp_path / str(last)
+        folder.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            clock = Clock()
+            ended_early = _rotate_and_die(folder / "app.log", clock, last, patch)
+        with pytest.MonkeyPatch.context() as patch:
+            use(patch, **clock.entries())
+            log = log_at(folder / "app.log", "M")
+            log.write("three")
+            log.close()
+        found = all_lines(folder)
+        assert found[:1] == ["one"], (last, found)
+        assert found in (["one", "three"], ["one", "two", "three"]), (last, found)
+        assert lines(folder / "app.log")[-1] == "three"
+        assert len(segments(folder)) == 2, (last, segments(folder))
+        if not ended_early:
+            assert found == ["one", "two", "three"]
+            break
+    else:
+        pytest.fail("a rotation of more than 200 system calls")
+    assert last > 15
+
+
+def _rotate_and_die(path: Path, clock: Clock, last: int, patch: pytest.MonkeyPatch) -> bool:
+    """Write, let the period end, write again in a child that dies after so many system calls; whether it died."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            counted = {"on": False, "calls": 0}
+
+            def counting(entry: object) -> object:
+                def call(*arguments: object) -> object:
+                    counted["calls"] += counted["on"]
+                    if counted["calls"] > last:
+                        os._exit(77)
+                    return entry(*arguments)  # type: ignore[operator]
+
+                return call
+
+            named = ("open_append", "open_existing", "open_side", "open_lock", "open_read", "close", "write", "seek", "write_at",
+                     "stat_path", "stat_fd", "rename_new", "names", "try_lock", "unlock")  # fmt: skip
+            use(patch, **clock.entries(), **{name: counting(getattr(OPERATIONS, name)) for name in named})  # type: ignore[arg-type]
+            log = log_at(path, "M")
+            log.write("one")
+            clock.step(60)
+            counted["on"] = True
+            log.write("two")
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    clock.step(60)
+    assert os.waitstatus_to_exitcode(status) in {0, 77}
+    return os.waitstatus_to_exitcode(status) == 77
