@@ -175,10 +175,15 @@ _exclusive_rename: Callable[[bytes, bytes], int] | None = None
 _searched = False
 
 
-def _kernel_rename(source: str, target: str) -> bool:
+def _prepare() -> None:
+    """Find the exclusive rename, once a process: ctypes takes milliseconds to import."""
     global _searched, _exclusive_rename
     if not _searched:
         _exclusive_rename, _searched = _find_exclusive_rename(), True
+
+
+def _kernel_rename(source: str, target: str) -> bool:
+    _prepare()
     if _exclusive_rename is None:
         return False
     number = _exclusive_rename(os.fsencode(source), os.fsencode(target))
