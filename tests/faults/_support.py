@@ -193,8 +193,8 @@ class Worker:
         import sys
         from _support import *
         tag, path = sys.argv[1:3]
-        logger, handler = make_logger(path, **eval(sys.argv[3]))
-        errors = collect_errors(handler)
+        errors = []
+        logger, handler = make_logger(path, errors, **eval(sys.argv[3]))
         say("ready")
         count = 0
         for line in sys.stdin:
@@ -260,22 +260,21 @@ def record_names(tag: str, count: int) -> set[str]:
 # in the children
 
 
-def make_logger(path: object, **options: Any) -> tuple[logging.Logger, Any]:
-    """A logger of its own with one of our handlers."""
+def make_logger(path: object, seen: list[str] | None = None, **options: Any) -> tuple[logging.Logger, Any]:
+    """A logger of its own with one of our handlers; what that reports goes to `seen`, if given, instead of to stderr."""
     import mpfhandler
 
-    handler = mpfhandler.MultProcTimedRotatingFileHandler(str(path), **{"when": "S", **options})
+    class Collecting(mpfhandler.MultProcTimedRotatingFileHandler):
+        def handleError(self, record: logging.LogRecord) -> None:
+            assert seen is not None
+            seen.append(str(sys.exc_info()[1]))
+
+    kind = mpfhandler.MultProcTimedRotatingFileHandler if seen is None else Collecting
+    handler = kind(str(path), **{"when": "S", **options})
     handler.setFormatter(logging.Formatter(FORMAT))
     logger = logging.Logger(f"test {path}")
     logger.addHandler(handler)
     return logger, handler
-
-
-def collect_errors(handler: Any) -> list[str]:
-    """What the handler reports from now on, instead of on stderr."""
-    errors: list[str] = []
-    handler.handleError = lambda _record: errors.append(str(sys.exc_info()[1]))
-    return errors
 
 
 def replace_operation(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from _support import (
     FORMAT,
-    collect_errors,
     early_in_a_second,
     log_files,
     make_logger,
@@ -189,8 +188,8 @@ def test_an_odd_time_as_the_very_first_record_costs_nothing(log: Path, created: 
     """P2, P5: the same through the handler, before anything is open, with each schedule."""
     for when in ("S", "H", "midnight", "W0", "MONTH"):
         path = log.with_name(f"{when}.log")
-        logger, handler = make_logger(path, when=when, delay=True)
-        errors = collect_errors(handler)
+        errors: list[str] = []
+        _logger, handler = make_logger(path, errors, when=when, delay=True)
         record = logging.LogRecord("odd", logging.INFO, "", 0, "odd", None, None)
         record.created = created
         handler.handle(record)

@@ -116,7 +116,7 @@ def test_folder_that_became_read_only(tmp_path: Path) -> None:
     """In a folder that an unprivileged process may no longer write to, records go on in the file that is open; after the folder
     is writable again the log is rotated (P5, I7)."""
     code = """
-import threading
+import _strptime, ctypes, threading
 from _disk_support import *
 os.setgid(NOBODY), os.setuid(NOBODY)
 folder = Path(sys.argv[1])
@@ -145,6 +145,38 @@ assert sorted(all_lines(folder)) == sorted(sent)
 assert len(reports) == 1, reports
 """
     python(code, other_user(tmp_path))
+
+
+def test_program_that_can_import_nothing_any_more(tmp_path: Path) -> None:
+    """After a chroot, without descriptors or without the right to read Python's own folder no module can be imported: the
+    rotation of a handler that is open does not need one (P5)."""
+    code = """
+from _disk_support import *
+folder = Path(sys.argv[1])
+handler = handler_at(folder / "app.log", "S", backupCount=2)
+reports = collect(handler)
+handler.emit(record("first"))
+
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        print(name)
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path[:] = [Nothing()]
+sys.path_importer_cache.clear()
+sent = ["first"]
+
+def rotated():
+    sent.append(f"record {len(sent)}")
+    handler.emit(record(sent[-1]))
+    time.sleep(0.01)
+    return handler.stats().rotations
+
+wait_for(rotated, f"the rotation; {reports}", 5)
+assert sorted(all_lines(folder)) == sorted(sent)
+assert reports == [], reports
+"""
+    python(code, tmp_path)
 
 
 @needs_root

@@ -1,0 +1,280 @@
+"""`backupCount`: the oldest segments of this log go, whatever their names sort like, and nothing else does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _disk_support import (
+    attribute,
+    collect,
+    handler_at,
+    lines,
+    log_at,
+    needs_root,
+    record,
+    segments,
+    use,
+    use_clock,
+    wait_for,
+)
+
+FOREIGN = [
+    "app.error.log",
+    "app.log.bak",
+    "app.log.1",
+    "app.log.debug",
+    "app.log.2026-03-04_09.csv",
+    "app.log.2.2026-03-04_09",
+    "app.log.2026-13-45_99",
+    "app.log.2026-02-30_09",
+    "app.log.2026-03-04",
+    "app.log.2026-03-04_9",
+    "app.log.2026-03-04_09-30",
+    "app.log.2026-03-04_09.01",
+    "app.log.2026-03-04_09.0",
+    "app.log.2026-03-04_09.-1",
+    "app.log.2026-03-04_09.1.2",
+    "app.log.2026-03-04_09.gz.1",
+    "app.log.2026-03-04_09.zip",
+    "app.log.2026-03-04_09\n",
+    "app.log.2026-03-04_09 ",
+    "app.log.\u0662\u0660\u0662\u0666-03-04_09",  # digits of another script
+    "xapp.log.2026-03-04_09",
+    "app.log2026-03-04_09",
+    ".app.log.2026-03-04_09",
+    "app.log.2026-03-04_09~",
+    "App.log.2026-03-04_09",
+]
+
+
+def make(folder: Path, *suffixes: str) -> None:
+    """Segments of former times."""
+    for suffix in suffixes:
+        (folder / f"app.log.{suffix}").write_text(suffix + "\n")
+
+
+def closed(folder: Path) -> list[str]:
+    """The suffixes of what is left beside the log."""
+    return [name.removeprefix("app.log.") for name in segments(folder) if name != "app.log"]
+
+
+def test_oldest_go_by_time_and_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are counted by parsed period, then by number: `.2` is older than `.10`, and an old `.10` older than a new one."""
+    use_clock(monkeypatch)
+    make(tmp_path, *(f"2026-03-04_09{number}" for number in ("", ".1", ".2", ".9", ".10", ".11")), "2026-03-03_23.10", "2025-12-31_00")
+    log = log_at(tmp_path / "app.log", "H", backup_count=4)
+    log.write("now")
+    assert log.rotate()
+    assert closed(tmp_path) == ["2026-03-04_09.10", "2026-03-04_09.11", "2026-03-04_09.9", "2026-03-04_10"]
+
+
+@pytest.mark.parametrize("keep", [1, 2, 5])
+def test_so_many_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int) -> None:
+    """Exactly the newest `backupCount` closed segments stay, rotation after rotation."""
+    clock = use_clock(monkeypatch)
+    log = log_at(tmp_path / "app.log", "H", backup_count=keep)
+    names: list[str] = []
+    for _ in range(7):
+        log.write("record")
+        names.append(f"2026-03-04_{10 + len(names)}")
+        clock.step(3600)
+        log.write("record of the next hour, which rotates")
+        wait_for(lambda: closed(tmp_path) == names[-keep:], f"only {names[-keep:]} are left")
+
+
+def test_without_a_count_everything_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`backupCount=0` deletes nothing."""
+    use_clock(monkeypatch)
+    make(tmp_path, *(f"2020-01-01_{hour:02}" for hour in range(24)))
+    log = log_at(tmp_path / "app.log", "H")
+    log.write("record")
+    log.rotate()
+    assert len(closed(tmp_path)) == 25
+
+
+def test_foreign_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not in full a name of this log's segments is neither counted nor deleted, nor is a folder that has one (P4)."""
+    use_clock(monkeypatch)
+    for name in FOREIGN:
+        (tmp_path / name).write_text("somebody else's")
+    (tmp_path / "app.log.2026-03-04_08").mkdir()
+    make(tmp_path, "2026-03-04_07", "2026-03-04_09")
+    log = log_at(tmp_path / "app.log", "H", backup_count=1)
+    log.write("record")
+    log.rotate()
+    log.close()
+    assert {name for name in os.listdir(tmp_path) if (tmp_path / name).is_dir()} == {"app.log.2026-03-04_08"}
+    left = {name for name in segments(tmp_path) if (tmp_path / name).is_file()}
+    assert left == {"app.log", "app.log.2026-03-04_10", *FOREIGN}
+    assert all((tmp_path / name).read_text() == "somebody else's" for name in FOREIGN)
+
+
+def test_segments_of_another_log_in_the_folder_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two logs of which one's name begins with the other's keep out of each other's segments (P4)."""
+    use_clock(monkeypatch)
+    for base in ("app", "app.log", "app.log.2"):
+        for hour in range(5):
+            (tmp_path / f"{base}.2026-03-04_0{hour}").write_text("old\n")
+    log = log_at(tmp_path / "app", "H", backup_count=1)
+    log.write("record")
+    log.rotate()
+    assert len([name for name in os.listdir(tmp_path) if name.startswith("app.log.2026")]) == 5
+    assert len([name for name in os.listdir(tmp_path) if name.startswith("app.log.2.2026")]) == 5
+    assert [name for name in sorted(os.listdir(tmp_path)) if name.startswith("app.2026")] == ["app.2026-03-04_10"]
+
+
+def test_link_that_is_named_like_a_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever becomes of a symbolic link with the name of a segment, the file that it leads to stays (P4)."""
+    use_clock(monkeypatch)
+    (tmp_path / "elsewhere").mkdir()
+    precious = tmp_path / "elsewhere" / "precious"
+    precious.write_text("somebody else's")
+    (tmp_path / "app.log.2026-03-04_01").symlink_to(precious)
+    log = log_at(tmp_path / "app.log", "H", backup_count=1)
+    log.write("record")
+    log.rotate()
+    assert precious.read_text() == "somebody else's"
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst", "xz", "bz2"])
+def test_compressed_segments_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """A compressed segment counts and goes as a plain one."""
+    use_clock(monkeypatch)
+    make(tmp_path, f"2026-03-04_07.{ending}", f"2026-03-04_08.2.{ending}", f"2026-03-04_08.10.{ending}", "2026-03-04_09")
+    log = log_at(tmp_path / "app.log", "H", backup_count=3)
+    log.write("record")
+    log.rotate()
+    assert closed(tmp_path) == [f"2026-03-04_08.10.{ending}", "2026-03-04_09", "2026-03-04_10"]
+
+
+def test_segment_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be deleted is reported once, in however many rotations, and the others go all the same (P5)."""
+
+    def unlink(path: str) -> None:
+        if path.endswith("_02"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        os.unlink(path)
+
+    clock = use_clock(monkeypatch, unlink=unlink)
+    make(tmp_path, *(f"2026-03-04_{hour:02}" for hour in range(9)))
+    handler = handler_at(tmp_path / "app.log", "H", backupCount=2)
+    reports = collect(handler)
+    for _ in range(4):
+        handler.emit(record("record", clock.now()))
+        handler.doRollover()
+    assert closed(tmp_path) == ["2026-03-04_02", "2026-03-04_10.2", "2026-03-04_10.3"]
+    assert len(reports) == 1, reports
+    assert "2026-03-04_02" in reports[0] or "Permission" in reports[0]
+    assert handler.stats().records == 4
+
+
+@needs_root
+def test_immutable_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment with the immutable attribute stays, is reported once, and holds up nothing (P5)."""
+    clock = use_clock(monkeypatch)
+    make(tmp_path, "2026-03-04_01", "2026-03-04_02", "2026-03-04_03")
+    with attribute(tmp_path / "app.log.2026-03-04_01", "i"):
+        handler = handler_at(tmp_path / "app.log", "H", backupCount=1)
+        reports = collect(handler)
+        for _ in range(3):
+            handler.emit(record("record", clock.now()))
+            handler.doRollover()
+        assert closed(tmp_path) == ["2026-03-04_01", "2026-03-04_10.2"]
+        assert len(reports) == 1, reports
+
+
+def test_logging_call_does_not_wait_for_a_deletion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion that hangs holds up no record: it is done in the background, begun by the rotation (P3)."""
+    entered, go = threading.Event(), threading.Event()
+
+    def unlink(path: str) -> None:
+        entered.set()
+        assert go.wait(60)
+        os.unlink(path)
+
+    clock = use_clock(monkeypatch, unlink=unlink)
+    make(tmp_path, "2026-03-04_01", "2026-03-04_02")
+    log = log_at(tmp_path / "app.log", "H", backup_count=1)
+    log.write("before")
+    clock.step(3600)
+    log.write("after the rotation")
+    assert entered.wait(60)
+    for number in range(100):
+        log.write(f"while the deletion hangs {number}")
+    assert log.stats().records == 102
+    assert len(closed(tmp_path)) == 3
+    go.set()
+    wait_for(lambda: closed(tmp_path) == ["2026-03-04_10"], "the deletion")
+    assert len(lines(tmp_path / "app.log")) == 101
+
+
+def test_deletion_is_over_when_close_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short program that rotates and ends has deleted what it had to."""
+    clock = use_clock(monkeypatch)
+    make(tmp_path, *(f"2026-03-03_{hour:02}" for hour in range(20)))
+    with log_at(tmp_path / "app.log", "H", backup_count=2) as log:
+        log.write("before")
+        clock.step(3600)
+        log.write("after")
+    assert closed(tmp_path) == ["2026-03-03_19", "2026-03-04_10"]
+
+
+def test_unreadable_folder_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be listed keeps no record from being written, and is reported once (P5)."""
+
+    def names(_folder: str) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    clock = use_clock(monkeypatch, names=names)
+    handler = handler_at(tmp_path / "app.log", "H", backupCount=1)
+    reports = collect(handler)
+    for number in range(3):
+        handler.emit(record(f"record {number}", clock.now()))
+        handler.doRollover()
+    assert len(closed(tmp_path)) == 3
+    assert len(reports) == 1
+
+
+def _by_attribute(handler: Any, namer: Callable[[str], str]) -> None:
+    handler.namer = namer
+
+
+def test_files_to_delete_are_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`getFilesToDelete` names the segments beyond `backupCount`, oldest first, also those with a namer's names."""
+    use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "H", backupCount=1)
+    _by_attribute(handler, lambda name: name.replace("app.log.", "app.") + ".log")
+    for suffix in ("2026-03-04_09.10", "2026-03-04_09.2", "2026-03-04_08"):
+        (tmp_path / f"app.{suffix}.log").write_text("old\n")
+    make(tmp_path, "2026-03-04_01")  # without the namer: not ours any more
+    (tmp_path / "app.2026-03-04_01.log.bak").write_text("somebody else's")
+    folder = str(tmp_path)
+    assert handler.getFilesToDelete() == [f"{folder}/app.2026-03-04_08.log", f"{folder}/app.2026-03-04_09.2.log"]
+    handler.emit(record("record"))
+    handler.doRollover()
+    assert sorted(os.listdir(tmp_path)) == sorted(
+        ["app.2026-03-04_10.log", "app.2026-03-04_01.log.bak", "app.log", "app.log.2026-03-04_01", "app.log.lock"]
+    )
+
+
+def test_two_processes_delete_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that another process deletes at the same moment is no failure."""
+
+    def unlink(path: str) -> None:
+        os.unlink(path)
+        os.unlink(path)
+
+    use(monkeypatch, unlink=unlink)
+    make(tmp_path, "2026-03-04_01", "2026-03-04_02")
+    handler = handler_at(tmp_path / "app.log", "H", backupCount=1)
+    reports = collect(handler)
+    handler.emit(record("record"))
+    handler.doRollover()
+    assert reports == []
+    assert len(closed(tmp_path)) == 1

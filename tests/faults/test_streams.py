@@ -1,0 +1,221 @@
+"""Logs that are no regular files: devices, pipes, standard streams."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from _support import ended, finish, make_logger, record_names, run, start, wait_for
+
+LOGS_TO = """
+    import sys
+    from _support import *
+    errors = []
+    logger, handler = make_logger(sys.argv[1], errors)
+    for number in range(int(sys.argv[2])):
+        logger.info("a-%d", number)
+    handler.close()
+    assert errors == [], errors
+"""
+
+
+def names(text: str) -> list[str]:
+    """The records of a text, in order."""
+    assert not text or text.endswith("\n")
+    return [line.split()[1] for line in text.splitlines()]
+
+
+def in_order(count: int) -> list[str]:
+    """What a writer of `a-0` … writes."""
+    return [f"a-{number}" for number in range(count)]
+
+
+def device_exists(path: str) -> bool:
+    """Whether there is such a character device that can be written."""
+    return os.path.exists(path) and stat.S_ISCHR(os.stat(path).st_mode) and os.access(path, os.W_OK)
+
+
+@pytest.mark.skipif(not device_exists("/dev/null"), reason="no /dev/null")
+def test_dev_null_takes_everything_and_gets_no_companions() -> None:
+    """P4: nothing is rotated, locked or created beside a device; a forced rollover does nothing."""
+    before = set(os.listdir("/dev"))
+    run(LOGS_TO, "/dev/null", 1000)
+    _logger, handler = make_logger("/dev/null", backupCount=1, debug=True)
+    handler.doRollover()
+    handler.close()
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert not [name for name in set(os.listdir("/dev")) - before if name.startswith("null")]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no /dev/stdout")
+def test_dev_stdout_on_a_pipe_gets_every_record_in_order() -> None:
+    """P1: more than a pipe holds, read slowly."""
+    child = start(LOGS_TO, "/dev/stdout", 20000)
+    assert names(finish(child)) == in_order(20000)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no /dev/stdout")
+def test_dev_stdout_redirected_to_a_file_is_appended_to_and_never_rotated(tmp_path: Path) -> None:
+    """P4: the file is the shell's: what it held stays, nothing is made beside it, no boundary renames it."""
+    target = tmp_path / "out.txt"
+    target.write_text("1.0 before\n")
+    code = LOGS_TO.replace("    handler.close()", "        time.sleep(0.0015)\n    handler.close()")
+    with target.open("a") as out:
+        child = start(code, "/dev/stdout", 1000, stdout=out)
+        finish(child)
+    assert names(target.read_text()) == ["before", *in_order(1000)]
+    assert os.listdir(tmp_path) == ["out.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no /dev/stdout")
+def test_a_stdout_that_is_closed_costs_no_exception_while_logging() -> None:
+    """P5: with stdout closed, before the first record or after it, no logging call raises; what failed is reported."""
+    code = """
+        import os, sys
+        from _support import *
+        errors = []
+        os.close(1)
+        logger, handler = make_logger("/dev/stdout", errors, delay=True, lock_timeout=0.1)
+        for number in range(5):
+            logger.info("a-%d", number)
+        assert errors, "nothing was reported"
+        assert handler.stats().spilled == 5
+        handler.close()
+        assert handler.stats().lost == 5
+    """
+    run(code)
+
+
+def test_a_stdout_whose_reader_has_gone_costs_no_exception(tmp_path: Path) -> None:
+    """P5: a broken pipe is counted and reported once; neither a signal nor an exception reaches the program."""
+    code = """
+        import os, sys
+        from _support import *
+        errors = []
+        logger, handler = make_logger("/dev/stdout", errors, lock_timeout=0.1)
+        logger.info("a-0")
+        sys.stdin.readline()
+        for number in range(1, 50):
+            logger.info("a-%d", number)
+        handler.close()
+        assert len(errors) <= 4, errors
+        assert handler.stats().lost == 49, handler.stats()
+        sys.stdout = open(os.devnull, "w")
+    """
+    child = start(code)
+    with ended(child):
+        assert child.stdout is not None
+        assert child.stdin is not None
+        assert child.stdout.readline().endswith("a-0\n")
+        child.stdout.close()
+        child.stdin.write("\n")
+        child.stdin.close()
+        assert child.wait(60) == 0, child.stderr.read() if child.stderr else ""
+
+
+def test_a_fifo_without_a_reader_hangs_nobody_and_delivers_once_there_is_one(tmp_path: Path) -> None:
+    """P1, P3: constructor and calls return; the records wait in memory and are read in order once somebody reads."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    code = """
+        import sys
+        from _support import *
+        errors = []
+        begin = time.monotonic()
+        logger, handler = make_logger(sys.argv[1], errors, lock_timeout=0.5)
+        for number in range(100):
+            logger.info("a-%d", number)
+        took = time.monotonic() - begin
+        say(took, len(errors), handler.stats().lost)
+        sys.stdin.readline()
+        deadline = time.monotonic() + 30
+        while handler.stats().spilled and time.monotonic() < deadline:
+            time.sleep(0.02)
+            handler.flush()
+        logger.info("a-100")
+        handler.close()
+        say(handler.stats().lost)
+    """
+    child = start(code, fifo)
+    with ended(child):
+        assert child.stdout is not None
+        assert child.stdin is not None
+        line = child.stdout.readline().split()
+        assert line, child.stderr.read() if child.stderr else ""
+        assert float(line[0]) < 10
+        assert int(line[1]) <= 4
+        assert line[2] == "0"
+        got: list[str] = []
+        reader = threading.Thread(target=lambda: got.append(fifo.read_text()))
+        reader.start()
+        child.stdin.write("\n")
+        assert finish(child) == "0\n"
+        reader.join(30)
+        assert names(got[0]) == in_order(101)
+    assert os.listdir(tmp_path) == ["fifo"]
+
+
+def test_a_fifo_whose_reader_comes_and_goes_gets_whole_records(tmp_path: Path) -> None:
+    """P1: a slow reader that stops reading stalls the program once; every record arrives whole, in order."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    code = """
+        import sys
+        from _support import *
+        errors = []
+        logger, handler = make_logger(sys.argv[1], errors, lock_timeout=0.3)
+        stalls = 0
+        for number in range(2000):
+            begin = time.monotonic()
+            logger.info("a-%d", number)
+            stalls += time.monotonic() - begin > 0.25
+        say(stalls)
+        sys.stdin.readline()
+        deadline = time.monotonic() + 30
+        while handler.stats().spilled and time.monotonic() < deadline:
+            handler.flush()
+            time.sleep(0.01)
+        handler.close()
+        say(handler.stats().lost)
+    """
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reading, True)
+    import fcntl
+
+    fcntl.fcntl(reading, getattr(fcntl, "F_SETPIPE_SZ", 1031), 4096)
+    child = start(code, fifo)
+    with ended(child):
+        assert child.stdout is not None
+        assert child.stdin is not None
+        stalls = child.stdout.readline()
+        assert 1 <= int(stalls) <= 3
+        child.stdin.write("\n")
+        child.stdin.flush()
+        parts: list[bytes] = []
+        while part := os.read(reading, 65536):
+            parts.append(part)
+        os.close(reading)
+        assert finish(child) == "0\n"
+    assert names(b"".join(parts).decode()) == in_order(2000)
+
+
+@pytest.mark.skipif(not device_exists("/dev/full"), reason="no /dev/full")
+def test_dev_full_is_reported_once_and_counted() -> None:
+    """P5: no call raises, none takes long, one report, and every record is counted as lost when the handler is closed."""
+    errors: list[str] = []
+    _logger, handler = make_logger("/dev/full", errors)
+    for number in range(100):
+        _logger.info("a-%d", number)
+    assert handler.stats().spilled == 100
+    assert len(errors) == 1
+    assert "space" in errors[0]
+    handler.close()
+    assert handler.stats().lost == 100
+    assert len(errors) == 2
+    assert "100 records" in errors[1]

@@ -1,0 +1,428 @@
+"""One open segment on a real file: whole records, the torn-tail guard, short writes, leases, descriptors (promise P1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._pure.options import Access
+from mpfhandler._pure.schedule import Period
+from mpfhandler._resources.append import Incomplete, OpenSegment, Superseded, open_segment
+
+PERIOD = Period(0, 3600)
+AS_IT_IS = Access()
+PAGE = 4096
+
+Opener = Callable[..., OpenSegment]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """The path of a log that is not there yet."""
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
+def opened(log: Path) -> Iterator[Opener]:
+    """Opens the log; what was opened is closed at the end."""
+    everything: list[OpenSegment] = []
+
+    def open_log(
+        ops: Operations = OPERATIONS, terminator: bytes = b"\n", access: Access = AS_IT_IS, **options: Any
+    ) -> OpenSegment:
+        segment, failed = open_segment(ops, str(log), PERIOD, terminator, access, **{"create": True, **options})
+        assert failed is None
+        everything.append(segment)
+        return segment
+
+    yield open_log
+    for segment in everything:
+        segment.close()
+
+
+def open_descriptors() -> set[str]:
+    """The numbers of all open descriptors."""
+    return set(os.listdir("/dev/fd"))
+
+
+# --- appending --------------------------------------------------------------------------------------------------------
+
+
+def test_record_is_appended_by_one_write(log: Path, opened: Opener) -> None:
+    """One record is one write(2) and one lseek(2), and what is returned is the offset of its end."""
+    calls: list[str] = []
+
+    def write(fd: int, data: bytes) -> int:
+        calls.append("write")
+        return OPERATIONS.write(fd, data)
+
+    def seek(fd: int, offset: int, whence: int) -> int:
+        calls.append("seek")
+        return OPERATIONS.seek(fd, offset, whence)
+
+    segment = opened(replace(OPERATIONS, write=write, seek=seek))
+    assert segment.append(b"one\n") == 4
+    assert segment.append(b"two\n") == 8
+    assert calls == ["write", "seek"] * 2
+    assert log.read_bytes() == b"one\ntwo\n"
+
+
+def test_two_descriptions_do_not_overwrite_each_other(log: Path, opened: Opener) -> None:
+    """Every write goes to the end, wherever others have written meanwhile."""
+    first, second = opened(), opened()
+    assert [first.append(b"a\n"), second.append(b"b\n"), first.append(b"c\n")] == [2, 4, 6]
+    assert log.read_bytes() == b"a\nb\nc\n"
+
+
+def test_existing_content_is_kept(log: Path, opened: Opener) -> None:
+    """Opening never truncates."""
+    log.write_bytes(b"old\n")
+    assert opened().append(b"new\n") == 8
+    assert log.read_bytes() == b"old\nnew\n"
+
+
+# --- the torn-tail guard ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pages", [1, 2, 5])
+def test_stump_at_a_page_boundary_is_ended(log: Path, opened: Opener, pages: int) -> None:
+    """The last byte of a killed writer's stump becomes a newline, so that our record has a line of its own."""
+    log.write_bytes(b"x" * (pages * PAGE))
+    segment = opened()
+    segment.append(b"mine\n")
+    assert segment.repaired == 1
+    assert log.read_bytes() == b"x" * (pages * PAGE - 1) + b"\nmine\n"
+
+
+@pytest.mark.parametrize("terminator", [b"\r\n", "\n".encode("utf-16-le"), b"\0", b" -- end --\n"])
+def test_stump_is_ended_by_the_terminator_in_use(log: Path, opened: Opener, terminator: bytes) -> None:
+    """The guard looks for, and writes, what ends this log's records, all of it."""
+    log.write_bytes(b"x" * PAGE)
+    segment = opened(terminator=terminator)
+    segment.append(b"mine" + terminator)
+    assert log.read_bytes() == b"x" * (PAGE - len(terminator)) + terminator + b"mine" + terminator
+    assert segment.repaired == 1
+
+
+def test_whole_record_before_a_page_boundary_is_left_alone(log: Path, opened: Opener) -> None:
+    """A terminator before the boundary means that nobody was killed there."""
+    log.write_bytes(b"x" * (PAGE - 1) + b"\n")
+    segment = opened()
+    segment.append(b"mine\n")
+    assert segment.repaired == 0
+    assert log.read_bytes() == b"x" * (PAGE - 1) + b"\nmine\n"
+
+
+@pytest.mark.parametrize("size", [1, PAGE - 1, PAGE + 1])
+def test_elsewhere_nothing_is_looked_at(log: Path, opened: Opener, size: int) -> None:
+    """A fatal signal ends a write at a page boundary only: other starts cost no read."""
+
+    def never(*_arguments: object) -> bytes:
+        raise AssertionError("read")
+
+    log.write_bytes(b"x" * size)
+    segment = opened(replace(OPERATIONS, read_at=never))
+    segment.append(b"mine\n")
+    assert segment.repaired == 0
+
+
+def test_first_record_of_a_file_has_nothing_before_it(log: Path, opened: Opener) -> None:
+    """The boundary at offset 0 is none."""
+    segment = opened()
+    segment.append(b"mine\n")
+    assert (segment.repaired, log.read_bytes()) == (0, b"mine\n")
+
+
+def test_smaller_blocks_are_boundaries_too(log: Path, opened: Opener) -> None:
+    """On a file system with blocks of 512 bytes a stump can end at each of them."""
+    log.write_bytes(b"x" * 512)
+    segment = opened(replace(OPERATIONS, granularity=lambda _fd: 512))
+    segment.append(b"mine\n")
+    assert log.read_bytes() == b"x" * 511 + b"\nmine\n"
+
+
+def test_position_that_is_not_ours_costs_nobody_a_byte(log: Path, opened: Opener) -> None:
+    """A position that a forked child has moved seems to say that our record starts after somebody's: nothing is touched."""
+    log.write_bytes(b"x" * (2 * PAGE))
+    segment = opened(replace(OPERATIONS, seek=lambda _fd, _offset, _whence: PAGE + 5))
+    segment.append(b"mine\n")
+    assert segment.repaired == 0
+    assert log.read_bytes() == b"x" * (2 * PAGE) + b"mine\n"
+
+
+def test_guard_that_fails_leaves_the_record_written(log: Path, opened: Opener) -> None:
+    """An error while looking is no error of the record."""
+
+    def fail(*_arguments: object) -> bytes:
+        raise OSError(5, "input/output error")
+
+    log.write_bytes(b"x" * PAGE)
+    segment = opened(replace(OPERATIONS, read_at=fail))
+    assert segment.append(b"mine\n") == PAGE + 5
+    assert log.read_bytes().endswith(b"mine\n")
+
+
+def test_guard_is_off_without_terminator(log: Path, opened: Opener) -> None:
+    """Where records do not end in anything there is nothing to look for."""
+    log.write_bytes(b"x" * PAGE)
+    segment = opened(terminator=b"")
+    segment.append(b"mine")
+    assert log.read_bytes() == b"x" * PAGE + b"mine"
+
+
+# --- short writes -----------------------------------------------------------------------------------------------------
+
+
+def short(room: int) -> Operations:
+    """A disk with room for so many bytes of each write."""
+    return replace(OPERATIONS, write=lambda fd, data: OPERATIONS.write(fd, data[:room]))
+
+
+def test_fragment_is_made_a_line_of_its_own(log: Path, opened: Opener) -> None:
+    """What fitted of a record ends with a terminator in its own last byte, so that the next record is whole."""
+    log.write_bytes(b"old\n")
+    segment = opened(short(5))
+    with pytest.raises(Incomplete, match=r"5 of 11 bytes"):
+        segment.append(b"record one\n")
+    assert log.read_bytes() == b"old\nreco\n"
+
+
+def test_fragment_of_one_byte_is_a_line(log: Path, opened: Opener) -> None:
+    """Even a single byte is overwritten."""
+    with pytest.raises(Incomplete):
+        opened(short(1)).append(b"record\n")
+    assert log.read_bytes() == b"\n"
+
+
+def test_fragment_that_others_wrote_after_is_still_ended(log: Path, opened: Opener) -> None:
+    """A record that another process appended meanwhile stays whole: only our own last byte is changed."""
+
+    def write(fd: int, data: bytes) -> int:
+        written = OPERATIONS.write(fd, data[:4])
+        with log.open("ab") as other:
+            other.write(b"other\n")
+        return written
+
+    with pytest.raises(Incomplete):
+        opened(replace(OPERATIONS, write=write)).append(b"record\n")
+    assert log.read_bytes() == b"rec\nother\n"
+
+
+def test_fragment_at_a_position_that_is_not_ours_is_left(log: Path, opened: Opener) -> None:
+    """If what stands there is not our fragment, nobody's byte is changed."""
+    log.write_bytes(b"old line\n")
+    ops = replace(short(3), seek=lambda _fd, _offset, _whence: 6)
+    with pytest.raises(Incomplete):
+        opened(ops).append(b"record\n")
+    assert log.read_bytes() == b"old line\nrec"
+
+
+def test_write_that_fails_writes_nothing(log: Path, opened: Opener) -> None:
+    """An error of write(2) comes up as it is."""
+
+    def fail(_fd: int, _data: bytes) -> int:
+        raise OSError(28, "no space left on device")
+
+    with pytest.raises(OSError, match="no space") as caught:
+        opened(replace(OPERATIONS, write=fail)).append(b"record\n")
+    assert not isinstance(caught.value, Incomplete)
+    assert log.read_bytes() == b""
+
+
+# --- as long as the name leads here -----------------------------------------------------------------------------------
+
+
+def test_named_file_is_appended_to(log: Path, opened: Opener) -> None:
+    """As long as the log's name leads to the file, records are written, and the gate is left open."""
+    segment, other = opened(lease=False), opened(lease=False)
+    assert segment.append_while_named(b"one\n") == 4
+    assert OPERATIONS.try_lock(other._side or -1, True), "no lock is left behind"
+    assert log.read_bytes() == b"one\n"
+
+
+def test_renamed_file_does_not_grow(log: Path, tmp_path: Path, opened: Opener) -> None:
+    """After a rename, with or without a new log, nothing is written."""
+    segment = opened(lease=False)
+    log.rename(tmp_path / "app.log.1")
+    with pytest.raises(Superseded):
+        segment.append_while_named(b"one\n")
+    log.write_bytes(b"")
+    with pytest.raises(Superseded):
+        segment.append_while_named(b"one\n")
+    assert (tmp_path / "app.log.1").read_bytes() == b""
+
+
+def test_file_that_is_being_renamed_does_not_grow(log: Path, opened: Opener) -> None:
+    """While a rotator holds the gate nothing is written."""
+    segment, rotator = opened(lease=False), opened(lease=False)
+    assert OPERATIONS.try_lock(rotator._side or -1, True)
+    with pytest.raises(Superseded):
+        segment.append_while_named(b"one\n")
+    assert log.read_bytes() == b""
+
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+
+
+def sealer_gets(path: Path) -> bool:
+    """Whether somebody who wants to seal the file gets it."""
+    fd = OPERATIONS.open_side(str(path))
+    try:
+        return OPERATIONS.try_lock(fd, True)
+    finally:
+        os.close(fd)
+
+
+def test_lease_keeps_a_sealer_away(log: Path, opened: Opener) -> None:
+    """As long as one writer has the file open nobody seals it, and many writers can."""
+    first, second = opened(), opened()
+    assert not sealer_gets(log)
+    first.close()
+    assert not sealer_gets(log)
+    second.close()
+    assert sealer_gets(log)
+
+
+def test_lease_is_refused_while_a_sealer_is_there(log: Path, opened: Opener) -> None:
+    """A writer that comes too late is told so."""
+    log.write_bytes(b"")
+    sealer = OPERATIONS.open_side(str(log))
+    assert OPERATIONS.try_lock(sealer, True)
+    segment = opened()
+    assert not segment.lease()
+    os.close(sealer)
+    assert segment.lease()
+    assert segment.lease(), "taking it twice is harmless"
+
+
+def test_lease_without_side_descriptor_is_on_the_other(log: Path, opened: Opener) -> None:
+    """A file that may not be read has its lease on the append descriptor."""
+
+    def refuse(_path: str) -> int:
+        raise PermissionError(13, "permission denied")
+
+    segment = opened(replace(OPERATIONS, open_side=refuse))
+    assert not sealer_gets(log)
+    log.write_bytes(b"x" * PAGE)
+    segment.append(b"mine\n")
+    assert segment.repaired == 0, "nothing to repair through"
+
+
+# --- opening, closing, forks ------------------------------------------------------------------------------------------
+
+
+def test_open_without_create_creates_nothing(log: Path, opened: Opener) -> None:
+    """A file that is gone is an error for who only wants an existing one."""
+    before = open_descriptors()
+    with pytest.raises(FileNotFoundError):
+        opened(create=False)
+    assert not log.exists()
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("broken", ["stat_fd", "granularity", "try_lock"])
+def test_failed_opening_leaves_nothing_open(log: Path, opened: Opener, broken: str) -> None:
+    """Whatever fails while a segment is opened, both descriptors are closed."""
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(5, "input/output error")
+
+    before = open_descriptors()
+    with pytest.raises(OSError, match="input/output"):
+        opened(replace(OPERATIONS, **{broken: fail}))  # type: ignore[arg-type]
+    assert open_descriptors() == before
+
+
+def test_mode_is_applied(log: Path, opened: Opener) -> None:
+    """A mode that is asked for holds for a new file whatever the umask, and for an old one."""
+    before = os.umask(0o077)
+    try:
+        opened(access=Access(mode=0o664))
+        assert log.stat().st_mode & 0o777 == 0o664
+        log.chmod(0o600)
+        opened(access=Access(mode=0o640))
+        assert log.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_mode_that_cannot_be_applied_is_handed_back(log: Path) -> None:
+    """The segment is open all the same, and the error is there to be reported."""
+
+    def refuse(*_arguments: int) -> None:
+        raise PermissionError(1, "not permitted")
+
+    ops = replace(OPERATIONS, set_mode=refuse)
+    segment, failed = open_segment(ops, str(log), PERIOD, b"\n", Access(mode=0o604), create=True)
+    log.chmod(0o600)
+    segment_2, failed_2 = open_segment(ops, str(log), PERIOD, b"\n", Access(mode=0o604), create=True)
+    assert isinstance(failed_2, PermissionError)
+    assert failed is None or isinstance(failed, PermissionError)
+    assert segment_2.append(b"one\n") == 4
+    segment.close()
+    segment_2.close()
+
+
+def test_side_descriptor_is_of_the_same_file_or_none(log: Path, tmp_path: Path, opened: Opener) -> None:
+    """If the name was moved between the two openings, there is no side descriptor, rather than one of another file."""
+    other = tmp_path / "other"
+    other.write_bytes(b"y" * PAGE)
+    before = open_descriptors()
+    segment = opened(replace(OPERATIONS, open_side=lambda _path: OPERATIONS.open_side(str(other))))
+    assert len(open_descriptors() - before) == 1
+    log.write_bytes(b"x" * PAGE)
+    segment.append(b"mine\n")
+    assert other.read_bytes() == b"y" * PAGE
+
+
+def test_closing_twice_is_harmless(opened: Opener) -> None:
+    """A closed segment is not intact, and closing it again closes nothing."""
+    segment = opened()
+    assert segment.intact()
+    segment.close()
+    assert not segment.intact()
+    before = open_descriptors()
+    segment.close()
+    assert open_descriptors() == before
+
+
+def test_close_leaves_a_strangers_descriptor_alone(tmp_path: Path, opened: Opener) -> None:
+    """After a daemon has closed everything and opened something else under our numbers, that is not closed by us."""
+    segment = opened()
+    stranger = os.open(tmp_path / "database", os.O_RDWR | os.O_CREAT, 0o600)
+    for number in (segment.fileno(), segment._side or -1):
+        os.dup2(stranger, number)
+    assert not segment.intact()
+    numbers = {str(segment.fileno()), str(segment._side)}
+    segment.close()
+    assert numbers <= open_descriptors()
+    for number in (*numbers, stranger):
+        os.close(int(number))
+
+
+def test_forgotten_segment_is_closed(opened: Opener, log: Path) -> None:
+    """A segment that nobody holds any more leaves no descriptor behind."""
+    before = open_descriptors()
+    segment, _ = open_segment(OPERATIONS, str(log), PERIOD, b"\n", Access(), create=True)
+    del segment
+    assert open_descriptors() == before
+
+
+def test_forked_child_keeps_the_append_descriptor_only(log: Path, opened: Opener) -> None:
+    """The child can still write, and by closing its copy of the lease it does not give up the parent's."""
+    segment = opened()
+    child = os.fork()
+    if child == 0:
+        segment.after_fork_in_child()
+        segment.append(b"child\n")
+        os._exit(0 if segment.shared and segment.intact() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not sealer_gets(log), "the parent's lease holds"
+    assert log.read_bytes() == b"child\n"
+    assert not segment.shared, "the parent's own object is told by the engine"

@@ -1,0 +1,238 @@
+"""The background thread: starts when asked, ends when idle, stops for a fork, goes on after it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mpfhandler._protocols import housekeeper as module
+from mpfhandler._protocols.housekeeper import Housekeeper
+
+PATIENCE = 10.0  # seconds; only a failing test waits that long
+
+Stop = Callable[[], bool]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No test leaves a thread of ours behind."""
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while any(thread.name.startswith("mpfhandler") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def idle(keeper: Housekeeper) -> bool:
+    """Wait until its thread has gone."""
+    deadline = time.monotonic() + PATIENCE
+    while keeper._thread is not None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return keeper._thread is None
+
+
+def test_work_is_done_in_a_daemon_thread_that_ends() -> None:
+    """One question, one run, in a thread that no program waits for at its end, and that is gone afterwards."""
+    ran: list[tuple[str, bool]] = []
+
+    def work(_stop: Stop) -> None:
+        ran.append((threading.current_thread().name, threading.current_thread().daemon))
+
+    keeper = Housekeeper(work)
+    keeper.ask()
+    keeper.finish(PATIENCE)
+    assert ran == [("mpfhandler-housekeeper", True)]
+    assert idle(keeper)
+
+
+def test_no_thread_without_work() -> None:
+    """A housekeeper that nobody asked has no thread."""
+    before = threading.active_count()
+    keeper = Housekeeper(lambda _stop: None)
+    keeper.finish(0)
+    keeper.before_fork()
+    keeper.after_fork_in_parent()
+    assert threading.active_count() == before
+
+
+def test_asking_again_while_it_works_is_one_more_run() -> None:
+    """However often it is asked during a run, one more follows: nothing is missed and nothing piles up."""
+    started, go, runs = threading.Event(), threading.Event(), []
+
+    def work(_stop: Stop) -> None:
+        runs.append(1)
+        started.set()
+        assert go.wait(PATIENCE)
+
+    keeper = Housekeeper(work)
+    keeper.ask()
+    assert started.wait(PATIENCE)
+    for _ in range(50):
+        keeper.ask()
+    go.set()
+    assert idle(keeper)
+    assert len(runs) == 2
+
+
+def test_asking_never_waits_for_the_work() -> None:
+    """The caller goes on while the work is stuck."""
+    go = threading.Event()
+
+    def work(_stop: Stop) -> None:
+        assert go.wait(PATIENCE)
+
+    keeper = Housekeeper(work)
+    keeper.ask()
+    begun = time.monotonic()
+    keeper.ask()
+    keeper.finish(0.01)
+    assert time.monotonic() - begun < PATIENCE / 2
+    go.set()
+    assert idle(keeper)
+
+
+def test_work_after_idleness_starts_a_new_thread() -> None:
+    """It can be asked at any later time."""
+    runs: list[int] = []
+    keeper = Housekeeper(lambda _stop: runs.append(1))
+    for _ in range(3):
+        keeper.ask()
+        keeper.finish(PATIENCE)
+        assert idle(keeper)
+    assert len(runs) == 3
+
+
+def test_thread_that_cannot_be_started_is_tried_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the limit of threads, or while the interpreter shuts down, asking does not raise, and the work waits."""
+    runs: list[int] = []
+    keeper = Housekeeper(lambda _stop: runs.append(1))
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        keeper.ask()
+    assert runs == []
+    keeper.ask()
+    keeper.finish(PATIENCE)
+    assert runs == [1]
+
+
+def test_work_that_fails_does_not_end_the_housekeeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one run left undone, whatever happened to it, the next one does."""
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
+    runs: list[int] = []
+
+    def work(_stop: Stop) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise RuntimeError("the first run fails")
+
+    keeper = Housekeeper(work)
+    keeper.ask()
+    keeper.finish(PATIENCE)
+    keeper.ask()
+    keeper.finish(PATIENCE)
+    assert len(runs) == 2
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+
+
+def test_work_stops_before_a_fork_and_goes_on_after_it() -> None:
+    """Between two steps the thread is gone, so that the process forks with one thread less; then the rest is done."""
+    started, rest, runs = threading.Event(), threading.Event(), []
+
+    def work(stop: Stop) -> None:
+        runs.append(1)
+        started.set()
+        deadline = time.monotonic() + PATIENCE
+        while len(runs) == 1 and not stop() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        if len(runs) > 1:
+            rest.set()
+
+    keeper = Housekeeper(work)
+    keeper.ask()
+    assert started.wait(PATIENCE)
+    keeper.before_fork()
+    assert keeper._thread is None
+    keeper.ask()
+    assert keeper._thread is None, "nothing is started while a fork is under way"
+    keeper.after_fork_in_parent()
+    assert rest.wait(PATIENCE)
+    assert idle(keeper)
+
+
+def test_finished_work_is_not_done_again_after_a_fork() -> None:
+    """A fork while nothing is to be done starts nothing."""
+    runs: list[int] = []
+    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper.ask()
+    assert idle(keeper)
+    keeper.before_fork()
+    keeper.after_fork_in_parent()
+    assert idle(keeper)
+    assert runs == [1]
+
+
+def test_work_that_outlasts_the_patience_is_taken_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that takes longer than a fork waits for does not cost the steps after it."""
+    monkeypatch.setattr(module, "_FORK_PATIENCE", 0.01)
+    started, asked, go, runs = threading.Event(), threading.Event(), threading.Event(), []
+
+    def work(stop: Stop) -> None:
+        runs.append(1)
+        started.set()
+        if len(runs) > 1:
+            return
+        deadline = time.monotonic() + PATIENCE
+        while not stop() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        asked.set()
+        assert go.wait(PATIENCE)  # the step under way; the ones after it are left out, because `stop` said so
+
+    keeper = Housekeeper(work)
+    keeper.ask()
+    assert started.wait(PATIENCE)
+    keeper.before_fork()
+    assert asked.wait(PATIENCE)
+    keeper.after_fork_in_parent()
+    go.set()
+    assert idle(keeper)
+    assert len(runs) == 2
+
+
+def test_child_begins_without_thread_and_without_work() -> None:
+    """The thread is its parent's, and so is the work; the child can ask for its own."""
+    runs: list[int] = []
+    keeper = Housekeeper(lambda _stop: runs.append(1))
+    child = os.fork()
+    if child == 0:
+        keeper._guard.acquire()  # as another thread of the parent may have held it
+        keeper._thread, keeper._wanted, keeper._stop = threading.Thread(), True, True
+        keeper.after_fork_in_child()
+        keeper.ask()
+        keeper.finish(PATIENCE)
+        os._exit(0 if runs == [1] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_finishing_from_within_does_not_wait_for_itself() -> None:
+    """Work that closes its own log comes back."""
+    keepers: list[Housekeeper] = []
+    done = threading.Event()
+
+    def work(_stop: Stop) -> None:
+        keepers[0].finish(PATIENCE)
+        done.set()
+
+    keepers.append(Housekeeper(work))
+    keepers[0].ask()
+    assert done.wait(PATIENCE / 2)
+    assert idle(keepers[0])

@@ -1,0 +1,397 @@
+"""The table of operations on this system, with each of its fallbacks switched on by force."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mpfhandler._platform import OPERATIONS, Fault, FileId, current, posix
+from mpfhandler._pure.errors import UnsupportedPlatform
+
+Rename = Callable[[str, str], None]
+
+
+@pytest.fixture
+def descriptor(tmp_path: Path) -> Any:
+    """Of a file that is open for reading and writing."""
+    fd = os.open(tmp_path / "some file", os.O_RDWR | os.O_CREAT, 0o600)
+    yield fd
+    os.close(fd)
+
+
+# --- rename without overwriting ---------------------------------------------------------------------------------------
+
+
+def without_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A C library that has no such function."""
+    monkeypatch.setattr(posix, "_find_exclusive_rename", lambda: None)
+
+
+def without_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Python without a loadable C library."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError("no library")
+
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+
+
+def refusing(number: int) -> Callable[[pytest.MonkeyPatch], None]:
+    """A kernel or file system whose function answers with this errno."""
+
+    def switch(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(posix, "_find_exclusive_rename", lambda: lambda _source, _target: number)
+
+    return switch
+
+
+KERNELS = {
+    "this one": lambda _monkeypatch: None,
+    "no function": without_function,
+    "no library": without_library,
+    "ENOSYS": refusing(errno.ENOSYS),
+    "EINVAL": refusing(errno.EINVAL),
+    "ENOTSUP": refusing(errno.ENOTSUP),
+}
+
+
+@pytest.fixture(params=KERNELS)
+def rename(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Rename:
+    """`rename_new`, on kernels that can and on ones that cannot."""
+    monkeypatch.setattr(posix, "_searched", False)
+    monkeypatch.setattr(posix, "_exclusive_rename", None)
+    KERNELS[request.param](monkeypatch)
+    return OPERATIONS.rename_new
+
+
+def test_rename_moves(rename: Rename, tmp_path: Path) -> None:
+    """A free name is taken, by the same file."""
+    source = tmp_path / "a"
+    source.write_text("a")
+    before = source.stat().st_ino
+    rename(str(source), str(tmp_path / "b"))
+    assert (tmp_path / "b").stat().st_ino == before
+    assert not source.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
+def test_rename_never_overwrites(rename: Rename, tmp_path: Path, kind: str) -> None:
+    """A name that is taken, by whatever, is an error that says so, and both stay as they are (promise P4)."""
+    (tmp_path / "a").write_text("a")
+    target = tmp_path / "b"
+    if kind == "file":
+        target.write_text("b")
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError) as caught:
+        rename(str(tmp_path / "a"), str(target))
+    assert OPERATIONS.fault(caught.value) is Fault.EXISTS
+    assert (tmp_path / "a").read_text() == "a"
+    assert kind != "file" or target.read_text() == "b"
+    assert target.is_symlink() == (kind == "dangling link")
+
+
+def test_rename_of_nothing_is_missing(rename: Rename, tmp_path: Path) -> None:
+    """A source that is gone is an error of its own kind."""
+    with pytest.raises(FileNotFoundError) as caught:
+        rename(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert OPERATIONS.fault(caught.value) is Fault.MISSING
+
+
+def test_rename_takes_names_that_are_no_text(rename: Rename, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are names too."""
+    source = os.path.join(tmp_path, "a\udcff")
+    Path(source).write_text("a")
+    rename(source, source + "b")
+    assert os.path.exists(source + "b")
+
+
+def test_rename_across_file_systems_is_an_error(tmp_path: Path) -> None:
+    """What the kernel refuses for another reason is not tried in another way."""
+    (tmp_path / "a").write_text("a")
+    if os.stat("/dev/shm").st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is only one file system here")
+    with pytest.raises(OSError, match=r"ross-device"):
+        OPERATIONS.rename_new(str(tmp_path / "a"), "/dev/shm/mpfhandler-never-there")
+    assert (tmp_path / "a").exists()
+
+
+# --- descriptors ------------------------------------------------------------------------------------------------------
+
+OPENERS: dict[str, Callable[[str], int]] = {
+    "append": lambda path: OPERATIONS.open_append(path, 0o600),
+    "existing": OPERATIONS.open_existing,
+    "side": OPERATIONS.open_side,
+    "lock": lambda path: OPERATIONS.open_lock(path, 0o600)[0],
+}
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+def test_log_descriptors_are_high_and_not_inherited(tmp_path: Path, opener: str) -> None:
+    """Low numbers are left to daemons that close everything, and no descriptor goes into a started program."""
+    (tmp_path / "log").write_bytes(b"")
+    fd = OPENERS[opener](str(tmp_path / "log"))
+    assert fd >= 512
+    assert not os.get_inheritable(fd)
+    os.close(fd)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EINVAL, "not supported"), OSError(errno.EMFILE, "limit"), ValueError("limit")])
+@pytest.mark.parametrize("opener", OPENERS)
+def test_refused_high_number_leaves_the_low_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opener: str, error: Exception
+) -> None:
+    """Where a high number is not to be had, the descriptor is used as it is, and none is lost."""
+
+    def refuse(*_arguments: object) -> int:
+        raise error
+
+    (tmp_path / "log").write_bytes(b"")
+    before = set(os.listdir("/dev/fd"))
+    monkeypatch.setattr(posix.fcntl, "fcntl", refuse)
+    fd = OPENERS[opener](str(tmp_path / "log"))
+    assert fd < 512
+    assert not os.get_inheritable(fd)
+    os.close(fd)
+    assert set(os.listdir("/dev/fd")) == before
+
+
+def test_system_without_high_duplicates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system without F_DUPFD_CLOEXEC gives the descriptor that it gives."""
+    monkeypatch.delattr(fcntl, "F_DUPFD_CLOEXEC")
+    fd = OPERATIONS.open_append(str(tmp_path / "log"), 0o600)
+    assert os.write(fd, b"x") == 1
+    os.close(fd)
+
+
+def test_append_goes_to_the_end_and_creates_with_the_mode(tmp_path: Path) -> None:
+    """A new file has the mode, less the umask; each write goes to the end."""
+    path = tmp_path / "log"
+    before = os.umask(0o027)
+    fd = OPERATIONS.open_append(str(path), 0o666)
+    os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.write_bytes(b"others\n")
+    os.write(fd, b"mine\n")
+    assert path.read_bytes() == b"others\nmine\n"
+    os.close(fd)
+
+
+@pytest.mark.parametrize("opener", ["existing", "side"])
+def test_existing_files_are_not_created(tmp_path: Path, opener: str) -> None:
+    """Two of the openings only ever open what is there."""
+    with pytest.raises(FileNotFoundError):
+        OPENERS[opener](str(tmp_path / "log"))
+    assert not (tmp_path / "log").exists()
+
+
+def test_lock_file_of_another_user_is_opened_for_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock file that may only be read is a lock that cannot be written to."""
+    (tmp_path / "lock").write_bytes(b"")
+    real = os.open
+
+    def guarded(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "denied")
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", guarded)
+    fd, writable = OPERATIONS.open_lock(str(tmp_path / "lock"), 0o600)
+    assert not writable
+    assert OPERATIONS.try_lock(fd, True)
+    os.close(fd)
+
+
+def test_lock_file_with_another_error_is_an_error(tmp_path: Path) -> None:
+    """Only a missing permission is worked around."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        OPERATIONS.open_lock(str(tmp_path / "file" / "lock"), 0o600)
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def test_pipe_without_reader_is_busy(tmp_path: Path) -> None:
+    """Opening a fifo that nobody reads returns at once, with an error that means: not yet."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError) as caught:
+        OPERATIONS.open_stream(str(tmp_path / "pipe"))
+    assert OPERATIONS.fault(caught.value) is Fault.BUSY
+
+
+def test_full_pipe_does_not_block(tmp_path: Path) -> None:
+    """A reader that does not read makes a write fail instead of hang, and waiting for it is bounded."""
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    fd = OPERATIONS.open_stream(str(tmp_path / "pipe"))
+    with pytest.raises(BlockingIOError):
+        while OPERATIONS.write(fd, b"x" * 65536):
+            pass
+    assert not OPERATIONS.wait_writable(fd, 0.01)
+    os.read(reader, 1 << 20)
+    assert OPERATIONS.wait_writable(fd, 5.0)
+    os.close(fd)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 3e6, 1e9])
+def test_any_wait_is_taken(seconds: float) -> None:
+    """A month is as good a bound as a second, and a bound in the past is none at all."""
+    fd = os.open(os.devnull, os.O_WRONLY)
+    assert OPERATIONS.wait_writable(fd, seconds)
+    os.close(fd)
+
+
+def test_standard_output_on_a_socket_is_duplicated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`/dev/stdout` of a service leads to a socket, which cannot be opened by name: its descriptor is duplicated."""
+    mine, theirs = socket.socketpair()
+    with mine, theirs:
+        monkeypatch.setattr(posix, "_standard_stream", lambda _path: mine.fileno())
+        fd = OPERATIONS.open_stream("/nowhere/stdout")
+        os.write(fd, b"hello")
+        os.close(fd)
+        assert theirs.recv(10) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        ("/dev/stdout", 1),
+        ("/dev/stderr", 2),
+        ("/dev/fd/7", 7),
+        ("/proc/self/fd/12", 12),
+        ("/dev/null", None),
+        ("/dev/fd/x", None),
+    ],
+)
+def test_standard_streams_are_known_by_name(path: str, number: int | None) -> None:
+    """Names of descriptors are told from names of devices."""
+    assert posix._standard_stream(path) == number
+
+
+def test_stream_that_is_nowhere_is_missing(tmp_path: Path) -> None:
+    """A device that does not exist is an error, and no file is created in its place."""
+    with pytest.raises(FileNotFoundError):
+        OPERATIONS.open_stream(str(tmp_path / "device"))
+    assert not (tmp_path / "device").exists()
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("block", "wanted"), [(4096, 4096), (512, 512), (1024, 1024), (65536, 4096), (1 << 20, 4096), (0, 4096), (3000, 4096)]
+)
+def test_granularity_is_the_smaller_of_page_and_block(
+    monkeypatch: pytest.MonkeyPatch, descriptor: int, block: int, wanted: int
+) -> None:
+    """A killed write ends at a page or at a smaller block; a block size that is no power of two tells nothing."""
+    monkeypatch.setattr(os, "fstatvfs", lambda _fd: SimpleNamespace(f_bsize=block))
+    assert OPERATIONS.granularity(descriptor) == wanted
+
+
+def test_granularity_without_answer_is_a_page(monkeypatch: pytest.MonkeyPatch, descriptor: int) -> None:
+    """A file system that does not tell has pages."""
+
+    def refuse(_fd: int) -> None:
+        raise OSError(errno.ENOSYS, "not here")
+
+    monkeypatch.setattr(os, "fstatvfs", refuse)
+    assert OPERATIONS.granularity(descriptor) == 4096
+
+
+def test_stat_of_path_and_descriptor_agree(tmp_path: Path, descriptor: int) -> None:
+    """Both give the same facts of one file."""
+    os.write(descriptor, b"12345")
+    os.fchmod(descriptor, 0o4750)
+    facts = OPERATIONS.stat_fd(descriptor)
+    assert facts == OPERATIONS.stat_path(str(tmp_path / "some file"))
+    assert (facts.size, facts.mode, facts.regular, facts.links) == (5, 0o4750, True, 1)
+    os.link(tmp_path / "some file", tmp_path / "second name")
+    os.unlink(tmp_path / "some file")
+    os.unlink(tmp_path / "second name")
+    assert OPERATIONS.stat_fd(descriptor).links == 0
+
+
+def test_stat_follows_links_and_knows_devices(tmp_path: Path) -> None:
+    """A link is what it leads to; a device is no regular file."""
+    (tmp_path / "log").write_bytes(b"")
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    assert OPERATIONS.stat_path(str(tmp_path / "link")).id == OPERATIONS.stat_path(str(tmp_path / "log")).id
+    assert not OPERATIONS.stat_path(os.devnull).regular
+    assert isinstance(OPERATIONS.stat_path(os.devnull).id, FileId)
+
+
+def test_locks_belong_to_descriptions(tmp_path: Path) -> None:
+    """Shared locks go together, an exclusive one goes with none, and unlocking reaches every copy."""
+    path = str(tmp_path / "log")
+    first, second = OPERATIONS.open_append(path, 0o600), OPERATIONS.open_append(path, 0o600)
+    assert OPERATIONS.try_lock(first, False)
+    assert OPERATIONS.try_lock(second, False)
+    assert not OPERATIONS.try_lock(first, True)
+    copy = os.dup(second)
+    OPERATIONS.unlock(second)
+    assert OPERATIONS.try_lock(first, True)
+    for fd in (first, second, copy):
+        os.close(fd)
+
+
+def test_touch_sets_the_time_of_now(tmp_path: Path, descriptor: int) -> None:
+    """The modification time becomes now, whatever it was."""
+    os.utime(descriptor, (1.0, 1.0))
+    OPERATIONS.touch(descriptor)
+    assert os.fstat(descriptor).st_mtime > 1_600_000_000
+
+
+def test_folder_that_may_be_created_in(tmp_path: Path) -> None:
+    """A folder that is there and open to us, nothing else."""
+    assert OPERATIONS.may_create_in(str(tmp_path))
+    assert not OPERATIONS.may_create_in(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [
+        (errno.ENOENT, Fault.MISSING), (errno.ENOTDIR, Fault.MISSING), (errno.EEXIST, Fault.EXISTS), (errno.EACCES, Fault.DENIED),
+        (errno.EPERM, Fault.DENIED), (errno.EROFS, Fault.DENIED), (errno.EBADF, Fault.CLOSED), (errno.EAGAIN, Fault.BUSY),
+        (errno.ENOSPC, Fault.FULL), (errno.EDQUOT, Fault.FULL), (errno.EFBIG, Fault.FULL), (errno.ESTALE, Fault.STALE),
+        (errno.EIO, Fault.OTHER), (99999, Fault.OTHER),
+    ],
+)  # fmt: skip
+def test_errors_become_a_small_vocabulary(number: int, fault: Fault) -> None:
+    """The layers above decide by meaning, not by number."""
+    assert OPERATIONS.fault(OSError(number, "text")) is fault
+
+
+@pytest.mark.parametrize("error", [OSError("no number"), ValueError("no system error"), BlockingIOError()])
+def test_errors_without_number_mean_nothing_particular(error: Exception) -> None:
+    """What no system call has raised is `OTHER`."""
+    assert OPERATIONS.fault(error) is Fault.OTHER
+
+
+def test_other_systems_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a system without a platform module the import says so, and not something about `fcntl`."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UnsupportedPlatform, match="Windows") as caught:
+        current._operations()
+    assert isinstance(caught.value, ImportError)
+
+
+def test_modes_and_owners_are_set_by_descriptor(descriptor: int) -> None:
+    """Mode and owner go to the open file, whatever its name leads to by now."""
+    OPERATIONS.set_mode(descriptor, 0o604)
+    OPERATIONS.set_owner(descriptor, -1, -1)
+    assert stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o604
