@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from mpfhandler._engine import timedlogfile
+from mpfhandler._engine.build import build
+from mpfhandler._faces import handler
 from mpfhandler._platform import OPERATIONS
 
 
@@ -35,10 +39,23 @@ def closing() -> Iterator[Callable[[Any], Any]]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def system(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Replaces entries of the table of operations, by name, for every log and handler that is made after the call."""
+    ops = OPERATIONS
+
+    def use(**entries: Any) -> None:
+        nonlocal ops
+        ops = replace(ops, **entries)
+        for face in (timedlogfile, handler):
+            monkeypatch.setattr(face, "build", partial(build, ops=ops))
+        monkeypatch.setattr(timedlogfile, "OPERATIONS", ops)
+
+    return use
+
+
+@pytest.fixture
+def clock(system: Callable[..., None]) -> list[float]:
     """The wall clock of every log that is made after this: set `clock[0]` (epoch seconds). The files keep the system's."""
     hand = [1_700_000_000.0]  # 2023-11-14 22:13:20 UTC
-    ops = replace(OPERATIONS, now=lambda: hand[0])
-    monkeypatch.setattr("mpfhandler._engine.build.OPERATIONS", ops)
-    monkeypatch.setattr("mpfhandler._engine.timedlogfile.OPERATIONS", ops)
+    system(now=lambda: hand[0])
     return hand

@@ -230,7 +230,7 @@ class Worker:
         """End the process as a program ends."""
         finish(self.process)
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Worker:  # noqa: PYI034  Self is not in Python 3.10
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -267,7 +267,7 @@ def make_logger(path: object, seen: list[str] | None = None, **options: Any) -> 
     class Collecting(mpfhandler.MultProcTimedRotatingFileHandler):
         def handleError(self, record: logging.LogRecord) -> None:
             assert seen is not None
-            seen.append(str(sys.exc_info()[1]))
+            seen.append(record.getMessage() if record.name == "mpfhandler" else repr(sys.exc_info()[1]))
 
     kind = mpfhandler.MultProcTimedRotatingFileHandler if seen is None else Collecting
     handler = kind(str(path), **{"when": "S", **options})

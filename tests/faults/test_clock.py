@@ -119,7 +119,7 @@ def test_the_times_of_files_are_of_another_clock_and_do_not_matter(log: Path, cl
 
 
 def test_a_repeated_hour_is_two_segments(log: Path, clock: FakeClock, berlin: None) -> None:
-    """P2: in the night in which 02:00–03:00 comes twice both hours get a segment, and no record is in the wrong one."""
+    """P2: in the night in which the hour from 02:00 comes twice both hours get a segment, and no record is in the wrong one."""
     clock.set("2026-10-25 01:59:00")
     with Worker("a", log, clock.env, when="H") as a, Worker("b", log, clock.env, when="H") as b:
         for _ in range(9):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _support import log_files, read_lines, record_names, run, segment_names, start, verify, finish
+from _support import record_names, run, segment_names, verify
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -71,6 +70,7 @@ FORKS_AND_THREADS = """
                 os.kill(pid, 9)
                 sys.exit(f"child {number} hangs")
             time.sleep(0.001)
+        time.sleep(0.012)  # the whole takes longer than a period
         if status:
             sys.exit(f"child {number} ended with {status}")
     going = False
@@ -146,7 +146,7 @@ def test_a_fork_inside_a_formatter_leaves_both_with_a_working_handler(log: Path)
     verify(log.parent, {"first-0"} | record_names("parent", 50) | record_names("child", 50), "S")
 
 
-MULTIPROCESSING = '''
+MULTIPROCESSING = """
 import multiprocessing, sys
 from _support import *
 
@@ -168,7 +168,7 @@ if __name__ == "__main__":
     for child in children:
         child.join(50)
     sys.exit(any(child.exitcode for child in children))
-'''
+"""
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

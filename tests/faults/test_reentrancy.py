@@ -36,14 +36,15 @@ class Interruption:
 
     def __init__(self, action: Callable[[], None]) -> None:
         self.action = action
+        self.armed = False
         self.at = 0
         self.moments = 0
         self.happened = False
 
     def moment(self) -> None:
         """Here a signal handler may run."""
-        self.moments += 1
-        if self.moments == self.at and not self.happened:
+        self.moments += self.armed
+        if self.armed and self.moments == self.at and not self.happened:
             self.happened = True
             self.action()
 
@@ -104,17 +105,16 @@ def scenario(path: Path, clock: Clock, interruption: Interruption, options: dict
         log.write("interrupting 2")
 
     interruption.action = interrupt
+    interruption.armed = True
     expected = ["before 1", "before 2", "after 1", "after 2", "last"]
-    interruption.moments = 0
     for text in expected[:2]:
         log.write(text)
     clock.step(1)
     for text in expected[2:4]:
         log.write(text)
-    moments = interruption.moments
+    interruption.armed = False
     log.write("last")
     log.close()
-    interruption.moments = moments
     return expected + ["interrupting 1", "interrupting 2"] * interruption.happened
 
 
@@ -159,7 +159,7 @@ def test_signal_handler_logs_before_any_line(tmp_path: Path, name: str) -> None:
 
 
 _TIMER = """
-import collections, signal
+import collections, itertools, signal
 from _disk_support import *
 folder, seconds, grace = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 handler = handler_at(folder / "app.log", "S", late_grace=grace)
@@ -167,10 +167,10 @@ reports = collect(handler)
 logger = logging.Logger("timer")
 logger.addHandler(handler)
 sent = [0, 0]
+numbers = itertools.count()  # one step: a signal may come while another one is handled
 
 def interrupt(signum, frame):
-    logger.info("signal %d", sent[1])
-    sent[1] += 1
+    logger.info("signal %d", next(numbers))
 
 signal.signal(signal.SIGALRM, interrupt)
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
@@ -179,6 +179,7 @@ while time.monotonic() < end:
     logger.info("loop %d", sent[0])
     sent[0] += 1
 signal.setitimer(signal.ITIMER_REAL, 0)
+sent[1] = next(numbers)
 stats = handler.stats()
 handler.close()
 found = collections.Counter(all_lines(folder))
@@ -374,11 +375,11 @@ assert reports == [], reports
 def test_threads_and_signals_together(tmp_path: Path) -> None:
     """Threads log while a signal handler logs in the main thread, over boundaries: nothing is lost or doubled (P1)."""
     code = """
-import signal, threading
+import itertools, signal, threading
 from _disk_support import *
 folder = Path(sys.argv[1])
 handler = handler_at(folder / "app.log", "S")
-sent = collections = {}
+sent = {}
 stop = threading.Event()
 
 def loop(name):
@@ -388,10 +389,9 @@ def loop(name):
         number += 1
     sent[name] = number
 
-signals = [0]
+signals = itertools.count()
 def interrupt(signum, frame):
-    handler.handle(record(f"signal {signals[0]}"))
-    signals[0] += 1
+    handler.handle(record(f"signal {next(signals)}"))
 
 threads = [threading.Thread(target=loop, args=(f"thread{n}",)) for n in range(3)]
 signal.signal(signal.SIGALRM, interrupt)
@@ -407,10 +407,10 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 stop.set()
 for thread in threads:
     thread.join()
-sent["main"], sent["signal"] = number, signals[0]
+sent["main"], sent["signal"] = number, next(signals)
 expected = [f"{name} {n}" for name, count in sent.items() for n in range(count)]
 assert sorted(all_lines(folder)) == sorted(expected)
-assert signals[0] > 20
+assert sent["signal"] > 20
 """
     python(code, tmp_path)
 

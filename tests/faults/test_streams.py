@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from _support import ended, finish, make_logger, record_names, run, start, wait_for
+from _support import ended, finish, make_logger, run, start
 
 LOGS_TO = """
     import sys
@@ -219,3 +216,41 @@ def test_dev_full_is_reported_once_and_counted() -> None:
     assert handler.stats().lost == 100
     assert len(errors) == 2
     assert "100 records" in errors[1]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no /dev/stdout")
+def test_a_daemon_that_closes_our_copy_of_stdout_goes_on() -> None:
+    """P1: the descriptor of a stream, closed by somebody else, is opened anew; no record is lost."""
+    code = """
+        import os, sys
+        from _support import *
+        logger, handler = make_logger("/dev/stdout")
+        logger.info("a-0")
+        os.closerange(3, 10000)
+        for number in range(1, 20):
+            logger.info("a-%d", number)
+        assert handler.stats().lost == handler.stats().spilled == 0, handler.stats()
+    """
+    assert names(run(code)) == in_order(20)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no /dev/stdout")
+def test_a_stream_whose_number_is_taken_by_another_file_leaves_that_file_alone(tmp_path: Path) -> None:
+    """P4: the number of a stream's descriptor leads to somebody else's file by now: `close()` does not close that, nor
+    write to it."""
+    code = """
+        import os, sys
+        from _support import *
+        before = set(os.listdir("/proc/self/fd"))
+        logger, handler = make_logger("/dev/stdout")
+        logger.info("a-0")
+        ours = [int(name) for name in set(os.listdir("/proc/self/fd")) - before]
+        ours = [fd for fd in ours if os.path.exists(f"/proc/self/fd/{fd}")]
+        assert len(ours) == 1, ours
+        other = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+        os.dup2(other, ours[0])
+        handler.close()
+        os.write(ours[0], b"theirs")
+    """
+    run(code, tmp_path / "data")
+    assert (tmp_path / "data").read_bytes() == b"theirs"
