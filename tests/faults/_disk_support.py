@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -214,15 +215,15 @@ def is_root() -> bool:
 needs_root = pytest.mark.skipif(not is_root(), reason="only root may act as another user")
 
 
-def other_user(folder: Path) -> Path:
+@contextlib.contextmanager
+def other_user() -> Iterator[Path]:
     """A folder that the unprivileged user owns and can reach; pytest's own folders are closed to others."""
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    mine = folder / "own"
-    mine.mkdir()
-    os.chown(mine, NOBODY, NOBODY)
-    return mine
+    with tempfile.TemporaryDirectory(prefix="mpfhandler-test-") as name:
+        os.chmod(name, 0o755)
+        folder = Path(name) / "own"
+        folder.mkdir()
+        os.chown(folder, NOBODY, NOBODY)
+        yield folder
 
 
 @contextlib.contextmanager

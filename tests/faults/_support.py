@@ -234,9 +234,11 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
+        try:
+            self.process.communicate(timeout=PATIENCE)  # closes its stdin, and that ends it
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.communicate()
+            self.process.communicate()
 
     def _ask(self, line: str) -> str:
         assert self.process.stdin is not None

@@ -40,6 +40,7 @@ def set_age(path: Path, seconds: float) -> float:
     return moment
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["D", "S"])
 def test_a_log_that_is_moved_away_again_and_again_loses_nothing(log: Path, when: str) -> None:
     """P1, I5: every record is in the moved files or in what came after them, and the log is there again each time."""

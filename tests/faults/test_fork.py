@@ -106,10 +106,11 @@ def test_a_fork_that_python_knows_nothing_of_is_noticed(log: Path) -> None:
         tag = "child" if pid == 0 else "parent"
         for number in range(300):
             logger.info("%s-%d", tag, number)
+            if handler._writer.process != os.getpid():
+                os._exit(3)
             time.sleep(0.005)
         if pid == 0:
-            mine = handler._writer.process == os.getpid()
-            os._exit(0 if mine else 3)
+            os._exit(0)
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     """
     run(code, log)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import math
 import os
@@ -54,6 +55,19 @@ def test_a_late_record_goes_to_the_segment_of_its_own_period(log: Path) -> None:
         verify(log.parent, ["a", "b", "late", "c"], "S")
         assert where(log)["late"] == f"app.log.{period_name(first, 'S')}"
         assert file.stats().late == 1
+
+
+def test_a_late_record_needs_no_lock_where_its_segment_is_still_open(log: Path) -> None:
+    """P2, P3: another program holds the rotation lock; the process that had the segment open writes there all the same."""
+    with TimedLogFile(log, "S", lock_timeout=0.1) as file:
+        first = early_in_a_second()
+        put(file, "a", first)
+        put(file, "b", next_second())
+        with open(f"{log}.lock") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            put(file, "late", first)
+        assert where(log)["late"] == f"app.log.{period_name(first, 'S')}"
+        assert file.stats().lock_timeouts == 0
 
 
 def test_a_late_record_of_a_process_that_started_after_the_boundary_goes_there_too(log: Path) -> None:

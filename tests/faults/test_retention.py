@@ -67,7 +67,12 @@ def closed(folder: Path) -> list[str]:
 def test_oldest_go_by_time_and_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are counted by parsed period, then by number: `.2` is older than `.10`, and an old `.10` older than a new one."""
     use_clock(monkeypatch)
-    make(tmp_path, *(f"2026-03-04_09{number}" for number in ("", ".1", ".2", ".9", ".10", ".11")), "2026-03-03_23.10", "2025-12-31_00")
+    make(
+        tmp_path,
+        *(f"2026-03-04_09{number}" for number in ("", ".1", ".2", ".9", ".10", ".11")),
+        "2026-03-03_23.10",
+        "2025-12-31_00",
+    )
     log = log_at(tmp_path / "app.log", "H", backup_count=4)
     log.write("now")
     assert log.rotate()

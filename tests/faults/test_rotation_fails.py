@@ -112,7 +112,7 @@ def test_rename_that_is_stuck_does_not_slow_the_records(tmp_path: Path, monkeypa
 
 
 @needs_root
-def test_folder_that_became_read_only(tmp_path: Path) -> None:
+def test_folder_that_became_read_only() -> None:
     """In a folder that an unprivileged process may no longer write to, records go on in the file that is open; after the folder
     is writable again the log is rotated (P5, I7)."""
     code = """
@@ -144,7 +144,8 @@ wait_for(rotated, "the rotation")
 assert sorted(all_lines(folder)) == sorted(sent)
 assert len(reports) == 1, reports
 """
-    python(code, other_user(tmp_path))
+    with other_user() as folder:
+        python(code, folder)
 
 
 def test_program_that_can_import_nothing_any_more(tmp_path: Path) -> None:

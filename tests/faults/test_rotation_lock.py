@@ -76,6 +76,7 @@ def timed(action, *arguments: object) -> float:
     return time.monotonic() - before
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_never_released_stalls_a_process_once(log: Path, holder: Event) -> None:
     """P3: with the lock held for ever one call of a process waits `lock_timeout`, no other one does, all write."""
     with Worker("a", log, lock_timeout=1.0, delay=True) as worker:
@@ -159,6 +160,7 @@ STOPS_IN_ROTATION = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_stopped_in_the_middle_of_a_rotation_stops_nobody(log: Path, moment: str) -> None:
     """P3, P1, I4: a process that was stopped just before or after its rename holds the lock; the others, also one that
@@ -211,6 +213,7 @@ def test_portalocker_excludes_our_rotation_and_is_excluded_by_it(log: Path) -> N
         portalocker.lock(theirs, exclusive)
 
 
+@pytest.mark.slow
 def test_a_lock_file_that_is_deleted_all_the_time_costs_nothing(log: Path) -> None:
     """P1, P2, P4, I2, I3: with the lock file deleted every 50 ms four processes rotate every second, and no record is lost,
     doubled or misfiled."""
@@ -267,6 +270,7 @@ def test_a_lock_taken_just_before_its_deletion_is_not_believed(log: Path) -> Non
     held.release()
 
 
+@pytest.mark.slow
 def test_two_logs_of_one_name_share_a_folder_of_locks(tmp_path: Path) -> None:
     """P3: `a/app.log` and `b/app.log` with one `lock_dir` have a lock each: both rotate, and neither waits for the other."""
     locks = tmp_path / "locks"
@@ -296,6 +300,7 @@ def test_two_logs_of_one_name_share_a_folder_of_locks(tmp_path: Path) -> None:
         assert sorted(stalled) == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_symbolic_link_and_its_target_are_one_log(tmp_path: Path) -> None:
     """P1, P2: processes that reach the log by a link and by its path share one lock, and each boundary rotates once."""
     (tmp_path / "real").mkdir()

@@ -121,12 +121,29 @@ def test_without_a_whole_state_record_the_file_itself_tells_its_period(log: Path
         assert b.ask("errors") == []
 
 
-@pytest.mark.parametrize("damage", [damage_garbage, damage_stamp, damage_torn], ids=lambda damage: damage.__name__)
+def test_a_state_record_with_other_times_in_it_is_not_believed(log: Path) -> None:
+    """P2, I4: a record whose period was changed without its checksum does not make today's file yesterday's."""
+    lock = log.with_name("app.log.lock")
+    with Worker("a", log, when="D") as a:
+        a.log(3)
+        a.stop()
+    data = lock.read_bytes()
+    for time_of_period in data.decode("ascii").split()[5:7]:
+        earlier = str(int(time_of_period) - int(DAY)).encode()
+        data = data.replace(time_of_period.encode(), earlier, 1)
+    lock.write_bytes(data)
+    with Worker("b", log, when="D") as b:
+        b.log(3)
+        assert segment_names(log.parent) == []
+        verify(log.parent, a.names() | b.names(), "D")
+
+
+@pytest.mark.parametrize("damage", [damage_garbage, damage_torn], ids=lambda damage: damage.__name__)
 def test_a_state_record_damaged_under_running_processes_does_not_matter(log: Path, damage: Callable[[Path], None]) -> None:
     """P1, P2: processes that have the file remember its period; the next rotation is right and writes a whole record."""
     lock = log.with_name("app.log.lock")
     with Worker("a", log) as a, Worker("b", log) as b:
-        for _ in range(3):
+        for _ in range(2):
             a.log(2)
             b.log(2)
             damage(lock)

@@ -162,11 +162,22 @@ def test_work_stops_before_a_fork_and_goes_on_after_it() -> None:
     assert started.wait(PATIENCE)
     keeper.before_fork()
     assert keeper._thread is None
-    keeper.ask()
-    assert keeper._thread is None, "nothing is started while a fork is under way"
     keeper.after_fork_in_parent()
     assert rest.wait(PATIENCE)
     assert idle(keeper)
+
+
+def test_work_that_is_asked_for_during_a_fork_waits_for_its_end() -> None:
+    """Another thread that asks while a fork is under way starts nothing before it is over."""
+    runs: list[int] = []
+    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper.before_fork()
+    keeper.ask()
+    assert keeper._thread is None
+    assert runs == []
+    keeper.after_fork_in_parent()
+    assert idle(keeper)
+    assert runs == [1]
 
 
 def test_finished_work_is_not_done_again_after_a_fork() -> None:

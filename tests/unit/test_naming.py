@@ -75,6 +75,8 @@ def test_name_knows_only_what_the_suffix_tells() -> None:
         "app.log.2026-11-23_16.1٣",
         "app.log.2.2026-11-23_16",
         "app.log2026-11-23_16",
+        "app.log_2026-11-23_16",
+        "app.log-2026-11-23_16",
         "app_log.2026-11-23_16",
         "APP.LOG.2026-11-23_16",
         "xapp.log.2026-11-23_16",

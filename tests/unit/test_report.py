@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpfhandler._platform import OPERATIONS
+from mpfhandler._pure.options import Access
 from mpfhandler._resources.report import Reporter
 from mpfhandler._resources.tracefile import Trace
 
 
 def trace(path: Path, *, enabled: bool = True, mode: int | None = None) -> Trace:
     """A debug file."""
-    return Trace(OPERATIONS, str(path), enabled=enabled, mode=mode)
+    return Trace(OPERATIONS, str(path), Access(mode), enabled=enabled)
 
 
 def test_cause_is_told_once(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ def test_debug_file_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     trace(tmp_path / "gone" / "debug")("rotate")
     trace(tmp_path / "debug")("rotate", to=Unshowable())
     ops = replace(OPERATIONS, now=lambda: 1e300)
-    Trace(ops, str(tmp_path / "debug"), enabled=True, mode=None)("rotate")
+    Trace(ops, str(tmp_path / "debug"), Access(), enabled=True)("rotate")
     assert not (tmp_path / "debug").exists()
 
 

@@ -61,7 +61,7 @@ def segments(path: Path) -> dict[str, bytes]:
         (memoryview(b"a view of it")[2:6], 4, b"view\n"),
         (memoryview(b"abcdef")[::2], 3, b"ace\n"),
         (array.array("B", b"numbers"), 7, b"numbers\n"),
-        ("\n", 1, b"\n"),
+        ("\n", 1, b""),
         ("", 0, b""),
         (b"", 0, b""),
     ],

@@ -220,6 +220,8 @@ class Active:
     def _look(self, now: float, *, must: bool) -> None:
         self._late.expire(now)
         if (must or not self._still_ours()) and self._ops.monotonic() >= self._retry.until:
+            if self.segment is not None and not self.segment.intact():
+                self.segment.close()  # now, because a new one may get the same number
             if self._place.special:
                 self._open_stream()
             else:
@@ -242,8 +244,14 @@ class Active:
             raise
 
     def _open_stream(self) -> None:
-        if self.segment is None or not self.segment.intact():
+        if self.segment is not None and self.segment.intact():
+            return
+        try:
             self._replace(OpenStream(self._ops, self._place.log, self._options.lock_timeout))
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.BUSY:
+                raise
+            self._retry.wait(self._ops.monotonic(), _LOOK_EVERY)  # a fifo that nobody reads yet: records wait in memory
 
     def _rotate(self) -> None:
         """Run the protocol; whatever becomes of it, there is a file to write to afterwards if there is any."""
@@ -332,4 +340,4 @@ class Active:
     def _hand_over(self) -> None:
         rotator = self._hooks.rotator() if self._waiting else None
         if rotator is not None:
-            self._waiting = not hand_over(self._ops, self.rotation.names(), rotator, self._report)
+            self._waiting = not hand_over(self._ops, self.rotation.segments.names(), rotator, self._report)

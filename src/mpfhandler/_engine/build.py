@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from .._platform import OPERATIONS, Operations
 from .._protocols.hooks import Hooks
+from .._pure.errors import InvalidOption
 from .._pure.options import Access, Options, spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.schedule import Schedule
 from .owner import find_owner
@@ -59,7 +60,7 @@ def build(
         InvalidOption, InvalidOptionType, OSError: name the parameter, its value and the remedy.
     """
     utc = to_flag("utc", given["utc"])
-    schedule = Schedule.create(given["when"], given["interval"], given["at_time"], utc, given["tz"])  # type: ignore[arg-type]
+    schedule = _schedule(given, utc, names)
     encoding, errors = to_encoding("encoding", given["encoding"], given["errors"], default_encoding)
     uid, gid = find_owner(given["owner"])
     mkdir = to_flag("mkdir", given["mkdir"])
@@ -78,6 +79,13 @@ def build(
     )
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names)
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
+
+
+def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedule:
+    try:
+        return Schedule.create(given["when"], given["interval"], given["at_time"], utc, given["tz"])  # type: ignore[arg-type]
+    except InvalidOption as error:
+        raise error.renamed({"atTime": spelled(names, "at_time")}) from None
 
 
 def open_or_undo(writer: Writer) -> None:

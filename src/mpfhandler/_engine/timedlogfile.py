@@ -23,8 +23,8 @@ __all__ = ["TimedLogFile"]
 class TimedLogFile:
     """A log file that any number of processes and threads write to, rotated by the clock.
 
-    Has the `write` and `flush` that structlog's `WriteLogger`, loguru's sinks and `print(file=…)` call. Each call of
-    `write` is one record and gets a line of its own. After a fork parent and child go on with the same object.
+    Has the `write` and `flush` that structlog's `WriteLogger`, loguru's sinks and `print(text, file=…)` call. Each call
+    of `write` is one record and gets a line of its own. After a fork parent and child go on with the same object.
 
     Args:
         path: of the log; a symbolic link is followed.
@@ -101,7 +101,8 @@ class TimedLogFile:
         """Write one record; when this returns it is in the kernel's hands, or waits in memory because the disk is full.
 
         Args:
-            data: the record; the terminator is added if it is missing. An empty one writes nothing.
+            data: the record; the terminator is added if it is missing. An empty one, or a terminator alone,
+                writes nothing: `print(text, file=log)` gives one line.
             created: when it was made (epoch seconds); None is now. It goes to the file of that time's period.
 
         Returns:
@@ -111,7 +112,7 @@ class TimedLogFile:
             TypeError: `data` is neither bytes nor text. Never an `OSError`.
         """
         raw = data.encode(self._encoding, self._errors) if isinstance(data, str) else bytes(memoryview(data))
-        if raw:
+        if raw and raw != self._terminator:
             if not raw.endswith(self._terminator):
                 raw += self._terminator
             self._append(raw, self._now() if created is None else float(created))

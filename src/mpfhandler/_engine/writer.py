@@ -61,7 +61,7 @@ class Writer:
         self.place = place
         self.options = options
         self._ops = ops
-        self._trace = Trace(ops, place.debug, enabled=options.debug and not place.special, mode=options.access.mode)
+        self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
         self._housekeeper = Housekeeper(self._keep)
         self._limit = options.max_bytes or _UNLIMITED
@@ -179,9 +179,9 @@ class Writer:
 
     def excess(self) -> list[str]:
         """The segments that `backup_count` would delete now, oldest first."""
-        names = self._active.rotation.names()
-        keep = self.options.backup_count
-        return excess(self._ops, names, self._active.rotation.folder(names), keep) if keep else []
+        segments = self._active.rotation.segments
+        names, keep = segments.names(), self.options.backup_count
+        return excess(self._ops, names, segments.folder(names), keep) if keep else []
 
     def describe(self) -> str:
         """Schedule and state in a few words, for a `repr`."""
@@ -330,10 +330,14 @@ class Writer:
 
     def _keep(self, stop: Callable[[], bool]) -> None:
         """Delete what `backup_count` leaves over: in the housekeeper's thread, or in `rotate()`. Takes no lock."""
-        names = self._active.rotation.names()
-        folder = self._active.rotation.folder(names)
-        for path in sweep(self._ops, names, folder, self.options.backup_count, self._report, stop):
-            self._trace("delete", path=path)
+        segments = self._active.rotation.segments
+        try:
+            names = segments.names()
+            folder = segments.folder(names)
+            for path in sweep(self._ops, names, folder, self.options.backup_count, self._report, stop):
+                self._trace("delete", path=path)
+        except Exception as error:  # a suffix or a namer that makes no names
+            self._report("backupCount", error)
 
 
 def _not_open(_data: bytes) -> int:

@@ -111,6 +111,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._given = given
         self._writer = writer
         self._foreign: io.TextIOBase | None = None
+        self._stream = LogStream(writer)
         encoding, errors = writer.options.encoding, writer.options.errors
         super().__init__(os.fspath(given["path"]), "a", encoding=encoding, delay=True, errors=errors)  # type: ignore[call-overload]
         self.lock = cast("Any", writer.lock)  # typeshed calls it a Lock; logging itself makes it an RLock
@@ -142,7 +143,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit. The stock formatter keeps no state, so it runs without the lock; any other one has it, as in the
         standard library."""
-        if self.filters or not self._plain:
+        if self.filters or not self._plain or "filter" in self.__dict__:
             return super().handle(record)
         formatter = self.formatter
         if formatter is None or type(formatter) is logging.Formatter:
@@ -160,7 +161,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             terminator = self.terminator
             if terminator is not self._terminator:
                 self._change_terminator(terminator)
-            if self.formatter is not self._formatter:
+            if self.formatter is not self._formatter or "format" in self.__dict__:
                 self._choose_format()
             data = (self._format(record) + terminator).encode(self._encoding, self._errors)
             self._append(data, record.created)
@@ -186,7 +187,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         """A text file's face on the log while it is open, else None."""
         if self._foreign is not None:
             return self._foreign
-        return None if self._writer.segment is None else LogStream(self._writer)
+        return None if self._writer.segment is None else self._stream
 
     @stream.setter
     def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -196,7 +197,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def _open(self) -> Any:
         """Open the log (again); gunicorn's reopen calls it."""
         self._writer.open()
-        return LogStream(self._writer)
+        return self._stream
 
     @property
     def rolloverAt(self) -> int:
@@ -238,7 +239,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("lock", "_writer", "_append", "_foreign", "_format", "_formatter", "_builtin_open"):
+        for name in ("lock", "_writer", "_append", "_foreign", "_stream", "_format", "_formatter", "_builtin_open"):
             state.pop(name, None)
         return state
 
@@ -279,7 +280,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def _choose_format(self) -> None:
         """The stock formatter has a shorter way; it tells itself when it must not be taken."""
         formatter = self._formatter = self.formatter
-        plain = type(formatter) is logging.Formatter and type(self).format is logging.Handler.format
+        own = "format" in self.__dict__ or type(self).format is not logging.Handler.format
+        plain = type(formatter) is logging.Formatter and not own
         self._format: Callable[[logging.LogRecord], str] = StockFormat(formatter) if plain and formatter else self.format
 
     def _check_process(self) -> None:
@@ -292,10 +294,15 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._terminator = terminator
         self._writer.change_terminator(terminator.encode(self._encoding, self._errors))
 
-    def _write_foreign(self, data: bytes, created: float) -> None:  # noqa: ARG002
-        if self._foreign is not None:
-            self._foreign.write(data.decode(self._encoding))
-            self._foreign.flush()
+    def _write_foreign(self, data: bytes, created: float) -> None:
+        with self._writer.lock:
+            foreign = self._foreign
+            if foreign is None:
+                self._writer.write(data, created)
+                return
+            foreign.write(data.decode(self._encoding))
+            if hasattr(foreign, "flush"):
+                foreign.flush()
 
     def _engine_failed(self, error: Exception) -> None:
         """Tell of a failure through `handleError`, once per cause. There may be no record to blame, so one is made."""

@@ -124,7 +124,7 @@ def _standard_stream(path: str) -> int | None:
 def _wait_writable(fd: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
-    return bool(poll.poll(max(0, int(seconds * 1000))))
+    return bool(poll.poll(max(0, int(min(seconds, 86400) * 1000))))
 
 
 def _granularity(fd: int) -> int:

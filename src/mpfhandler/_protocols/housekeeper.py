@@ -29,6 +29,7 @@ class Housekeeper:
         self._thread: threading.Thread | None = None
         self._wanted = False
         self._stop = False
+        self._cut = False  # the present run was told to stop
 
     def ask(self) -> None:
         """There is work. Returns at once; a thread that cannot be started leaves the work to the next time."""
@@ -72,9 +73,14 @@ class Housekeeper:
                     self._thread = None
                     return
                 self._wanted = False
-            self._work(self._stopping)
-            if self._stopping():
-                self._wanted = True  # perhaps not all of it was done
+            self._cut = False
+            try:
+                self._work(self._stopping)
+            except Exception:
+                continue  # the work reports what it can; a defect in it must not end the housekeeping
+            if self._cut:
+                self._wanted = True  # not all of it was done
 
     def _stopping(self) -> bool:
+        self._cut = self._cut or self._stop
         return self._stop

@@ -33,11 +33,9 @@ them; I2 and I3 are for that. Anybody who moves or deletes the log from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from .._platform import Fault, FileStat, Operations
-from .._pure.naming import Names, SegmentName
 from .._pure.options import Options
 from .._pure.plan import Action, Demand, Evidence, Plan, decide, period_of
 from .._pure.schedule import Period
@@ -46,13 +44,13 @@ from .._resources.append import OpenSegment, open_segment
 from .._resources.lock import HeldLock, RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
-from .hooks import Hooks, names_of
+from .hooks import Hooks
+from .segments import Segments
 
 __all__ = ["Outcome", "Rotation", "ScheduleMismatch"]
 
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
 _GATE_PAUSE = 0.0005  # seconds; a writer holds its lock for microseconds
-_NAMES = 10_000  # segments that one period can have
 
 
 class ScheduleMismatch(UserWarning):
@@ -95,7 +93,7 @@ class Rotation:
         self._path = path
         self._options = options
         self._lock = lock
-        self._hooks = hooks
+        self.segments = Segments(ops, path, options.schedule, hooks, report)
         self._trace = trace
         self._report = report
 
@@ -176,7 +174,7 @@ class Rotation:
             return None
         try:
             period = self._options.schedule.period(created)
-            path = self._late_path(period)
+            path = self.segments.late(period)
             if path is None:
                 return None
             access = self._options.access
@@ -187,14 +185,6 @@ class Rotation:
             return None
         finally:
             held.release()
-
-    def names(self) -> Names:
-        """The names of the segments as the user's hooks have them now."""
-        return names_of(self._path, self._options.schedule, self._hooks, self._report)
-
-    def folder(self, names: Names) -> str:
-        """Where the segments of the present period go: a `namer` may have chosen another folder."""
-        return self._folder_of(names, names.at(self._options.schedule.wall(int(self._ops.now()))))
 
     def period(self, created: float) -> Period:
         """The period of an instant.
@@ -240,10 +230,9 @@ class Rotation:
 
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
         """R4: rename the log to a name of its period. None if that cannot be done now; the log is then as it was."""
-        names = self.names()
         gate = None if self._options.late_grace else self._close_gate(file)
         try:
-            for target in self._targets(names, closing):
+            for target in self.segments.targets(closing):
                 if self._moved(held, file, target):
                     self._report.solved("rotation")
                     return target
@@ -292,40 +281,6 @@ class Rotation:
             self._ops.rename_new(target, self._path)
         except OSError as error:
             self._report("rotation", error)
-
-    def _targets(self, names: Names, closing: Period) -> Iterator[str]:
-        """Names to try, in order: after the last one of the same period, so that `.1`, `.2` … are in order of time."""
-        first = names.at(self._options.schedule.wall(closing.start))
-        index = self._next_index(names, first)
-        place = names.pending if self._hooks.rotator() else names.write
-        last = ""
-        for number in range(index, index + _NAMES):
-            name = replace(first, index=number)
-            target = place(name)
-            yield target if target != last else names.default(name)  # a namer that forgets the number
-            last = target
-
-    def _next_index(self, names: Names, first: SegmentName) -> int:
-        taken = [-1]
-        for folder in {names.folder, self._folder_of(names, first)}:
-            try:
-                files = self._files_of(names, first, folder)
-            except OSError:
-                continue  # not readable: names are tried from the first on
-            taken += [found.index for found, _ in names.known(folder, files) if found.wall == first.wall]
-            waiting = (names.read_pending(text) for text in files)
-            taken += [found.index for found in waiting if found is not None and found.wall == first.wall]
-        return max(taken) + 1
-
-    def _files_of(self, names: Names, name: SegmentName, folder: str) -> list[str]:
-        """The file names that can belong to a period. Reading all names of a folder in full, under the lock, took 227 ms with
-        9,000 segments in it; those of one period have its text in them, and reading those takes 4 ms."""
-        text = name.wall.strftime(names.suffix)
-        return [file for file in self._ops.names(folder) if text in file]
-
-    @staticmethod
-    def _folder_of(names: Names, name: SegmentName) -> str:
-        return names.write(name).rpartition("/")[0] or names.folder
 
     def _take(self, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes) -> OpenSegment:
         """R5: the descriptor to write to, with its lease."""
@@ -380,18 +335,6 @@ class Rotation:
             self._report("chmod/owner", failed)
         self._trace("open", inode=segment.file.inode, start=period.start, end=period.end)
         return segment
-
-    def _late_path(self, period: Period) -> str | None:
-        """The last plain segment of a period, or the name for its first one; None where it is compressed already."""
-        names = self.names()
-        first = names.at(self._options.schedule.wall(period.start))
-        folder = self._folder_of(names, first)
-        files = self._files_of(names, first, folder)
-        same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
-        if not same:
-            return names.write(first)
-        found, path = same[-1]
-        return None if found.compression else path
 
     def _warn_of_mismatch(self) -> None:
         mine = self._options.schedule

@@ -5,6 +5,8 @@ At run time nothing is raised into the host program (promise P5): what fails the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 __all__ = ["InvalidOption", "InvalidOptionType", "MpfHandlerError", "UnsupportedPlatform", "path_error"]
 
 
@@ -26,9 +28,14 @@ class InvalidOption(MpfHandlerError, ValueError):
         super().__init__(_message(parameter, value, problem, remedy))
         self.parameter = parameter
         self.value = value
+        self._why = (problem, remedy)
+
+    def renamed(self, names: Mapping[str, str]) -> InvalidOption:
+        """The same error with the parameter spelled as the caller wrote it."""
+        return type(self)(names.get(self.parameter, self.parameter), self.value, *self._why)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), str(self), self.parameter, self.value)
+        return type(self), (self.parameter, self.value, *self._why)
 
 
 class InvalidOptionType(InvalidOption, TypeError):
@@ -46,10 +53,3 @@ def path_error(kind: type[OSError], parameter: str, value: object, problem: str,
 
 def _message(parameter: str, value: object, problem: str, remedy: str) -> str:
     return f"{parameter}={value!r}: {problem}; {remedy}"
-
-
-def _rebuild(kind: type[InvalidOption], message: str, parameter: str, value: object) -> InvalidOption:
-    error = kind.__new__(kind)
-    Exception.__init__(error, message)
-    error.parameter, error.value = parameter, value
-    return error

@@ -55,8 +55,8 @@ class Names:
         self.folder, self.base = os.path.split(log)
         self.suffix = suffix
         self._alter = alter
-        self._stem = re.compile(_pattern(suffix) + r"(?:\.[1-9]\d*)?")
-        self._whole = re.compile(rf"({_pattern(suffix)})(?:\.([1-9]\d*))?(?:\.({'|'.join(COMPRESSIONS)}))?", re.DOTALL)
+        self._stem = re.compile(_pattern(suffix) + r"(?:\.[1-9]\d*)?", re.ASCII)
+        self._whole = re.compile(rf"({_pattern(suffix)})(?:\.([1-9]\d*))?(?:\.({'|'.join(COMPRESSIONS)}))?", re.DOTALL | re.ASCII)
 
     def write(self, name: SegmentName) -> str:
         """The path of a segment, after the user's `namer`."""
@@ -151,4 +151,4 @@ def _matches(pattern: re.Pattern[str], text: str) -> Iterable[str]:
         match = pattern.match(text, start)
         if match:
             yield match[0]
-            yield re.sub(r"\.[1-9]\d*\Z", "", match[0])
+            yield re.sub(r"\.[1-9]\d*\Z", "", match[0], flags=re.ASCII)

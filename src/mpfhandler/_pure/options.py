@@ -18,6 +18,7 @@ from .schedule import Schedule
 
 __all__ = ["Access", "Options", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds"]
 
+_HUGE = 10**19
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -145,6 +146,6 @@ def _number(parameter: str, value: object) -> int | float:
                 raise InvalidOption(parameter, value, "is not a number", "use a number") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidOptionType(parameter, value, "is not a number", "use a number")
-    if not math.isfinite(value):
-        raise InvalidOption(parameter, value, "is not a finite number", "use a finite number")
+    if not math.isfinite(value) if isinstance(value, float) else abs(value) >= _HUGE:
+        raise InvalidOption(parameter, value, "is not a finite number, or too large", f"use a number below {_HUGE:.0e}")
     return value

@@ -111,8 +111,8 @@ class OpenSegment:
         return self._ops.try_lock(self._fd if self._side is None else self._side, False)
 
     def intact(self) -> bool:
-        """Whether the descriptor is still ours: a daemon may have closed everything and opened something else."""
-        return _is(self._ops, self._fd, self.file)
+        """Whether the descriptors are still ours: a daemon may have closed everything and opened something else."""
+        return _is(self._ops, self._fd, self.file) and (self._side is None or _is(self._ops, self._side, self.file))
 
     def close(self) -> None:
         """Close what is still ours; a number that leads to somebody else's file by now is left alone. Never raises."""
@@ -158,7 +158,8 @@ class OpenSegment:
         """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
         a full disk, and nothing can have been appended to them yet that is not a line of its own."""
         terminator, side = self.terminator, self._side
-        if side is None or not 0 < len(terminator) <= len(fragment):
+        terminator = terminator[-len(fragment) :]  # what there is room for
+        if side is None or not terminator or not fragment:
             return
         try:
             if self._ops.read_at(side, len(fragment), end - len(fragment)) == fragment:

@@ -63,17 +63,18 @@ class OpenStream:
         return True
 
     def close(self) -> None:
-        """Push the rest, as far as the reader takes it, and close. Never raises."""
-        fd = self._fd
-        if fd < 0:
-            return
+        """Push the rest, as far as the reader takes it, and close. A number that leads to somebody else's file by now is left
+        alone. Never raises."""
+        ours, fd = self.intact(), self._fd
         try:
-            self._rest = self._push(self._rest)
+            if ours:
+                self._push(self._rest)
         except OSError:
             pass
-        self._fd = -1
+        self._fd, self._rest = -1, b""
         try:
-            self._ops.close(fd)
+            if ours:
+                self._ops.close(fd)
         except OSError:
             pass
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from .._platform import Operations
-from .access import NEW_FILE
+from .._pure.options import Access
+from .access import NEW_FILE, apply_access
 
 __all__ = ["Trace"]
 
@@ -17,11 +18,11 @@ __all__ = ["Trace"]
 class Trace:
     """Writes lines to a debug file, or nothing at all when it is switched off."""
 
-    def __init__(self, ops: Operations, path: str, *, enabled: bool, mode: int | None) -> None:
+    def __init__(self, ops: Operations, path: str, access: Access, *, enabled: bool) -> None:
         self._ops = ops
         self.path = path
         self.enabled = enabled
-        self._mode = NEW_FILE if mode is None else mode
+        self._access = access
 
     def __call__(self, event: str, **facts: object) -> None:
         """Write `time pid event key=value …`. Never raises."""
@@ -31,8 +32,10 @@ class Trace:
             details = "".join(f" {key}={value}" for key, value in facts.items())
             stamp = datetime.fromtimestamp(self._ops.now()).isoformat(sep=" ", timespec="microseconds")
             line = f"{stamp} {self._ops.pid()} {event}{details}".replace("\n", "\\n")
-            fd = self._ops.open_debug(self.path, self._mode)
+            fd = self._ops.open_debug(self.path, NEW_FILE if self._access.mode is None else self._access.mode)
             try:
+                if self._access.wanted:
+                    apply_access(self._ops, fd, self._ops.stat_fd(fd), self._access)
                 self._ops.write(fd, line.encode("utf-8", "backslashreplace") + b"\n")
             finally:
                 self._ops.close(fd)

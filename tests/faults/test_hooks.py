@@ -1,0 +1,397 @@
+"""The standard library's hooks: whatever a `namer`, a `rotator`, a suffix or a subclass does, no record is lost."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _disk_support import (
+    all_lines,
+    collect,
+    ended,
+    handler_at,
+    lines,
+    record,
+    segments,
+    start_python,
+    use_clock,
+    wait_for,
+)
+
+import mpfhandler
+
+Handler = mpfhandler.MultProcTimedRotatingFileHandler
+BOUNDARY = "2026-03-04_10-20-0"
+
+
+def log_three_periods(handler: Handler, clock: Any) -> list[str]:
+    """Two records in each of three periods."""
+    sent: list[str] = []
+    for period in range(3):
+        for number in range(2):
+            sent.append(f"period {period} record {number}")
+            handler.handle(record(sent[-1], clock.now()))
+        clock.step(1)
+    return sent
+
+
+def with_namer(path: Path, namer: Callable[[str], Any], **options: Any) -> Handler:
+    """A handler with this namer."""
+    handler = handler_at(path, "S", **options)
+    handler.namer = namer
+    return handler
+
+
+def test_namer_that_moves_the_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`app.log.<suffix>` may become `app.<suffix>.log`: records are there, and `backupCount` knows the names (P4)."""
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", lambda name: name.replace("app.log.", "app.") + ".log", backupCount=2)
+    (tmp_path / "app.2026-03-04_10-19-59.log").write_text("older\n")
+    (tmp_path / "app.2026-03-04.log").write_text("somebody else's\n")
+    sent = log_three_periods(handler, clock)
+    handler.handle(record("last", clock.now()))
+    handler.close()
+    assert segments(tmp_path) == ["app.2026-03-04.log", f"app.{BOUNDARY}1.log", f"app.{BOUNDARY}2.log", "app.log"]
+    assert lines(tmp_path / f"app.{BOUNDARY}1.log") == sent[2:4]
+    assert lines(tmp_path / f"app.{BOUNDARY}2.log") == sent[4:]
+
+
+def test_namer_that_chooses_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments may go to another folder; they are numbered and counted there."""
+    clock = use_clock(monkeypatch)
+    (tmp_path / "old").mkdir()
+    path = tmp_path / "logs" / "app.log"
+    path.parent.mkdir()
+    handler = with_namer(path, lambda name: str(tmp_path / "old" / os.path.basename(name)), backupCount=2)
+    sent = log_three_periods(handler, clock)
+    handler.doRollover()
+    handler.handle(record("forced", clock.now()))
+    handler.doRollover()
+    handler.close()
+    assert segments(path.parent) == ["app.log"]
+    assert len(os.listdir(tmp_path / "old")) == 2
+    left = [line for name in sorted(os.listdir(tmp_path / "old")) for line in lines(tmp_path / "old" / name)]
+    assert left[-1] == "forced"
+    assert set(left) <= {*sent, "forced"}
+
+
+def test_late_record_under_a_namer_goes_to_its_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late record finds the segment that another process has given a namer's name (P2)."""
+    clock = use_clock(monkeypatch)
+    namer = lambda name: name.replace("app.log.", "app.") + ".log"  # noqa: E731
+    handler = with_namer(tmp_path / "app.log", namer)
+    made = clock.now()
+    handler.handle(record("early", made))
+    clock.step(1)
+    handler.handle(record("next", clock.now()))
+    other = with_namer(tmp_path / "app.log", namer)
+    other.handle(record("late", made))
+    assert lines(tmp_path / f"app.{BOUNDARY}0.log") == ["early", "late"]
+
+
+def test_namer_that_drops_the_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namer that always gives one name overwrites nothing: further segments keep their default names (P4)."""
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", lambda _name: str(tmp_path / "app.log.previous"))
+    sent = log_three_periods(handler, clock)
+    handler.handle(record("last", clock.now()))
+    assert sorted(all_lines(tmp_path)) == sorted([*sent, "last"])
+    assert lines(tmp_path / "app.log.previous") == sent[:2]
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, "", ".", "app.log", "a\0b", "/nowhere/at/all/name"])
+def test_namer_that_returns_nonsense(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nonsense: object) -> None:
+    """What is no name for a segment is reported once, and no record is lost for it (P5)."""
+    clock = use_clock(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    handler = with_namer(tmp_path / "app.log", lambda _name: nonsense)
+    reports = collect(handler)
+    sent = log_three_periods(handler, clock)
+    assert sorted(all_lines(tmp_path)) == sorted(sent)
+    assert len(reports) == 1, reports
+    assert (tmp_path / "app.log").exists()
+    assert not (tmp_path / "a").exists()
+
+
+def test_namer_that_names_an_existing_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namer that gives a folder is given up for the default names (P4, P5)."""
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", lambda _name: "/")
+    reports = collect(handler)
+    sent = log_three_periods(handler, clock)
+    assert all_lines(tmp_path) == sent
+    assert len(reports) <= 1, reports
+
+
+def test_namer_that_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namer that raises is reported once, and the default names are used (P5)."""
+
+    def namer(name: str) -> str:
+        raise RuntimeError("no name today")
+
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", namer, backupCount=5)
+    reports = collect(handler)
+    sent = log_three_periods(handler, clock)
+    assert all_lines(tmp_path) == sent
+    assert len(segments(tmp_path)) == 3
+    assert reports == ["RuntimeError('no name today')"]
+
+
+def compress(source: str, target: str) -> None:
+    """The rotator of the standard library's cookbook."""
+    with open(source, "rb") as plain, gzip.open(target, "wb") as packed:
+        shutil.copyfileobj(plain, packed)
+    os.remove(source)
+
+
+def every_line(folder: Path) -> list[str]:
+    """Also those in compressed segments."""
+    packed = [text for path in sorted(folder.glob("*.gz")) for text in gzip.open(path, "rt").read().splitlines()]
+    plain = [path for path in folder.iterdir() if path.is_file() and path.suffix not in {".gz", ".lock", ".debug"}]
+    return packed + [line for path in sorted(plain) for line in lines(path)]
+
+
+def test_rotator_that_compresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cookbook's namer and rotator: each period's file is compressed, and counted (P1)."""
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", lambda name: name + ".gz", backupCount=2)
+    handler.rotator = compress
+    sent = log_three_periods(handler, clock)
+    handler.handle(record("last", clock.now()))
+    assert every_line(tmp_path) == [*sent, "last"] or every_line(tmp_path) == [*sent[2:], "last"]
+    handler.close()
+    wait_for(lambda: segments(tmp_path) == ["app.log", f"app.log.{BOUNDARY}1.gz", f"app.log.{BOUNDARY}2.gz"], "the deletion")
+    assert every_line(tmp_path) == [*sent[2:], "last"]
+
+
+_COMPRESSING = """
+from test_hooks import *
+tag, path = sys_argv()
+handler = handler_at(path, "S")
+handler.namer = lambda name: name + ".gz"
+handler.rotator = compress
+sys.stdin.readline()
+count, end = 0, time.monotonic() + 4.5
+while time.monotonic() < end:
+    handler.handle(record(f"{tag} {count}"))
+    count += 1
+    if tag == "rare":
+        time.sleep(0.7)
+print(count)
+"""
+
+
+def test_rotator_that_deletes_its_source_while_others_write(tmp_path: Path) -> None:
+    """A rotator that copies and deletes is called when no process writes to the file any more, also where one logs rarely: no
+    record is lost (P1)."""
+    code = _COMPRESSING.replace("sys_argv()", "sys.argv[2], Path(sys.argv[1])").replace(
+        "from test_hooks", "import sys, time\nfrom test_hooks"
+    )
+    children = {tag: start_python(code, tmp_path / "app.log", tag) for tag in ("busy", "too", "rare")}
+    for child in children.values():
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    expected = [f"{tag} {number}" for tag, child in children.items() for number in range(int(ended(child)))]
+    found = every_line(tmp_path)
+    assert len(list(tmp_path.glob("*.gz"))) >= 2
+    assert sorted(found) == sorted(expected)
+
+
+def test_rotator_that_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotator that raises is reported once; the file that it was given waits, whole, until it works (P5)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    reports = collect(handler)
+    state = {"works": False}
+
+    def rotator(source: str, target: str) -> None:
+        if not state["works"]:
+            raise RuntimeError("no rotation today")
+        os.rename(source, target)
+
+    handler.rotator = rotator
+    sent = log_three_periods(handler, clock)
+    assert sorted(all_lines(tmp_path)) == sorted(sent)
+    assert len(reports) == 1, reports
+    state["works"] = True
+    clock.step(1)
+    handler.handle(record("last", clock.now()))
+    assert lines(tmp_path / f"app.log.{BOUNDARY}0") == sent[:2]
+    assert lines(tmp_path / f"app.log.{BOUNDARY}1") == sent[2:4]
+    assert all_lines(tmp_path) == [*sent, "last"]
+
+
+def test_rotator_that_leaves_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotator that only looks, or copies, keeps nothing from being kept: the file gets the default name (P1)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    collect(handler)
+    seen: list[str] = []
+    handler.rotator = lambda source, _target: seen.append(Path(source).read_text())
+    sent = log_three_periods(handler, clock)
+    assert all_lines(tmp_path) == sent
+    assert f"app.log.{BOUNDARY}0" in segments(tmp_path)
+    assert seen == [f"{sent[0]}\n{sent[1]}\n", f"{sent[2]}\n{sent[3]}\n"]
+
+
+def test_rotator_finds_its_target_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotator that overwrites what is there is given a name that is free (P4)."""
+    clock = use_clock(monkeypatch)
+    foreign = tmp_path / f"app.log.{BOUNDARY}0"
+    foreign.write_text("somebody else's\n")
+    handler = handler_at(tmp_path / "app.log", "S")
+    handler.rotator = os.replace
+    sent = log_three_periods(handler, clock)
+    assert foreign.read_text() == "somebody else's\n"
+    assert sorted(all_lines(tmp_path)) == sorted([*sent, "somebody else's"])
+
+
+def test_file_that_waits_for_a_rotator_survives_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process leaves waiting is handed over by the next one that has a rotator (I4)."""
+    clock = use_clock(monkeypatch)
+    first = handler_at(tmp_path / "app.log", "S")
+    collect(first)
+
+    def fail(_source: str, _target: str) -> None:
+        raise RuntimeError("killed in the middle")
+
+    first.rotator = fail
+    sent = log_three_periods(first, clock)
+    first.close()
+    second = handler_at(tmp_path / "app.log", "S")
+    second.rotator = os.rename
+    clock.step(1)
+    second.handle(record("last", clock.now()))
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
+    assert sorted(all_lines(tmp_path)) == sorted([*sent, "last"])
+
+
+class Renaming(Handler):
+    """A subclass as the standard library's documentation suggests it."""
+
+    def rotation_filename(self, default_name: str) -> str:
+        return default_name + ".old"
+
+
+class Moving(Handler):
+    """A subclass that rotates itself."""
+
+    moved: list[tuple[str, str]]
+
+    def rotate(self, source: str, dest: str) -> None:
+        self.moved.append((source, dest))
+        os.rename(source, dest)
+
+
+def test_subclass_that_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rotation_filename` may be overridden; retention knows the names."""
+    clock = use_clock(monkeypatch)
+    handler = Renaming(str(tmp_path / "app.log"), "S", backupCount=1, tz="UTC")
+    sent = log_three_periods(handler, clock)
+    handler.close()
+    assert segments(tmp_path) == ["app.log", f"app.log.{BOUNDARY}1.old"]
+    assert lines(tmp_path / f"app.log.{BOUNDARY}1.old") == sent[2:4]
+
+
+def test_subclass_that_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rotate` may be overridden; it is called once for each period."""
+    clock = use_clock(monkeypatch)
+    handler = Moving(str(tmp_path / "app.log"), "S", tz="UTC")
+    handler.moved = []
+    sent = log_three_periods(handler, clock)
+    assert [os.path.basename(target) for _, target in handler.moved] == [f"app.log.{BOUNDARY}0", f"app.log.{BOUNDARY}1"]
+    assert all_lines(tmp_path) == sent
+
+
+def test_suffix_that_is_changed_after_construction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`handler.suffix` is asked at each rotation; retention counts the names that it makes, and only those (P4)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S", backupCount=1)
+    handler.suffix = "%Y%m%d-%H%M%S.txt"
+    (tmp_path / f"app.log.{BOUNDARY}0").write_text("of a former suffix\n")
+    sent = log_three_periods(handler, clock)
+    handler.close()
+    wait_for(lambda: len(segments(tmp_path)) == 3, "the deletion")
+    assert segments(tmp_path) == ["app.log", f"app.log.{BOUNDARY}0", "app.log.20260304-102001.txt"]
+    assert lines(tmp_path / "app.log.20260304-102001.txt") == sent[2:4]
+
+
+def test_suffix_that_does_not_tell_the_periods_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suffix that is too coarse for the schedule gives numbers, and overwrites nothing (P4)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    handler.suffix = "%Y-%m-%d"
+    sent = log_three_periods(handler, clock)
+    assert lines(tmp_path / "app.log.2026-03-04") == sent[:2]
+    assert lines(tmp_path / "app.log.2026-03-04.1") == sent[2:4]
+    assert lines(tmp_path / "app.log") == sent[4:]
+
+
+@pytest.mark.parametrize("suffix", ["", None, "%", "%Q", "fixed"])
+def test_suffix_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: Any) -> None:
+    """Whatever the suffix is, the log is rotated and no record is lost or overwritten (P4, P5)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S", backupCount=9)
+    collect(handler)
+    handler.suffix = suffix
+    sent = log_three_periods(handler, clock)
+    assert sorted(all_lines(tmp_path)) == sorted(sent)
+    assert len(segments(tmp_path)) == 3
+
+
+def test_hooks_may_be_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namer and a rotator that are set back to None are gone at the next rotation."""
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", lambda name: name + ".named")
+    handler.rotator = os.rename
+    handler.handle(record("one", clock.now()))
+    clock.step(1)
+    handler.handle(record("two", clock.now()))
+    handler.namer = handler.rotator = None
+    clock.step(1)
+    handler.handle(record("three", clock.now()))
+    assert segments(tmp_path) == ["app.log", f"app.log.{BOUNDARY}0.named", f"app.log.{BOUNDARY}1"]
+
+
+def test_slow_rotator_of_another_process_holds_up_nobody(tmp_path: Path) -> None:
+    """A process whose rotator takes long does not keep the others from logging and rotating (P3)."""
+    code = """
+import sys, time
+from test_hooks import *
+handler = handler_at(Path(sys.argv[1]), "S")
+
+def slow(source, target):
+    print("rotating", flush=True)
+    sys.stdin.readline()
+    os.rename(source, target)
+
+handler.rotator = slow
+while True:
+    handler.handle(record("slow"))
+    time.sleep(0.01)
+"""
+    child = start_python(code, tmp_path / "app.log")
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "rotating\n"
+        handler = handler_at(tmp_path / "app.log", "S")
+        worst, end = 0.0, time.monotonic() + 2.5
+        while time.monotonic() < end:
+            start = time.monotonic()
+            handler.handle(record("quick"))
+            worst = max(worst, time.monotonic() - start)
+            time.sleep(0.002)
+        assert handler.stats().rotations >= 1
+        assert handler.stats().lock_timeouts == 0
+        assert worst < 1.9, worst  # not even once the time that a lock is waited for
+    finally:
+        child.kill()
+        child.communicate()

@@ -1,0 +1,274 @@
+"""Uses of the public interface as programs write them. Never run: the type checkers read it, and what they infer is asserted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
+from datetime import time, timezone
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from typing_extensions import assert_type
+
+import mpfhandler
+from mpfhandler import (
+    InvalidOption,
+    InvalidOptionType,
+    MpfHandlerError,
+    MultProcTimedRotatingFileHandler,
+    Stats,
+    TimedLogFile,
+    UnsupportedPlatform,
+)
+
+
+class TextSink(Protocol):
+    """What structlog's `WriteLogger` and loguru ask of a file."""
+
+    def write(self, message: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+# --- the handler ------------------------------------------------------------------------------------------------------
+
+
+def handler_by_position() -> logging.Handler:
+    """The parameters of the first release, in their order."""
+    return MultProcTimedRotatingFileHandler("app.log", "h", 1, 7, "utf-8", False, True, False)
+
+
+def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
+    """Every parameter."""
+    return MultProcTimedRotatingFileHandler(
+        filename=folder / "app.log",
+        when="midnight",
+        interval=2,
+        backupCount=30,
+        encoding="utf-8",
+        delay=True,
+        utc=False,
+        debug=True,
+        atTime=time(4, 30),
+        errors="backslashreplace",
+        tz="Asia/Shanghai",
+        maxBytes=10_000_000,
+        chmod=0o640,
+        owner=("www-data", "adm"),
+        mkdir=True,
+        lock_dir=folder / "locks",
+        lock_timeout=0.5,
+        late_grace=3,
+        spill_bytes=1 << 16,
+    )
+
+
+def handler_from_text() -> MultProcTimedRotatingFileHandler:
+    """As configuration files write it."""
+    return MultProcTimedRotatingFileHandler(
+        "app.log", "H", "1", "7", None, "false", "yes", "0", atTime=None, errors=None, tz=timezone.utc, maxBytes="1000",
+        chmod="0640", owner="www-data:adm", mkdir="true", lock_dir=None, lock_timeout="2.0", late_grace="10", spill_bytes="1024",
+    )  # fmt: skip
+
+
+def owners() -> Iterator[MultProcTimedRotatingFileHandler]:
+    """Every form of an owner."""
+    yield MultProcTimedRotatingFileHandler("app.log", owner="www-data")
+    yield MultProcTimedRotatingFileHandler("app.log", owner=33)
+    yield MultProcTimedRotatingFileHandler("app.log", owner=(33, None))
+    yield MultProcTimedRotatingFileHandler("app.log", owner=(None, "adm"))
+
+
+def as_a_standard_handler(handler: MultProcTimedRotatingFileHandler) -> None:
+    """Wherever the standard library's handlers go."""
+    rotating: logging.handlers.BaseRotatingHandler = handler
+    plain: logging.FileHandler = handler
+    logging.getLogger().addHandler(handler)
+    rotating.setFormatter(logging.Formatter("%(message)s"))
+    plain.setLevel(logging.INFO)
+    logging.basicConfig(handlers=[handler])
+    with contextlib.suppress(OSError):
+        handler.doRollover()
+
+
+def surface(handler: MultProcTimedRotatingFileHandler, record: logging.LogRecord) -> None:
+    """What can be read and asked."""
+    assert_type(handler.baseFilename, str)
+    assert_type(handler.when, str)
+    assert_type(handler.interval, int)
+    assert_type(handler.backupCount, int)
+    assert_type(handler.utc, bool)
+    assert_type(handler.atTime, "time | None")
+    assert_type(handler.suffix, str)
+    assert_type(handler.rolloverAt, int)
+    assert_type(handler.shouldRollover(record), bool)
+    assert_type(handler.computeRollover(1_700_000_000.5), int)
+    assert_type(handler.getFilesToDelete(), list[str])
+    assert_type(handler.rotation_filename("app.log.1"), str)
+    assert_type(handler.stats(), Stats)
+    handler.emit(record)
+    handler.handle(record)
+    handler.flush()
+    handler.close()
+    handler.stream = handler._open()
+    os.set_inheritable(handler.stream.fileno(), False)
+
+
+def hooks(handler: MultProcTimedRotatingFileHandler) -> None:
+    """The standard library's hooks, as functions."""
+
+    def namer(default: str) -> str:
+        return default + ".txt"
+
+    def rotator(source: str, dest: str) -> None:
+        os.rename(source, dest)
+
+    handler.namer = namer
+    handler.rotator = rotator
+    handler.suffix = "%Y%m%d"
+    handler.terminator = "\r\n"
+
+
+class WithHooks(MultProcTimedRotatingFileHandler):
+    """The standard library's hooks, as methods."""
+
+    terminator = "\0"
+
+    def rotation_filename(self, default_name: str) -> str:
+        return super().rotation_filename(default_name) + ".mine"
+
+    def rotate(self, source: str, dest: str) -> None:
+        super().rotate(source, dest)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        super().handleError(record)
+
+
+# --- the engine -------------------------------------------------------------------------------------------------------
+
+
+def log_by_name(folder: Path, tell: Callable[[Exception], None]) -> TimedLogFile:
+    """Every parameter."""
+    return TimedLogFile(
+        folder / "app.log",
+        "W0",
+        2,
+        backup_count=3,
+        at_time="04:30",
+        utc=True,
+        tz=None,
+        max_bytes=1000,
+        encoding="utf-8",
+        errors="replace",
+        terminator="\r\n",
+        delay=True,
+        debug=False,
+        chmod="0640",
+        owner=0,
+        mkdir=True,
+        lock_dir="/run/lock",
+        lock_timeout=1.0,
+        late_grace=0.0,
+        spill_bytes=0,
+        on_error=tell,
+    )
+
+
+def log_uses(data: bytes, created: float) -> None:
+    """What a log can do."""
+    with TimedLogFile("app.log") as log:
+        assert_type(log, TimedLogFile)
+        assert_type(log.write(data), int)
+        assert_type(log.write("text", created), int)
+        assert_type(log.write("text", created=None), int)
+        assert_type(log.rotate(), bool)
+        assert_type(log.stats(), Stats)
+        assert_type(log.name, str)
+        assert_type(log.fileno(), int)
+        log.flush()
+    log.close()
+
+
+def log_as_a_file() -> None:
+    """Where others want a file."""
+    log = TimedLogFile("app.log")
+    sink: TextSink = log
+    sink.write("message\n")
+    print("message", end="", file=log)
+    contextlib.closing(log)
+
+
+def told(error: Exception) -> None:
+    """An `on_error`."""
+    print(error, file=sys.stderr)
+
+
+def told_by_a_list() -> list[Exception]:
+    """A method of a list is one as well."""
+    errors: list[Exception] = []
+    TimedLogFile("app.log", on_error=errors.append)
+    return errors
+
+
+# --- values and errors ------------------------------------------------------------------------------------------------
+
+
+def counters(stats: Stats) -> None:
+    """Every counter, and that they are read only."""
+    assert_type(stats.records, int)
+    assert_type(stats.bytes, int)
+    assert_type(stats.rotations, int)
+    assert_type(stats.late, int)
+    assert_type(stats.repaired, int)
+    assert_type(stats.lock_timeouts, int)
+    assert_type(stats.spilled, int)
+    assert_type(stats.lost, int)
+    assert_type(stats.last_error, "str | None")
+    with contextlib.suppress(FrozenInstanceError):
+        stats.records = 0  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    restored: Stats = pickle.loads(pickle.dumps(stats))
+    assert restored == stats
+
+
+def errors() -> str:
+    """A constructor's errors, by the standard kinds and by the package's."""
+    try:
+        MultProcTimedRotatingFileHandler("app.log", when="fortnight")
+    except InvalidOptionType as error:
+        as_type: TypeError = error
+        return str(as_type)
+    except InvalidOption as error:
+        as_value: ValueError = error
+        assert_type(error.parameter, str)
+        assert_type(error.value, object)
+        return str(as_value)
+    except UnsupportedPlatform as error:
+        as_import: ImportError = error
+        return str(as_import)
+    except MpfHandlerError as error:
+        return str(error)
+    return mpfhandler.__version__
+
+
+def wrong_uses() -> None:
+    """What the type checkers must refuse: an unused ignore would be an error of mypy's."""
+    MultProcTimedRotatingFileHandler()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    MultProcTimedRotatingFileHandler("app.log", when=7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    MultProcTimedRotatingFileHandler("app.log", "h", 1, 0, None, False, False, False, None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    TimedLogFile("app.log").write(7)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    TimedLogFile("app.log", backupCount=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def foreign_stream(handler: MultProcTimedRotatingFileHandler, stream: IO[str]) -> Any:
+    """Records sent elsewhere."""
+    handler.stream = stream
+    return handler.stream

@@ -1,0 +1,345 @@
+"""Bad input: an error at construction that names the parameter, the value and the remedy, and nothing on disk."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mpfhandler
+
+Make = Callable[..., Any]
+
+
+def handler(path: Any, **options: Any) -> Any:
+    """The handler, which spells some parameters as the standard library does."""
+    return mpfhandler.MultProcTimedRotatingFileHandler(path, **options)
+
+
+ENGINE = {"backupCount": "backup_count", "maxBytes": "max_bytes", "atTime": "at_time", "filename": "path"}
+
+
+def engine(path: Any, **options: Any) -> Any:
+    """The engine, with its own spelling."""
+    return mpfhandler.TimedLogFile(path, **{ENGINE.get(name, name): value for name, value in options.items()})
+
+
+def spelled(make: Make, name: str) -> str:
+    """The name that the message must tell."""
+    return ENGINE.get(name, name) if make is engine else name
+
+
+def tree(folder: Path) -> list[tuple[str, int, int]]:
+    """Everything in a folder, with sizes and modes."""
+    paths = sorted(folder.rglob("*"))
+    return [(str(path.relative_to(folder)), path.lstat().st_size, path.lstat().st_mode) for path in paths]
+
+
+makers = pytest.mark.parametrize("make", [handler, engine])
+delays = pytest.mark.parametrize("delay", [False, True])
+NOON = datetime.time(12)
+
+VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
+    (ValueError, "when", "X", {}),
+    (ValueError, "when", "", {}),
+    (ValueError, "when", "hour", {}),
+    (ValueError, "when", "W7", {}),
+    (ValueError, "when", "W", {}),
+    (ValueError, "when", "W10", {}),
+    (ValueError, "when", "W-1", {}),
+    (TypeError, "when", 7, {}),
+    (TypeError, "when", None, {}),
+    (ValueError, "interval", 0, {}),
+    (ValueError, "interval", -1, {}),
+    (ValueError, "interval", "0", {}),
+    (ValueError, "interval", "often", {}),
+    (ValueError, "interval", "", {}),
+    (ValueError, "interval", 1.5, {}),
+    (ValueError, "interval", float("nan"), {}),
+    (ValueError, "interval", 10**9, {}),
+    (TypeError, "interval", None, {}),
+    (TypeError, "interval", [], {}),
+    (TypeError, "interval", True, {}),
+    (ValueError, "backupCount", -1, {}),
+    (ValueError, "backupCount", "-3", {}),
+    (ValueError, "backupCount", "many", {}),
+    (ValueError, "backupCount", 2.5, {}),
+    (ValueError, "backupCount", float("inf"), {}),
+    (TypeError, "backupCount", None, {}),
+    (TypeError, "backupCount", True, {}),
+    (ValueError, "maxBytes", -1, {}),
+    (ValueError, "maxBytes", "1 MB", {}),
+    (TypeError, "maxBytes", None, {}),
+    (ValueError, "atTime", NOON, {"when": "S"}),
+    (ValueError, "atTime", NOON, {"when": "M"}),
+    (ValueError, "atTime", NOON, {"when": "H"}),
+    (ValueError, "atTime", "noon", {"when": "D"}),
+    (ValueError, "atTime", "25:00", {"when": "D"}),
+    (TypeError, "atTime", 12, {"when": "D"}),
+    (ValueError, "tz", "Nowhere/City", {}),
+    (ValueError, "tz", "", {}),
+    (ValueError, "tz", "../../etc/passwd", {}),
+    (TypeError, "tz", 8, {}),
+    (ValueError, "tz", "Asia/Shanghai", {"utc": True}),
+    (ValueError, "encoding", "klingon", {}),
+    (ValueError, "encoding", "", {}),
+    (ValueError, "encoding", "rot13", {}),
+    (ValueError, "encoding", "hex", {}),
+    (TypeError, "encoding", 8, {}),
+    (ValueError, "errors", "whatever", {}),
+    (TypeError, "errors", 3, {}),
+    (TypeError, "utc", "perhaps", {}),
+    (TypeError, "utc", 2, {}),
+    (TypeError, "utc", None, {}),
+    (TypeError, "debug", "perhaps", {}),
+    (TypeError, "mkdir", "perhaps", {}),
+    (ValueError, "chmod", 0o10000, {}),
+    (ValueError, "chmod", -1, {}),
+    (TypeError, "chmod", "rw-r--r--", {}),
+    (TypeError, "chmod", "0999", {}),
+    (TypeError, "chmod", 6.44, {}),
+    (TypeError, "chmod", True, {}),
+    (ValueError, "owner", "nobody-has-this-name", {}),
+    (ValueError, "owner", "root:no-such-group-here", {}),
+    (ValueError, "owner", ("root", "no-such-group-here"), {}),
+    (ValueError, "owner", ("root",), {}),
+    (ValueError, "owner", -1, {}),
+    (TypeError, "owner", 1.5, {}),
+    (TypeError, "owner", True, {}),
+    (ValueError, "lock_timeout", -1, {}),
+    (ValueError, "lock_timeout", float("inf"), {}),
+    (ValueError, "lock_timeout", "soon", {}),
+    (TypeError, "lock_timeout", None, {}),
+    (ValueError, "late_grace", -0.5, {}),
+    (ValueError, "late_grace", float("nan"), {}),
+    (TypeError, "late_grace", [], {}),
+    (ValueError, "spill_bytes", -1, {}),
+    (TypeError, "spill_bytes", None, {}),
+    (TypeError, "lock_dir", 7, {}),
+]
+
+
+@makers
+@delays
+@pytest.mark.parametrize(
+    ("kind", "parameter", "value", "others"), VALUES, ids=[f"{name}={value!r}" for _, name, value, _ in VALUES]
+)
+def test_value_that_cannot_be_used(
+    tmp_path: Path, make: Make, delay: bool, kind: type[Exception], parameter: str, value: Any, others: dict[str, Any]
+) -> None:
+    """Each is refused with the right type of error, the parameter, the value and a remedy, also with `delay=True`; nothing is
+    created."""
+    with pytest.raises(kind) as caught:
+        make(tmp_path / "app.log", delay=delay, **{parameter: value, **others})
+    check_message(str(caught.value), spelled(make, parameter), value)
+    assert isinstance(caught.value, mpfhandler.MpfHandlerError)
+    assert tree(tmp_path) == []
+
+
+def check_message(message: str, parameter: str, value: Any) -> None:
+    """It names the parameter and the value, and after a semicolon a remedy."""
+    assert message.startswith(f"{parameter}={value!r}:"), message
+    problem, _, remedy = message.partition("; ")
+    assert len(problem) > len(f"{parameter}={value!r}: ")
+    assert len(remedy) > 5, message
+
+
+@pytest.mark.parametrize("value", [0, -1, "zero"])
+def test_value_error_of_the_standard_library_is_still_caught(tmp_path: Path, value: Any) -> None:
+    """A program that catches ValueError around the constructor catches ours."""
+    with pytest.raises(ValueError, match="interval"):
+        handler(tmp_path / "app.log", interval=value)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"interval": "15", "when": "m"}, ("interval", 900)),
+        ({"backupCount": "3"}, ("backupCount", 3)),
+        ({"when": "midnight"}, ("when", "MIDNIGHT")),
+        ({"when": "w3"}, ("when", "W3")),
+        ({"interval": 2.0}, ("interval", 7200)),
+    ],
+)
+def test_text_of_a_configuration_file_is_accepted(tmp_path: Path, options: dict[str, Any], expected: tuple[str, Any]) -> None:
+    """Numbers as text and names in any case are no bad input."""
+    made = handler(tmp_path / "app.log", delay=True, **options)
+    assert getattr(made, expected[0]) == expected[1]
+
+
+@makers
+@delays
+def test_folder_that_does_not_exist(tmp_path: Path, make: Make, delay: bool) -> None:
+    """It is refused, with `mkdir=True` as a remedy, and not created."""
+    path = tmp_path / "no" / "such" / "app.log"
+    with pytest.raises(FileNotFoundError) as caught:
+        make(path, delay=delay)
+    message = str(caught.value)
+    assert message.startswith(spelled(make, "filename") + "=")
+    assert str(path) in message
+    assert "mkdir=True" in message
+    assert tree(tmp_path) == []
+
+
+@makers
+@delays
+def test_folder_as_filename(tmp_path: Path, make: Make, delay: bool) -> None:
+    """A folder is no log; no lock file is created beside it."""
+    (tmp_path / "folder").mkdir()
+    before = tree(tmp_path)
+    with pytest.raises(IsADirectoryError) as caught:
+        make(tmp_path / "folder", delay=delay)
+    assert spelled(make, "filename") in str(caught.value)
+    assert str(tmp_path / "folder") in str(caught.value)
+    assert tree(tmp_path) == before
+
+
+@makers
+@delays
+def test_file_where_a_folder_should_be(tmp_path: Path, make: Make, delay: bool) -> None:
+    """`file/app.log` is refused, with `mkdir=True` too."""
+    (tmp_path / "file").write_text("")
+    before = tree(tmp_path)
+    for mkdir in (False, True):
+        with pytest.raises(OSError, match="file") as caught:
+            make(tmp_path / "file" / "app.log", delay=delay, mkdir=mkdir)
+        assert spelled(make, "filename") in str(caught.value)
+    assert tree(tmp_path) == before
+
+
+@makers
+@delays
+@pytest.mark.parametrize("path", ["", "a\0b", None, 7, ["app.log"], b""])
+def test_path_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make, delay: bool, path: Any) -> None:
+    """What is no path is refused by a TypeError or an OSError that names the parameter."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((TypeError, OSError)) as caught:
+        make(path, delay=delay)
+    assert str(caught.value).startswith(spelled(make, "filename") + "=")
+    assert tree(tmp_path) == []
+
+
+@makers
+@delays
+def test_lock_dir_that_does_not_exist(tmp_path: Path, make: Make, delay: bool) -> None:
+    """It is refused and not created."""
+    with pytest.raises(FileNotFoundError) as caught:
+        make(tmp_path / "app.log", delay=delay, lock_dir=tmp_path / "locks")
+    assert "lock_dir" in str(caught.value)
+    assert str(tmp_path / "locks") in str(caught.value)
+    assert tree(tmp_path) == []
+
+
+UNPRIVILEGED = """
+import os, sys
+sys.path.insert(0, sys.argv[3])
+import _strptime, ctypes, grp, pwd, hashlib
+import mpfhandler
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+make = {"handler": mpfhandler.MultProcTimedRotatingFileHandler, "engine": mpfhandler.TimedLogFile}[sys.argv[1]]
+for options in eval(sys.argv[2]):
+    path = options.pop("path")
+    try:
+        make(path, **options)
+    except PermissionError as error:
+        print(error)
+    else:
+        print("accepted", path, options)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may act as another user")
+@makers
+def test_folder_without_permission(make: Make) -> None:
+    """A folder, a log or a `lock_dir` that may not be written to is refused with the remedy; nothing is created."""
+    with tempfile.TemporaryDirectory(prefix="mpfhandler-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "locked").mkdir(mode=0o755)
+        (folder / "open").mkdir()
+        (folder / "open").chmod(0o777)
+        (folder / "open" / "roots.log").write_text("")
+        (folder / "open" / "roots.log").chmod(0o644)
+        before = tree(folder)
+        parameter = spelled(make, "filename")
+        cases: list[tuple[str, dict[str, Any]]] = [
+            (parameter, {"path": str(folder / "locked" / "app.log")}),
+            (parameter, {"path": str(folder / "locked" / "deep" / "app.log"), "mkdir": True}),
+            (parameter, {"path": str(folder / "open" / "roots.log")}),
+            ("lock_dir", {"path": str(folder / "open" / "app.log"), "lock_dir": str(folder / "locked")}),
+        ]
+        cases += [(name, {**options, "delay": True}) for name, options in cases]
+        package = os.path.dirname(os.path.dirname(os.path.abspath(mpfhandler.__file__)))
+        kind = "engine" if make is engine else "handler"
+        command = [sys.executable, "-c", UNPRIVILEGED, kind, repr([options for _, options in cases]), package]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        messages = done.stdout.splitlines()
+        assert len(messages) == len(cases)
+        for message, (name_of, options) in zip(messages, cases, strict=True):
+            assert message.startswith(f"{name_of}="), message
+            assert options.get(name_of, options["path"]) in message
+            assert "; " in message
+        assert tree(folder) == before
+
+
+@makers
+def test_failing_constructor_removes_the_folders_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
+    """Where opening fails only after `mkdir=True` has made folders, they and the lock file are removed again."""
+    from dataclasses import replace
+    from functools import partial
+
+    from mpfhandler._engine import build, timedlogfile
+    from mpfhandler._faces import handler as faces
+    from mpfhandler._platform import OPERATIONS
+
+    def refuse(_path: str, _mode: int) -> int:
+        raise OSError(28, "No space left on device")
+
+    with_table = partial(build.build, ops=replace(OPERATIONS, open_append=refuse))
+    monkeypatch.setattr(faces, "build", with_table)
+    monkeypatch.setattr(timedlogfile, "build", with_table)
+    with pytest.raises(OSError, match="No space left"):
+        make(tmp_path / "a" / "b" / "app.log", mkdir=True)
+    assert tree(tmp_path) == []
+
+
+@makers
+def test_failing_constructor_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
+    """A lock file and a log that existed before a failing constructor are not touched."""
+    (tmp_path / "app.log").write_text("line\n")
+    (tmp_path / "app.log.lock").write_text("")
+    before = tree(tmp_path)
+    with pytest.raises(ValueError, match="when"):
+        make(tmp_path / "app.log", when="X")
+    assert tree(tmp_path) == before
+
+
+def test_errors_survive_a_pickle(tmp_path: Path) -> None:
+    """An error of a constructor in another process comes back as the same error."""
+    import pickle
+
+    with pytest.raises(mpfhandler.InvalidOption) as caught:
+        handler(tmp_path / "app.log", when="X")
+    twin = pickle.loads(pickle.dumps(caught.value))
+    assert (type(twin), str(twin), twin.parameter, twin.value) == (
+        type(caught.value), str(caught.value), "when", "X",
+    )  # fmt: skip
+
+
+def test_unknown_parameter_is_refused(tmp_path: Path) -> None:
+    """A misspelt parameter is a TypeError, as of any function, and newer ones are keyword-only."""
+    with pytest.raises(TypeError, match="backupcount"):
+        handler(tmp_path / "app.log", backupcount=3)
+    with pytest.raises(TypeError):
+        mpfhandler.MultProcTimedRotatingFileHandler(tmp_path / "app.log", "H", 1, 0, None, True, False, False, NOON)  # type: ignore[misc]
+    assert tree(tmp_path) == []
