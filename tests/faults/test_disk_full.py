@@ -1,4 +1,4 @@
-"""Disks that are full or broken: records wait in memory, in order, and those that had to be dropped are counted to the last one."""
+"""Disks that are full or broken: records wait in memory, in order, and those that had to be dropped are counted exactly."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ FORKS_AND_THREADS = """
                 break
             if time.monotonic() > deadline:
                 os.kill(pid, 9)
-                sys.exit(f"child {number} hangs")
+                say(f"child {number} hangs")
+                os._exit(1)
             time.sleep(0.001)
         time.sleep(0.012)  # the whole takes longer than a period
         if status:
@@ -90,6 +91,29 @@ def test_a_process_that_forks_while_its_threads_log_loses_nothing_and_no_child_h
         expected |= record_names(f"child{number}", 3)
     verify(log.parent, expected, "S")
     assert segment_names(log.parent)
+
+
+def test_logging_and_rotating_import_nothing(log: Path) -> None:
+    """P3, P5: whatever is needed is imported by the constructor at the latest. A child that was forked while another thread
+    imported a module for its first rotation would wait for that import for ever; a process that has dropped its
+    privileges, or is in a chroot, may not be able to import anything."""
+    code = """
+        import sys
+        from _support import *
+        errors = []
+        logger, handler = make_logger(sys.argv[1], errors, backupCount=1)
+        before = set(sys.modules)
+        logger.info("a-0")
+        handler.doRollover()
+        logger.info("a-1")
+        handler.doRollover()
+        next_second()
+        logger.info("a-2")
+        handler.stats(), repr(handler), handler.getFilesToDelete()
+        handler.close()
+        say(*sorted(set(sys.modules) - before))
+    """
+    assert run(code, log).split() == []
 
 
 def test_a_fork_that_python_knows_nothing_of_is_noticed(log: Path) -> None:

@@ -153,7 +153,7 @@ def compress(source: str, target: str) -> None:
 
 def every_line(folder: Path) -> list[str]:
     """Also those in compressed segments."""
-    packed = [text for path in sorted(folder.glob("*.gz")) for text in gzip.open(path, "rt").read().splitlines()]
+    packed = [text for path in sorted(folder.glob("*.gz")) for text in gzip.decompress(path.read_bytes()).decode().splitlines()]
     plain = [path for path in folder.iterdir() if path.is_file() and path.suffix not in {".gz", ".lock", ".debug"}]
     return packed + [line for path in sorted(plain) for line in lines(path)]
 

@@ -108,13 +108,16 @@ def test_foreign_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     use_clock(monkeypatch)
     for name in FOREIGN:
         (tmp_path / name).write_text("somebody else's")
-    (tmp_path / "app.log.2026-03-04_08").mkdir()
+    folders = {"app.log.2026-03-04_08", "app.log.2026-03-04_23"}
+    for name in folders:
+        (tmp_path / name).mkdir()
     make(tmp_path, "2026-03-04_07", "2026-03-04_09")
     log = log_at(tmp_path / "app.log", "H", backup_count=1)
     log.write("record")
     log.rotate()
     log.close()
-    assert {name for name in os.listdir(tmp_path) if (tmp_path / name).is_dir()} == {"app.log.2026-03-04_08"}
+    assert log.stats().last_error is None
+    assert {name for name in os.listdir(tmp_path) if (tmp_path / name).is_dir()} == folders
     left = {name for name in segments(tmp_path) if (tmp_path / name).is_file()}
     assert left == {"app.log", "app.log.2026-03-04_10", *FOREIGN}
     assert all((tmp_path / name).read_text() == "somebody else's" for name in FOREIGN)

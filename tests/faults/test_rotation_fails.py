@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import errno
 import os
 import threading
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,7 +92,7 @@ def test_failed_rotation_is_tried_less_and_less(tmp_path: Path, monkeypatch: pyt
         log.write("record")
         if rename.calls > before:
             tries.append(round(clock.now() - start, 1))
-    pauses = [round(later - earlier) for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [round(later - earlier) for earlier, later in pairwise(tries)]
     assert pauses[:6] == [1, 2, 4, 8, 16, 32], tries
     assert all(55 <= pause <= 62 for pause in pauses[6:]), tries
 
@@ -182,7 +184,7 @@ assert reports == [], reports
 
 @needs_root
 def test_file_that_may_only_be_appended_to(tmp_path: Path) -> None:
-    """A log with the append-only attribute cannot be renamed: records go on, and it is rotated when the attribute is gone (P5)."""
+    """A log with the append-only attribute cannot be renamed: records go on; it is rotated once the attribute is gone (P5)."""
     path = tmp_path / "app.log"
     handler = handler_at(path, "S", lock_dir=str(tmp_path))
     reports = collect(handler)
@@ -238,6 +240,36 @@ def test_name_that_is_taken_between_the_look_and_the_rename(tmp_path: Path, monk
     log.write("next")
     assert foreign.read_text() == "faster"
     assert lines(tmp_path / "app.log.2026-03-04_10-20.1") == ["ours"]
+
+
+def test_name_that_is_taken_right_after_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel has a rename that refuses an existing name, no look is relied on: a file that appears after any look at
+    the name is not overwritten (P4, I2)."""
+    from mpfhandler._platform import posix
+
+    if posix._find_exclusive_rename() is None:
+        pytest.skip("this platform has no exclusive rename")
+    foreign = tmp_path / "app.log.2026-03-04_10-20"
+    look = os.lstat
+    looks: list[str] = []
+
+    def look_and_lose(path: str) -> os.stat_result:
+        try:
+            return look(path)
+        finally:
+            looks.append(str(path))
+            if str(path) == str(foreign):
+                foreign.write_text("faster")
+
+    clock = use_clock(monkeypatch)
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("ours")
+    clock.step(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", look_and_lose)
+        log.write("next")
+    taken = looks.count(str(foreign)) > 0
+    assert foreign.read_text() == ("faster" if taken else "ours\n")
 
 
 def test_platform_without_an_exclusive_rename_looks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +391,7 @@ def test_new_file_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_descriptor_at_all_while_the_period_ends(tmp_path: Path) -> None:
-    """A program that has used up its descriptors (RLIMIT_NOFILE) logs on over boundaries, and rotates when it has some again (P5)."""
+    """A program without free descriptors (RLIMIT_NOFILE) logs on over boundaries, and rotates when it has some again (P5)."""
     code = """
 import resource
 from _disk_support import *

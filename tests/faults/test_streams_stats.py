@@ -176,6 +176,35 @@ print(os.getpid(), handler.stats().rotations)
     assert sum(rotations.values()) == len(segments(tmp_path)) - 2
 
 
+def test_line_of_the_debug_file_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of the debug file reaches the kernel in one call, so that lines of other processes stand before or after it."""
+    opened: list[int] = []
+    calls: list[bytes] = []
+
+    def open_debug(path: str, mode: int) -> int:
+        opened.append(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode))
+        return opened[-1]
+
+    def write(fd: int, data: bytes) -> int:
+        if fd in opened:
+            calls.append(data)
+        return os.write(fd, data)
+
+    def close(fd: int) -> None:
+        if fd in opened:
+            opened.remove(fd)
+        os.close(fd)
+
+    clock = use_clock(monkeypatch, open_debug=open_debug, write=write, close=close)
+    handler = handler_at(tmp_path / "app.log", "S", debug=True)
+    for number in range(3):
+        handler.emit(record(f"record {number}", clock.now()))
+        clock.step(1)
+    assert len(calls) >= 5
+    assert calls == [line.encode() + b"\n" for line in lines(tmp_path / "app.log.debug")]
+    assert opened == []
+
+
 def test_stats_of_an_ordinary_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`stats()` counts records, bytes, rotations and late records; the rest is zero while nothing fails."""
     clock = use_clock(monkeypatch)

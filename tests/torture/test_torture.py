@@ -1,5 +1,5 @@
-"""Everything at once: processes with threads that log, fork, are killed, stopped and started again, while the log is rotated every
-second, split by size and moved away, and its lock file is deleted.
+"""Everything at once: processes with threads that log, fork, are killed, stopped and started again, while the log is rotated
+every second, split by size and moved away, and its lock file is deleted.
 
 The account is kept outside of the package: each thread counts its records in shared memory right after the logging call has
 returned, and the files are read as text.
@@ -289,7 +289,7 @@ def test_kills_and_stops(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{"maxBytes": 50_000}, {"late_grace": 0}], ids=["split", "no grace"])
 def test_everything_together(tmp_path: Path, options: dict[str, object]) -> None:
-    """Kills, stops, deleted lock files, a log that is moved away, forks, all at once: nothing is lost, doubled or torn (P1, P3)."""
+    """Kills, stops, deleted lock files, a log that is moved away, forks, all at once: nothing lost, doubled or torn (P1, P3)."""
     harms = ("kill_and_restart", "stop_and_continue", "delete_lock", "move_away")
     run, found = torture(tmp_path, 20, 8, options, *harms)
     assert run.moves >= 3

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import time as TimeOfDay  # noqa: N812
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ def tree(folder: Path) -> list[tuple[str, int, int]]:
 
 makers = pytest.mark.parametrize("make", [handler, engine])
 delays = pytest.mark.parametrize("delay", [False, True])
-NOON = datetime.time(12)
+NOON = TimeOfDay(12)
 
 VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "when", "X", {}),

@@ -266,9 +266,10 @@ class Active:
             self._lock_busy(mine)
             return
         self._replace(outcome.segment)
-        self._retry.clear()
         if outcome.failed:
             self._retry.failed(self._ops.monotonic())
+        else:
+            self._retry.clear()
         if outcome.moved is not None:
             self.rotations += 1
             self._waiting = True

@@ -106,8 +106,6 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
         writer = build(given, self.terminator, _locale_encoding(), self._hooks(), self._engine_failed, _NAMES)
-        if open_now:
-            open_or_undo(writer)
         self._given = given
         self._writer = writer
         self._foreign: io.TextIOBase | None = None
@@ -137,6 +135,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._choose_format()
         own = type(self)
         self._plain = own.emit is MultProcTimedRotatingFileHandler.emit and own.filter is logging.Handler.filter
+        if open_now:
+            open_or_undo(writer)
 
     # writing
 
@@ -255,6 +255,10 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         twin = copy.copy(self)
         memo[id(self)] = twin
         return twin
+
+    def _at_fork_reinit(self) -> None:
+        """`logging` would renew the lock in every forked child, also where the forking thread holds it and will release it. It is
+        the engine's lock, and the engine's own hook knows that."""
 
     # between handler and engine
 

@@ -41,7 +41,7 @@ def names_of(log: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> Na
         except Exception as error:
             report("namer", error)
             return default
-        if altered not in {log, os.path.dirname(log)}:
+        if altered not in {log, os.path.dirname(log)} and "\0" not in altered:
             return altered
         report("namer", ValueError(f"namer({default!r}) gave {altered!r}, which is no name for a segment"))
         return default

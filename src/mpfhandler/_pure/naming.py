@@ -20,17 +20,8 @@ __all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name"]
 _PENDING = ".rotating"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 
-# How wide the text of a directive can be; anything else is matched lazily and then decided by strptime.
-_DIRECTIVES = {
-    "Y": r"\d{4}",
-    "m": r"\d\d",
-    "d": r"\d\d",
-    "H": r"\d\d",
-    "M": r"\d\d",
-    "S": r"\d\d",
-    "j": r"\d{3}",
-    "y": r"\d\d",
-}
+_DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # any other directive is left to strptime
+_LEAST = {"Y": 1900, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0}
 
 
 @dataclass(frozen=True, order=True)
@@ -55,8 +46,9 @@ class Names:
         self.folder, self.base = os.path.split(log)
         self.suffix = suffix
         self._alter = alter
-        self._stem = re.compile(_pattern(suffix) + r"(?:\.[1-9]\d*)?", re.ASCII)
-        self._whole = re.compile(rf"({_pattern(suffix)})(?:\.([1-9]\d*))?(?:\.({'|'.join(COMPRESSIONS)}))?", re.DOTALL | re.ASCII)
+        period, number, packed = _pattern(suffix), r"(?:\.(?P<number>[1-9]\d*))?", "|".join(COMPRESSIONS)
+        self._stem = re.compile(period + number, re.DOTALL | re.ASCII)
+        self._whole = re.compile(rf"(?P<period>{period}){number}(?:\.(?P<packed>{packed}))?", re.DOTALL | re.ASCII)
 
     def write(self, name: SegmentName) -> str:
         """The path of a segment, after the user's `namer`."""
@@ -103,8 +95,8 @@ class Names:
         match = self._whole.fullmatch(tail)
         if match is None:
             return None
-        wall = _parse(match[1], self.suffix)
-        return None if wall is None else SegmentName(wall, int(match[2] or 0), match[3] or "")
+        wall = _parse(match["period"], self.suffix)
+        return None if wall is None else SegmentName(wall, int(match["number"] or 0), match["packed"] or "")
 
     def _read_altered(self, path: str, text: str) -> SegmentName | None:
         """A `namer` may put anything around the suffix: find every place that could be one and ask whether the
@@ -127,20 +119,44 @@ def lock_name(log: str, base: str, digest: str | None) -> str:
 
 
 def _pattern(suffix: str) -> str:
-    """A regular expression for what `strftime` can make of the suffix."""
+    """A regular expression for what `strftime` can make of the suffix; the directives of the standard suffixes are groups."""
     parts: list[str] = []
+    named: set[str] = set()
     position = 0
     for match in re.finditer(r"%(.)", suffix, re.DOTALL):
         parts.append(re.escape(suffix[position : match.start()]))
-        parts.append("%" if match[1] == "%" else _DIRECTIVES.get(match[1], r".+?"))
+        parts.append(_directive(match[1], named))
         position = match.end()
     return "".join(parts) + re.escape(suffix[position:])
 
 
+def _directive(letter: str, named: set[str]) -> str:
+    if letter == "%":
+        return "%"
+    digits = _DIGITS.get(letter)
+    if digits is None:
+        return r".+?"
+    if letter in named:
+        return rf"(?P={letter})"
+    named.add(letter)
+    return rf"(?P<{letter}>\d{{{digits}}})"
+
+
 def _parse(text: str, suffix: str) -> datetime | None:
+    """The wall time that a suffix stands for, or None. Without strptime where that can be: it is slow, and imported at its
+    first use, when a program may have given up the right to read the library's files."""
+    match = re.fullmatch(_pattern(suffix), text, re.DOTALL | re.ASCII)
+    if match is None:
+        return None
     try:
+        directives = set(re.findall(r"%(.)", suffix))
+        if "%" in re.sub(r"%.", "", suffix):
+            return None  # a lone percent sign: strftime takes it, strptime does not
+        if directives <= {*_DIGITS, "%"}:
+            found = {letter: int(digits) for letter, digits in match.groupdict().items()}
+            return datetime(*(found.get(letter, least) for letter, least in _LEAST.items()))  # type: ignore[arg-type]
         wall = datetime.strptime(text, suffix)
-    except (ValueError, re.error):
+    except (ValueError, re.error, ImportError):
         return None
     return wall if wall.strftime(suffix) == text else None
 

@@ -69,8 +69,12 @@ class OpenSegment:
             Incomplete: a part was written; the record has to be written again, as a whole.
             OSError: nothing was written.
         """
-        written = self._write(self._fd, data)
-        end = self._seek(self._fd, 0, 1)
+        fd = self._fd
+        written = self._write(fd, data)
+        try:
+            end = self._seek(fd, 0, 1)
+        except OSError:  # closed meanwhile, by a signal handler that logged and rotated: but the record is written
+            return 0
         if written != len(data):
             self._end_fragment(data[:written], end)
             raise Incomplete(f"{self.path}: {written} of {len(data)} bytes written: no space, quota or size limit")
@@ -97,7 +101,13 @@ class OpenSegment:
         except FileNotFoundError:
             raise Superseded(f"{self.path}: moved away") from None
         finally:
+            self._let_go(gate)
+
+    def _let_go(self, gate: int) -> None:
+        try:
             self._ops.unlock(gate)
+        except OSError:  # closed meanwhile, as in `append`: that has unlocked it, too
+            pass
 
     def fileno(self) -> int:
         """The append descriptor, still owned by this object."""

@@ -24,10 +24,11 @@ class Reporter:
         self.last: str | None = None
 
     def __call__(self, what: str, error: Exception) -> None:
-        """A failure of `what`. Told if it is not the same as the last one of `what`. Never raises."""
-        cause = f"{type(error).__name__}: {error}"
-        self.last = f"{what}: {cause}"
-        self._trace("failure", what=repr(what), cause=repr(cause))
+        """A failure of `what`. Told if its kind (type and error number) is not that of the last one of `what`. Never raises."""
+        text = f"{type(error).__name__}: {error}"
+        cause = f"{type(error).__name__} {getattr(error, 'errno', None)}"
+        self.last = f"{what}: {text}"
+        self._trace("failure", what=repr(what), cause=repr(text))
         if self._told.get(what) == cause:
             return
         self._told[what] = cause
