@@ -367,6 +367,9 @@ def test_stretches_of_many_transitions() -> None:
 class _OtherZone(tzinfo):
     """A zone of somebody's own: it cannot be asked for a key."""
 
+    def __repr__(self) -> str:
+        return "another zone"
+
 
 BAD = [
     ({"when": "X"}, "when='X'", "S, M, H, D, midnight, W0 (Monday) to W6 (Sunday), MONTH"),

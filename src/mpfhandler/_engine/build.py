@@ -77,6 +77,7 @@ def build(
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
     )
+    ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names)
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
 

@@ -176,7 +176,8 @@ _searched = False
 
 
 def _prepare() -> None:
-    """Find the exclusive rename, once a process: ctypes takes milliseconds to import."""
+    """Find the exclusive rename, once a process, while a handler is made: ctypes takes milliseconds to import, and a child that is
+    forked while another thread is importing it waits for ever for that import."""
     global _searched, _exclusive_rename
     if not _searched:
         _exclusive_rename, _searched = _find_exclusive_rename(), True

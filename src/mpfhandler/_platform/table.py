@@ -62,7 +62,7 @@ class Operations:
     set_owner: Callable[[int, int, int], None]  # -1 leaves as it is
     touch: Callable[[int], None]  # modification time := now, by the clock of the file system
 
-    prepare: Callable[[], None]  # loads what `rename_new` needs, before a lock is held
+    prepare: Callable[[], None]  # imports what `rename_new` needs: not in a thread while another one forks, nor under a lock
     rename_new: Callable[[str, str], None]  # FileExistsError if the new name is taken; nothing is ever overwritten
     unlink: Callable[[str], None]
     names: Callable[[str], list[str]]  # of a folder

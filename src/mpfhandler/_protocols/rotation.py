@@ -109,8 +109,6 @@ class Rotation:
         Raises:
             OSError: no file can be opened. Everything is as some earlier moment left it; calling again is safe.
         """
-        if demand is not Demand.JOIN:
-            self._ops.prepare()
         for _ in range(_ROUNDS):
             held = self._lock.acquire(wait)
             if held is None:
