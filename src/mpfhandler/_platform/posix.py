@@ -140,6 +140,7 @@ def _touch(fd: int) -> None:
 
 
 def _try_lock(fd: int, exclusive: bool) -> bool:
+    _check(fd)
     try:
         fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -147,7 +148,14 @@ def _try_lock(fd: int, exclusive: bool) -> bool:
     return True
 
 
+def _check(fd: int) -> None:
+    """A descriptor that was closed meanwhile is an `OSError` like any other; fcntl says `ValueError`."""
+    if fd < 0:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
 def _unlock(fd: int) -> None:
+    _check(fd)
     fcntl.flock(fd, fcntl.LOCK_UN)
 
 
@@ -176,8 +184,8 @@ _searched = False
 
 
 def _prepare() -> None:
-    """Find the exclusive rename, once a process, while a handler is made: ctypes takes milliseconds to import, and a child that is
-    forked while another thread is importing it waits for ever for that import."""
+    """Find the exclusive rename, once a process, while a handler is made: ctypes takes milliseconds to import, and a child
+    that is forked while another thread is importing it waits for ever for that import."""
     global _searched, _exclusive_rename
     if not _searched:
         _exclusive_rename, _searched = _find_exclusive_rename(), True

@@ -29,12 +29,22 @@ class Housekeeper:
         self._thread: threading.Thread | None = None
         self._wanted = False
         self._stop = False
+        self._asking = False
         self._cut = False  # the present run was told to stop
 
     def ask(self) -> None:
         """There is work. Returns at once; a thread that cannot be started leaves the work to the next time."""
+        self._wanted = True
+        if self._asking:  # a signal handler that logs came in while the thread is being started
+            return
+        self._asking = True
+        try:
+            self._ensure_thread()
+        finally:
+            self._asking = False
+
+    def _ensure_thread(self) -> None:
         with self._guard:
-            self._wanted = True
             if self._thread is not None or self._stop:
                 return
             thread = threading.Thread(target=self._run, name="mpfhandler-housekeeper", daemon=True)
@@ -64,7 +74,7 @@ class Housekeeper:
     def after_fork_in_child(self) -> None:
         """The thread and who held its lock are the parent's."""
         self._guard = threading.Lock()
-        self._thread, self._wanted, self._stop = None, False, False
+        self._thread, self._wanted, self._stop, self._asking = None, False, False, False
 
     def _run(self) -> None:
         while True:
