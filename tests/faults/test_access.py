@@ -278,7 +278,7 @@ def test_mode_is_not_set_where_it_is_right(tmp_path: Path, monkeypatch: pytest.M
 
     (tmp_path / "app.log").write_text("")
     (tmp_path / "app.log").chmod(0o664)
-    (tmp_path / "app.log.lock").write_text("x")
+    (tmp_path / "app.log.lock").write_text("1795478962")
     use(monkeypatch, set_mode=refuse)
     log = log_at(tmp_path / "app.log", chmod=0o664)
     log.write("record")

@@ -118,7 +118,8 @@ def test_without_a_whole_state_record_the_file_itself_tells_its_period(log: Path
         verify(log.parent, a.names() | b.names())
         assert segment_names(log.parent) == [period_name(moment, "D")]
         assert {line.name for line in read_lines([log])} == b.names()
-        assert b.ask("errors") == []
+        told = b.ask("errors")
+        assert len(told) == (damage is damage_garbage), told  # what may be somebody's file is left as it is (P4)
 
 
 def test_a_state_record_with_other_times_in_it_is_not_believed(log: Path) -> None:
@@ -140,7 +141,8 @@ def test_a_state_record_with_other_times_in_it_is_not_believed(log: Path) -> Non
 
 @pytest.mark.parametrize("damage", [damage_garbage, damage_torn], ids=lambda damage: damage.__name__)
 def test_a_state_record_damaged_under_running_processes_does_not_matter(log: Path, damage: Callable[[Path], None]) -> None:
-    """P1, P2: processes that have the file remember its period; the next rotation is right and writes a whole record."""
+    """P1, P2: processes that have the file remember its period; the next rotation is right and writes a whole record,
+    but not over what may be somebody's file (P4)."""
     lock = log.with_name("app.log.lock")
     with Worker("a", log) as a, Worker("b", log) as b:
         for _ in range(2):
@@ -157,7 +159,7 @@ def test_a_state_record_damaged_under_running_processes_does_not_matter(log: Pat
             while not rotated():
                 pass
         verify(log.parent, a.names() | b.names(), "S")
-        assert lock.read_bytes().startswith(b"mpfhandler-state ")
+        assert lock.read_bytes().startswith(b"mpfhandler-state ") is (damage is not damage_garbage)
 
 
 @pytest.mark.parametrize("name", ["empty", "missing"])

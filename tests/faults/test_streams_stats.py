@@ -281,6 +281,7 @@ def same(one: Any, other: Any) -> None:
     assert one.formatter._fmt == other.formatter._fmt
     assert one._writer.options == other._writer.options
     assert one._writer.place == other._writer.place
+    assert one._writer.terminator == other._writer.terminator
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

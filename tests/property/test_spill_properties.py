@@ -48,7 +48,7 @@ class SpillModel(RuleBasedStateMachine):
         """The disk takes the next one: a record, or the line about a run of lost ones."""
         first = self.waiting[0]
         if first.kept:
-            assert self.spill.first() == (first.data, first.created)
+            assert self.spill.take() == (first.data, first.created)
             self.waiting.pop(0)
             self.written += 1
         else:
@@ -56,10 +56,9 @@ class SpillModel(RuleBasedStateMachine):
             while len(run) < len(self.waiting) and not self.waiting[len(run)].kept:
                 run.append(self.waiting[len(run)])
             times = [one.created for one in run]
-            assert self.spill.first() == Lost(len(run), min(times), max(times))
+            assert self.spill.take() == Lost(len(run), min(times), max(times))
             self.told += len(run)
             del self.waiting[: len(run)]
-        self.spill.done()
 
     @rule()
     def give_up(self) -> None:

@@ -396,10 +396,10 @@ def test_close_leaves_a_strangers_descriptor_alone(tmp_path: Path, opened: Opene
     """After a daemon has closed everything and opened something else under our numbers, that is not closed by us."""
     segment = opened()
     stranger = os.open(tmp_path / "database", os.O_RDWR | os.O_CREAT, 0o600)
-    for number in (segment.fileno(), segment._side or -1):
-        os.dup2(stranger, number)
-    assert not segment.intact()
     numbers = {str(segment.fileno()), str(segment._side)}
+    for number in numbers:
+        os.dup2(stranger, int(number))
+    assert not segment.intact()
     segment.close()
     assert numbers <= open_descriptors()
     for number in (*numbers, stranger):

@@ -51,8 +51,8 @@ def test_draining_stops_where_the_disk_does() -> None:
         waiting.spill.add(text, 1.0)
     assert not waiting.drain(disk, b"\n")
     assert [data for data, _ in disk.written] == [b"one\n"]
-    assert waiting.spill.first() == (b"two\n", 1.0)
     assert waiting.spill.waiting == 2
+    assert waiting.spill.take() == (b"two\n", 1.0)
 
 
 def test_nothing_to_drain_is_drained() -> None:

@@ -9,20 +9,21 @@ def test_empty_queue_is_false_and_has_no_first() -> None:
     """Nothing waits at first."""
     spill = Spill(10)
     assert not spill
-    assert spill.first() is None
+    assert spill.take() is None
     assert (spill.waiting, spill.lost) == (0, 0)
 
 
 def test_records_come_out_in_order() -> None:
-    """What was added first comes first, and stays first until it was written."""
+    """What was added first comes first, and first again where it was put back."""
     spill = Spill(10)
     assert spill.add(b"one", 1.0)
     assert spill.add(b"two", 2.0)
-    assert spill.first() == (b"one", 1.0)
-    assert spill.first() == (b"one", 1.0)
-    spill.done()
-    assert spill.first() == (b"two", 2.0)
-    spill.done()
+    assert spill.take() == (b"one", 1.0)
+    assert spill.waiting == 1
+    spill.put_back((b"one", 1.0))
+    assert spill.waiting == 2
+    assert spill.take() == (b"one", 1.0)
+    assert spill.take() == (b"two", 2.0)
     assert not spill
 
 
@@ -41,8 +42,8 @@ def test_dropped_records_leave_one_marker_in_their_place() -> None:
     spill.add(b"one", 1.0)
     for created in (5.0, 2.0, 9.0, 4.0):
         assert not spill.add(b"x", created)
-    spill.done()
-    assert spill.first() == Lost(4, 2.0, 9.0)
+    spill.take()
+    assert spill.take() == Lost(4, 2.0, 9.0)
 
 
 def test_smaller_record_may_follow_a_dropped_one() -> None:
@@ -53,9 +54,8 @@ def test_smaller_record_may_follow_a_dropped_one() -> None:
     spill.add(b"y", 3.0)
     spill.add(b"z", 4.0)
     out = []
-    while (waiting := spill.first()) is not None:
+    while (waiting := spill.take()) is not None:
         out.append(waiting)
-        spill.done()
     assert out == [(b"one", 1.0), Lost(1, 2.0, 2.0), (b"y", 3.0), Lost(1, 4.0, 4.0)]
     assert (spill.waiting, spill.lost) == (0, 2)
 
@@ -65,7 +65,7 @@ def test_written_records_make_room() -> None:
     spill = Spill(3)
     for number in range(5):
         assert spill.add(b"one", number)
-        spill.done()
+        spill.take()
     assert spill.lost == 0
 
 
@@ -74,7 +74,7 @@ def test_record_larger_than_the_limit_is_counted() -> None:
     spill = Spill(3)
     assert not spill.add(b"four", 1.0)
     assert spill.add(b"one", 2.0)
-    assert spill.first() == Lost(1, 1.0, 1.0)
+    assert spill.take() == Lost(1, 1.0, 1.0)
 
 
 def test_limit_zero_keeps_nothing_and_counts_everything() -> None:
@@ -102,3 +102,10 @@ def test_clearing_counts_nothing() -> None:
     spill.clear()
     assert (spill.waiting, spill.lost, bool(spill)) == (0, 0, False)
     assert spill.add(b"one", 2.0)
+
+
+def test_unbounded_records_are_kept_beyond_the_limit() -> None:
+    """A record that waits for a moment only, not for the disk, is not dropped for want of room."""
+    spill = Spill(0)
+    assert spill.add(b"from a namer", 1.0, bounded=False)
+    assert (spill.waiting, spill.lost) == (1, 0)

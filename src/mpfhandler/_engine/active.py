@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._platform import Fault, Operations
-from .._protocols.handover import hand_over
+from .._protocols.handover import Handover, hand_over
 from .._protocols.rotation import Outcome, Rotation
 from .._pure.options import Options
 from .._pure.plan import Demand
@@ -77,6 +77,7 @@ class Active:
         self._fresh = False  # the position is shared since a fork: open anew before the next record
         self._stalled = False  # a wait for the lock has timed out: no second one
         self._retry = Backoff(*_ROTATE_RETRY)
+        self._hand_retry = Backoff(*_ROTATE_RETRY)
         self._waiting = True  # perhaps files wait for the user's rotator
         self._repaired = 0
 
@@ -87,17 +88,25 @@ class Active:
         """Stumps of killed writers that were ended before a record of this process."""
         return self._repaired + self._late.repaired + (self.segment.repaired if self.segment is not None else 0)
 
-    def window(self) -> tuple[float, float]:
-        """The `created` of the records that go to the open segment without another look: until its period ends or the next
-        look is due, whichever comes first. Records a little older than the last look are still on their way."""
+    def window(self) -> tuple[float, float, float]:
+        """When a record goes to the open segment without another look: if its `created` is in [first, second), and the clock
+        has not reached the third. Records a little older than the last look are still on their way.
+
+        Never for a stream or with `late_grace=0`: what happens there between two system calls must not be re-entered.
+        """
         segment = self.segment
-        if segment is None or self._fresh or self._demand is not Demand.NOTHING:
-            return _NEVER, _NEVER
+        if (
+            not isinstance(segment, OpenSegment)
+            or self._fresh
+            or self._demand is not Demand.NOTHING
+            or not self._options.late_grace
+        ):
+            return _NEVER, _NEVER, _NEVER
         start, end = segment.period
         look = self._looked + _LOOK_EVERY
         if end <= self._looked and self._ops.monotonic() < self._retry.until:  # it could not be rotated: go on here
-            return self._looked - _LOOK_EVERY, look
-        return max(float(start), self._looked - _LOOK_EVERY), min(float(end), look)
+            return self._looked - _LOOK_EVERY, look, look
+        return max(float(start), self._looked - _LOOK_EVERY), float(end), look
 
     def due(self, now: float) -> bool:
         """Whether a record made now would rotate first."""
@@ -160,6 +169,9 @@ class Active:
         clocks = (self._ops.now(), self._ops.monotonic())
         try:
             late = self._late.find(created, clocks, self.terminator, self._patience())
+        except TimeoutError:
+            self._stall()
+            late = None
         except (OSError, ValueError, OverflowError) as error:  # not to be had, or a time that no calendar has
             self._report("late record", error)
             late = None
@@ -180,6 +192,8 @@ class Active:
     def descriptor_gone(self, segment: OpenSegment | OpenStream) -> None:
         """Somebody closed our descriptors (a daemon that closes everything): open anew."""
         self._trace("descriptor closed by somebody else", segment=segment.path)
+        if not segment.intact():
+            segment.close()  # now, because a new one may get the same number
         if segment is not self.segment:
             self._late.drop(segment)
             return
@@ -211,6 +225,7 @@ class Active:
         self._late.close()
         self._late = LateSegments(self.rotation, self._options.late_grace)
         self._repaired = self.rotations = self.lock_timeouts = 0
+        self._retry.clear()
         if self.segment is not None:
             self.segment.after_fork_in_child()
         self._fresh = isinstance(self.segment, OpenSegment)
@@ -220,8 +235,6 @@ class Active:
     def _look(self, now: float, *, must: bool) -> None:
         self._late.expire(now)
         if (must or not self._still_ours()) and self._ops.monotonic() >= self._retry.until:
-            if self.segment is not None and not self.segment.intact():
-                self.segment.close()  # now, because a new one may get the same number
             if self._place.special:
                 self._open_stream()
             else:
@@ -232,7 +245,7 @@ class Active:
 
     def _still_ours(self) -> bool:
         segment = self.segment
-        if segment is None or not segment.intact():
+        if segment is None or not segment.intact() or segment.shared:
             return False
         if self._place.special:
             return True
@@ -260,7 +273,9 @@ class Active:
             followed = self.rotation.follow(mine, self.terminator) if self._demand is not Demand.FORCE else None
             outcome = Outcome(followed) if followed is not None else self._run(mine)
         except OSError as error:
-            self._keep_what_there_is(mine, error)
+            self._retry.failed(self._ops.monotonic())
+            self._report("open", error)
+            self._go_on(mine)
             return
         if outcome is None:
             self._lock_busy(mine)
@@ -291,32 +306,39 @@ class Active:
         """How long to wait for the rotation lock (seconds): one stall a process, not one a record."""
         return 0.0 if self._stalled else self._options.lock_timeout
 
-    def _keep_what_there_is(self, mine: OpenSegment | None, error: OSError) -> None:
-        """Nothing could be opened. A descriptor that still works is better than none: it may be the inherited one of a
-        worker that dropped its privileges, or lead to a log that was renamed when the folder became read-only."""
-        self._retry.failed(self._ops.monotonic())
-        if mine is None or not mine.intact():
-            self._replace(None)
-            raise error
-        self._report("open", error)
-        if mine.shared:
-            mine.lease()
-        self._fresh = False
-
-    def _lock_busy(self, mine: OpenSegment | None) -> None:
-        """Go on with the file in hand, and try again in a second."""
+    def _stall(self) -> None:
+        """The lock was not had in time: from now on it is only tried, until it is had again."""
         if not self._stalled:
             self.lock_timeouts += 1
             seconds = self._options.lock_timeout
             self._trace("lock timeout", seconds=seconds)
             self._report("lock", TimeoutError(f"{self._place.lock}: held by another process for over {seconds} s"))
         self._stalled = True
+
+    def _lock_busy(self, mine: OpenSegment | None) -> None:
+        """Go on without a rotation, and try again in a second."""
+        self._stall()
         self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)
-        if mine is None or mine.shared or not mine.intact():
-            try:
-                self._replace(self.rotation.without_lock(self.terminator))
-            except OSError as error:
-                self._keep_what_there_is(mine, error)
+        self._go_on(mine)
+
+    def _go_on(self, mine: OpenSegment | None) -> None:
+        """No rotation now: write to the file in hand while the log's name leads to it, else to the one that is there.
+
+        If that cannot be opened either, a descriptor that still works is better than none: it may be the inherited one of a
+        worker that dropped its privileges, or lead to a log that was renamed when the folder became read-only.
+        """
+        if mine is not None and mine.intact() and not mine.shared and mine.named():
+            self._fresh = False
+            return
+        try:
+            self._replace(self.rotation.without_lock(self.terminator))
+        except OSError as error:
+            if mine is None or not mine.intact():
+                self._replace(None)
+                raise
+            self._report("open", error)
+            mine.lease()
+            self._fresh = False
 
     def _replace(self, segment: OpenSegment | OpenStream | None) -> None:
         """Write to this segment from now on; keep the one before for late records, or close it."""
@@ -340,5 +362,12 @@ class Active:
 
     def _hand_over(self) -> None:
         rotator = self._hooks.rotator() if self._waiting else None
-        if rotator is not None:
-            self._waiting = not hand_over(self._ops, self.rotation.segments.names(), rotator, self._report)
+        now = self._ops.monotonic()
+        if rotator is None or now < self._hand_retry.until:
+            return
+        result = hand_over(self._ops, self.rotation.segments.names(), rotator, self._report)
+        self._waiting = result is not Handover.DONE
+        if result is Handover.FAILED:
+            self._hand_retry.failed(now)
+        else:
+            self._hand_retry.clear()

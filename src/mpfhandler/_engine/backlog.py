@@ -25,12 +25,15 @@ class Backlog:
         return bool(self.spill)
 
     def drain(self, deliver: Callable[[bytes, float], bool], terminator: bytes) -> bool:
-        """Write what waits, oldest first, until one cannot be written; True if nothing is left."""
-        while (waiting := self.spill.first()) is not None:
+        """Write what waits, oldest first, until one cannot be written; True if nothing is left.
+
+        A record is taken out before it is written: a signal handler's exception between write(2) and here must not double it.
+        """
+        while (waiting := self.spill.take()) is not None:
             data, created = self._notice(waiting, terminator) if isinstance(waiting, Lost) else waiting
             if not deliver(data, created):
+                self.spill.put_back(waiting)
                 return False
-            self.spill.done()
         self.retry.clear()
         return True
 

@@ -34,6 +34,7 @@ __all__ = ["Writer"]
 
 _CLOSE_PATIENCE = 1.0  # seconds that close() waits for the housekeeper
 _NEVER = float("-inf")
+_FORK_PATIENCE = 1.0  # seconds that a fork waits for another thread's rotation
 _UNLIMITED = 1 << 62
 
 
@@ -60,6 +61,7 @@ class Writer:
     ) -> None:
         self.place = place
         self.options = options
+        self.now = ops.now  # the wall clock that decides (epoch seconds)
         self._ops = ops
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
@@ -70,7 +72,10 @@ class Writer:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
         self._backlog = Backlog(options)
         self._append: Callable[[bytes], int] = _not_open
-        self._lo = self._due = _NEVER  # the window of the fast path; empty
+        self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
+        self._closing = False  # close() was called inside the slow path
+        self._queued = False  # a record was queued inside the slow path
+        self._forks: dict[int, bool] = {}  # by thread: whether it holds the lock for a fork
         self.process = ops.pid()  # that the open files belong to
         self._busy = False
         self._records = self._bytes = self._late = 0
@@ -81,7 +86,7 @@ class Writer:
     def write(self, data: bytes, created: float) -> None:
         """Write one record, terminator included. Never raises an `OSError`; what cannot be written waits in memory."""
         with self.lock:
-            if self._lo <= created < self._due:
+            if self._lo <= created < self._due and self.now() < self._look:
                 try:
                     end = self._append(data)
                 except OSError as error:
@@ -129,6 +134,9 @@ class Writer:
     def close(self) -> None:
         """Write what waits, as far as that is possible, and close every file. A later write opens the log again."""
         with self.lock:
+            if self._busy:
+                self._closing = True
+                return
             self.flush()
             lost = self._backlog.spill.give_up()
             if lost:
@@ -169,10 +177,6 @@ class Writer:
         """What ends a record."""
         return self._active.terminator
 
-    def now(self) -> float:
-        """The wall clock that decides (epoch seconds)."""
-        return self._ops.now()
-
     def due(self) -> bool:
         """Whether a record made now would rotate first."""
         return self._active.due(self._ops.now())
@@ -197,22 +201,26 @@ class Writer:
     # forks
 
     def before_fork(self) -> None:
-        """Fork with one thread less."""
+        """Fork with one thread less, and with no other thread in the middle of opening something. A thread that holds the lock
+        for longer is not waited for."""
         self._housekeeper.before_fork()
+        self._forks[threading.get_ident()] = self.lock.acquire(timeout=_FORK_PATIENCE)
 
     def after_fork_in_parent(self) -> None:
         """Open anew before the next record."""
         self._housekeeper.after_fork_in_parent()
         self._active.after_fork_in_parent()
         self._due = _NEVER
+        if self._forks.pop(threading.get_ident(), False):
+            self.lock.release()
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent's other threads were doing; open anew before the next record. What waits in memory is the
         parent's to write."""
         self._housekeeper.after_fork_in_child()
-        if not self.lock._is_owned():  # type: ignore[attr-defined]  # else the forking thread will release it
-            self.lock._at_fork_reinit()  # type: ignore[attr-defined]  # as `logging` does with its own
-            self._busy = False
+        self.lock = threading.RLock()  # a new one: frames that are under way in this thread release the old one
+        self._forks = {}
+        self._busy = self._closing = self._queued = False
         self.process = self._ops.pid()
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
@@ -226,29 +234,35 @@ class Writer:
         self._run(self._refresh, (data, created))
 
     def _run(self, prepare: Callable[[], None], record: tuple[bytes, float] | None = None) -> None:
-        before = self._active.rotations
         self._busy = True
         try:
             prepare()
+            self._drain()
             if record is not None and (self._backlog or not self._deliver(*record)):
                 self._backlog.spill.add(*record)
-            if self._backlog and self._ops.monotonic() >= self._backlog.retry.until:
-                self._drain()
+            self._drain()
         finally:
-            self._busy = False
             self._open_window()
-        if self._active.rotations != before and self.options.backup_count:
-            self._housekeeper.ask()
+            self._busy = False
+        if self._queued:  # by a signal handler, after the last look at the backlog
+            self._queued = False
+            self._run(self._refresh)
+        if self._closing:
+            self._closing = False
+            self.close()
 
     def _refresh(self) -> None:
         if self.process != self._ops.pid():  # a fork that no hook told us of
             self.after_fork_in_child()
-        self._active.refresh(self._ops.now())
+        before = self._active.rotations
+        self._active.refresh(self.now())
+        if self._active.rotations != before and self.options.backup_count:
+            self._housekeeper.ask()
 
     def _open_window(self) -> None:
         segment = self._active.segment
         self._append = _not_open if segment is None else self._active.appender(segment)
-        self._lo, self._due = (_NEVER, _NEVER) if self._backlog else self._active.window()
+        self._lo, self._due, self._look = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
 
     def _ask_split(self) -> None:
         self._active.ask_split()
@@ -256,9 +270,11 @@ class Writer:
 
     def _write_meanwhile(self, data: bytes, created: float) -> None:
         """A record that was made inside the slow path, by the same thread: queued, and written before the outer call
-        returns. Written at once where the open segment is the right one, for the outer call may be killed."""
+        returns. Written at once where the open segment is the right one, for the outer call may be killed; but not into the
+        middle of what the outer call does to a stream, or with `late_grace=0`."""
         segment = self._active.segment
-        if segment is not None and not self._backlog and segment.period.start <= created < segment.period.end:
+        plain = isinstance(segment, OpenSegment) and self.options.late_grace > 0
+        if plain and segment is not None and not self._backlog and segment.period.start <= created < segment.period.end:
             try:
                 segment.append(data)
             except OSError:
@@ -266,7 +282,8 @@ class Writer:
             else:
                 self._written(data)
                 return
-        self._backlog.spill.add(data, created)
+        self._backlog.spill.add(data, created, bounded=False)
+        self._queued = True
 
     # delivery
 
@@ -323,6 +340,9 @@ class Writer:
             self._not_written(error)
 
     def _drain(self) -> None:
+        self._queued = False
+        if not self._backlog or self._ops.monotonic() < self._backlog.retry.until:
+            return
         if self._backlog.drain(self._deliver, self._active.terminator):
             self._report.solved("write")
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
-from typing import Any, cast
+from typing import Any
 
 from .._engine.build import Parameters, build, open_or_undo
 from .._engine.stats import Stats
@@ -112,7 +112,6 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._stream = LogStream(writer)
         encoding, errors = writer.options.encoding, writer.options.errors
         super().__init__(os.fspath(given["path"]), "a", encoding=encoding, delay=True, errors=errors)  # type: ignore[call-overload]
-        self.lock = cast("Any", writer.lock)  # typeshed calls it a Lock; logging itself makes it an RLock
         schedule = writer.options.schedule
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
@@ -183,6 +182,15 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     # the standard library's surface
 
     @property
+    def lock(self) -> Any:
+        """The engine's lock, which is a new one in a forked child."""
+        return self._writer.lock
+
+    @lock.setter
+    def lock(self, lock: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """`logging.Handler` makes one of its own; it is not used."""
+
+    @property
     def stream(self) -> Any:
         """A text file's face on the log while it is open, else None."""
         if self._foreign is not None:
@@ -239,7 +247,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("lock", "_writer", "_append", "_foreign", "_stream", "_format", "_formatter", "_builtin_open"):
+        for name in ("_writer", "_append", "_foreign", "_stream", "_format", "_formatter", "_builtin_open"):
             state.pop(name, None)
         return state
 

@@ -27,9 +27,10 @@ class LogStream:
         return self._writer.segment is None
 
     def write(self, text: str) -> int:
-        """Write text as one record, as it is."""
-        if text:
-            self._writer.write(text.encode(self.encoding, self.errors), self._writer.now())
+        """Write text as one record; its terminator is added if it is missing."""
+        data, terminator = text.encode(self.encoding, self.errors), self._writer.terminator
+        if data and data != terminator:
+            self._writer.write(data if data.endswith(terminator) else data + terminator, self._writer.now())
         return len(text)
 
     def flush(self) -> None:

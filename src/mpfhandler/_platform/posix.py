@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import select
 import stat
 import sys
@@ -21,6 +22,10 @@ __all__ = ["POSIX"]
 
 _PAGE = 4096  # a fatal signal ends a write at a page boundary (measured on ext4, XFS, btrfs, tmpfs)
 _CLOEXEC = os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+# The names that are opened are real paths: a symbolic link in the place of one was put there by somebody else, perhaps
+# to have a privileged process write to, or give away, another file. O_NONBLOCK means nothing to a regular file, and
+# keeps a fifo in its place from stopping the program.
+_OWN_NAME = _CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _HIGH = 512
 _RENAME_EXCL = 4  # sys/stdio.h of macOS
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1  # fcntl.h and linux/fs.h
@@ -64,10 +69,11 @@ def _file_stat(found: os.stat_result) -> FileStat:
 def _lift(fd: int) -> int:
     """The same open file on a high descriptor number, or on the one it has where that is not to be had."""
     duplicate = getattr(fcntl, "F_DUPFD_CLOEXEC", None)
-    if duplicate is None or fd >= _HIGH:
+    lowest = min(_HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    if duplicate is None or fd >= lowest:
         return fd
     try:
-        high: int = fcntl.fcntl(fd, duplicate, _HIGH)
+        high: int = fcntl.fcntl(fd, duplicate, lowest)
     except (OSError, ValueError):  # RLIMIT_NOFILE is lower than that
         return fd
     os.close(fd)
@@ -75,32 +81,32 @@ def _lift(fd: int) -> int:
 
 
 def _open_append(path: str, mode: int) -> int:
-    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, mode))
+    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _OWN_NAME, mode))
 
 
 def _open_existing(path: str) -> int:
-    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | _CLOEXEC))
+    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | _OWN_NAME))
 
 
 def _open_side(path: str) -> int:
-    return _lift(os.open(path, os.O_RDWR | _CLOEXEC))
+    return _lift(os.open(path, os.O_RDWR | _OWN_NAME))
 
 
 def _open_lock(path: str, mode: int) -> tuple[int, bool]:
     try:
-        return _lift(os.open(path, os.O_RDWR | os.O_CREAT | _CLOEXEC, mode)), True
+        return _lift(os.open(path, os.O_RDWR | os.O_CREAT | _OWN_NAME, mode)), True
     except OSError as error:  # flock(2) needs no permission to write: a lock of another user's is still a lock
         if _fault(error) is not Fault.DENIED:
             raise
-    return _lift(os.open(path, os.O_RDONLY | _CLOEXEC)), False
+    return _lift(os.open(path, os.O_RDONLY | _OWN_NAME)), False
 
 
 def _open_read(path: str) -> int:
-    return os.open(path, os.O_RDONLY | _CLOEXEC)
+    return os.open(path, os.O_RDONLY | _OWN_NAME)
 
 
 def _open_debug(path: str, mode: int) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _CLOEXEC, mode)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _OWN_NAME, mode)
 
 
 def _open_stream(path: str) -> int:
@@ -112,6 +118,16 @@ def _open_stream(path: str) -> int:
         if number is None:
             raise
         return _lift(os.dup(number))  # /dev/stdout on a socket can be written, but not opened
+
+
+def _write_stream(fd: int, data: bytes) -> int:
+    """write(2), which never waits: the description of a socket is the program's own, and may be a blocking one."""
+    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+        return os.write(fd, data)
+    import socket
+
+    with socket.socket(fileno=os.dup(fd)) as connection:
+        return connection.send(data, socket.MSG_DONTWAIT)
 
 
 def _standard_stream(path: str) -> int | None:
@@ -235,6 +251,7 @@ POSIX = Operations(
     open_debug=_open_debug,
     close=os.close,
     write=os.write,
+    write_stream=_write_stream,
     seek=os.lseek,
     read_at=os.pread,
     write_at=os.pwrite,

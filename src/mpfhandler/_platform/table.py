@@ -48,6 +48,7 @@ class Operations:
     close: Callable[[int], None]
 
     write: Callable[[int, bytes], int]
+    write_stream: Callable[[int, bytes], int]  # BlockingIOError instead of waiting for the reader
     seek: Callable[
         [int, int, int], int
     ]  # descriptor, offset, whence; (fd, 0, 1) after an append: the end of what was just written

@@ -14,16 +14,25 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable
 from dataclasses import replace
+from enum import Enum
 
 from .._platform import Fault, Operations
 from .._pure.naming import Names, SegmentName
 from .._resources.report import Reporter
 
-__all__ = ["hand_over"]
+__all__ = ["Handover", "hand_over"]
 
 
-def hand_over(ops: Operations, names: Names, rotator: Callable[[str, str], None], report: Reporter) -> bool:
-    """Give every waiting file that nobody writes to any more to the rotator; True if none is left waiting.
+class Handover(Enum):
+    """How it went; the order is from good to bad."""
+
+    DONE = 0  # no file is waiting any more
+    WAITING = 1  # somebody still writes to one
+    FAILED = 2  # the rotator failed
+
+
+def hand_over(ops: Operations, names: Names, rotator: Callable[[str, str], None], report: Reporter) -> Handover:
+    """Give every waiting file that nobody writes to any more to the rotator.
 
     A rotator that raises is reported; its file goes on waiting. Safe to repeat, in any process, at any time.
     """
@@ -31,34 +40,34 @@ def hand_over(ops: Operations, names: Names, rotator: Callable[[str, str], None]
         files = ops.names(names.folder)
     except OSError as error:
         report("rotator", error)
-        return False
+        return Handover.FAILED
     waiting = [(found, text) for text in files if (found := names.read_pending(text)) is not None]
     results = [_hand_over_one(ops, names, rotator, report, found, text) for found, text in sorted(waiting)]
-    return all(results)
+    return max(results, key=lambda result: result.value, default=Handover.DONE)
 
 
 def _hand_over_one(
     ops: Operations, names: Names, rotator: Callable[[str, str], None], report: Reporter, name: SegmentName, text: str
-) -> bool:
+) -> Handover:
     source = os.path.join(names.folder, text)
     try:
         side = ops.open_side(source)
     except OSError as error:
-        return ops.fault(error) is Fault.MISSING  # somebody else has handed it over
+        return Handover.DONE if ops.fault(error) is Fault.MISSING else Handover.FAILED  # somebody else has handed it over
     try:
         if not ops.try_lock(side, True):
-            return False
+            return Handover.WAITING
         if ops.stat_path(source).id != ops.stat_fd(side).id:
-            return True
+            return Handover.DONE
         rotator(source, _free_target(ops, names, name))
         _after(ops, names, source, name, report)
     except Exception as error:
         report("rotator", error)
-        return isinstance(error, FileNotFoundError)
+        return Handover.FAILED
     finally:
         ops.close(side)
     report.solved("rotator")
-    return True
+    return Handover.DONE
 
 
 def _free_target(ops: Operations, names: Names, name: SegmentName) -> str:

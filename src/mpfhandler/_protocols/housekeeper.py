@@ -57,8 +57,12 @@ class Housekeeper:
     def finish(self, patience: float) -> None:
         """Wait at most so many seconds until what was asked for is done."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None or thread is threading.current_thread():
+            return
+        try:
             thread.join(patience)
+        except RuntimeError:  # another thread is about to start it
+            pass
 
     def before_fork(self) -> None:
         """Stop between two steps, so that the process forks with one thread less."""

@@ -33,6 +33,7 @@ def sweep(ops: Operations, names: Names, folder: str, keep: int, report: Reporte
     except OSError as error:
         report("backupCount", error)
         return gone
+    failed = False
     for path in candidates:
         if stop():
             break
@@ -41,7 +42,10 @@ def sweep(ops: Operations, names: Names, folder: str, keep: int, report: Reporte
             gone.append(path)
         except OSError as error:
             if ops.fault(error) is not Fault.MISSING:  # another process was faster
-                report(f"backupCount {path}", error)
+                failed = True
+                report("backupCount", error)
+    if not failed:
+        report.solved("backupCount")
     return gone
 
 

@@ -41,6 +41,7 @@ from .._pure.plan import Action, Demand, Evidence, Plan, decide, period_of
 from .._pure.schedule import Period
 from .._pure.state import State
 from .._resources.append import OpenSegment, open_segment
+from .._resources.gate import Gate
 from .._resources.lock import HeldLock, RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
@@ -118,7 +119,7 @@ class Rotation:
             except _ChangedUnderUs:
                 self._trace("again", because="the lock file or the log changed")
             finally:
-                held.release()
+                self._lock.release(held)
         raise FileNotFoundError(f"{self._path}: the log or its lock file was replaced {_ROUNDS} times during one rotation")
 
     def follow(self, mine: OpenSegment | None, terminator: bytes) -> OpenSegment | None:
@@ -152,24 +153,31 @@ class Rotation:
         Raises:
             OSError: it cannot be opened. Safe to repeat.
         """
-        found = self._find()
-        now = self._ops.now()
-        if found is None:
-            period = self._options.schedule.period(now)
-        else:
-            period = period_of(found, Evidence(now, found, self._lock.peek(), None), self._options.schedule)
-        return self._open(period, terminator, create=True)
+        for _ in range(_ROUNDS):
+            found, now = self._find(), self._ops.now()
+            if found is None:
+                period = self._options.schedule.period(now)
+            else:
+                period = period_of(found, Evidence(now, found, self._lock.peek(), None), self._options.schedule)
+            segment = self._open(period, terminator, create=True)
+            if segment.named() and found is not None and segment.file == found.id:
+                return segment
+            if found is None and segment.named():
+                return segment
+            segment.close()  # who has the lock rotated between our look and our lease: the period was another file's
+        raise FileNotFoundError(f"{self._path}: the log was replaced {_ROUNDS} times while it was opened")
 
     def reopen(self, created: float, terminator: bytes, wait: float) -> OpenSegment | None:
-        """The segment of a period that is over but still in its grace, for a late record; None if the lock is busy or
-        the segment has been compressed. Where the period had no record yet, its segment is created.
+        """The segment of a period that is over but still in its grace, for a late record; None if it has been
+        compressed. Where the period had no record yet, its segment is created.
 
         Raises:
+            TimeoutError: the lock is busy.
             OSError: it cannot be opened. Safe to repeat.
         """
         held = self._lock.acquire(wait)
         if held is None:
-            return None
+            raise TimeoutError(f"{self._lock.path}: held by another process for over {wait} s")
         try:
             period = self._options.schedule.period(created)
             path = self.segments.late(period)
@@ -182,7 +190,7 @@ class Rotation:
             segment.close()  # somebody has just sealed it
             return None
         finally:
-            held.release()
+            self._lock.release(held)
 
     def period(self, created: float) -> Period:
         """The period of an instant.
@@ -228,8 +236,10 @@ class Rotation:
 
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
         """R4: rename the log to a name of its period. None if that cannot be done now; the log is then as it was."""
-        gate = None if self._options.late_grace else self._close_gate(file)
+        gate = None if self._options.late_grace else Gate(self._ops, self._path)
         try:
+            if gate is not None:
+                self._close(gate, file)
             for target in self.segments.targets(closing):
                 if self._moved(held, file, target):
                     self._report.solved("rotation")
@@ -238,24 +248,19 @@ class Rotation:
             self._report("rotation", error)
         finally:
             if gate is not None:
-                self._ops.close(gate)
+                gate.open()
         return None
 
-    def _close_gate(self, file: FileStat) -> int | None:
-        """With `late_grace=0`: an exclusive lock on the log itself while it is renamed, so that no writer is between its
-        look at the name and its write. Waits for them as long as for the rotation lock, at most; then renames all the
-        same (promise P3): a stopped writer may then write once more."""
-        try:
-            gate = self._ops.open_side(self._path)
-        except OSError:
-            return None
+    def _close(self, gate: Gate, file: FileStat) -> None:
+        """With `late_grace=0`: keep writers from being between their look at the name and their write while the log is
+        renamed. Waits for them as long as for the rotation lock, at most; then renames all the same (promise P3): a stopped
+        writer may then write once more."""
         deadline = self._ops.monotonic() + self._options.lock_timeout
-        while self._ops.stat_fd(gate).id == file.id and not self._ops.try_lock(gate, True):
+        while not gate.close(file.id):
             if self._ops.monotonic() >= deadline:
                 self._trace("writers did not let go", seconds=self._options.lock_timeout)
-                break
+                return
             self._ops.sleep(_GATE_PAUSE)
-        return gate
 
     def _moved(self, held: HeldLock, file: FileStat, target: str) -> bool:
         """Rename onto this name; False if it is taken. Invariants I2 and I3."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .._platform import Operations
+from .._platform import Fault, Operations
 from .._pure.naming import Names, SegmentName
 from .._pure.schedule import Period, Schedule
 from .._resources.report import Reporter
@@ -68,9 +68,17 @@ class Segments:
         files = self._files_of(names, first, folder)
         same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
         if not same:
-            return names.write(first)
+            path = names.write(first)
+            return None if self._exists(path) else path  # what is there does not read as ours: a namer may give any name
         found, path = same[-1]
         return None if found.compression else path
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self._ops.stat_path(path)
+        except OSError as error:
+            return self._ops.fault(error) is not Fault.MISSING
+        return True
 
     def _next_index(self, names: Names, first: SegmentName) -> int:
         taken = [-1]

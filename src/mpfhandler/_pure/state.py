@@ -7,13 +7,14 @@ period is then derived from the log file itself.
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 
 from .facts import FileId
 from .schedule import Period
 
-__all__ = ["SIZE", "State", "pack", "unpack"]
+__all__ = ["SIZE", "State", "is_ours", "pack", "unpack"]
 
 SIZE = 192  # bytes; well inside one sector, so a record is written whole or not at all on local file systems
 _MAGIC = "mpfhandler-state"
@@ -37,6 +38,13 @@ def pack(state: State) -> bytes:
     body = f"{_MAGIC} {_VERSION} {state.file.device} {state.file.inode} {state.mtime_ns} {start} {end} {state.fingerprint}"
     line = f"{body} {zlib.crc32(body.encode()):08x}"
     return line.encode("ascii").ljust(SIZE - 1) + b"\n"
+
+
+def is_ours(data: bytes) -> bool:
+    """Whether a state record may be written over this: over nothing, zeros, another state record, whole or torn, or a bare
+    timestamp of mpfhandler 0.0.x; never over what somebody else may have written (promise P4)."""
+    text = data.strip(b"\0 \r\n\t")
+    return text == b"" or text.startswith(_MAGIC.encode()) or re.fullmatch(rb"[-\d.:_T /+Z]{1,64}", text) is not None
 
 
 def unpack(data: bytes) -> State | None:

@@ -15,10 +15,11 @@ one first, and does not get it while a writer is there.
 
 from __future__ import annotations
 
-from .._platform import FileId, Operations
+from .._platform import Fault, FileId, Operations
 from .._pure.options import Access
 from .._pure.schedule import Period
 from .access import NEW_FILE, apply_access
+from .descriptors import claim
 from .tracefile import Trace
 
 __all__ = ["Incomplete", "OpenSegment", "Superseded", "open_segment"]
@@ -61,6 +62,10 @@ class OpenSegment:
         self._fd = fd
         self._side = side
         self._mask = ops.granularity(fd) - 1
+        self._owed = b""  # what ends a fragment that could not be ended in place
+        claim(ops, fd, self)
+        if side is not None:
+            claim(ops, side, self)
 
     def append(self, data: bytes) -> int:
         """Append one record with one write(2); the offset of its end.
@@ -69,17 +74,19 @@ class OpenSegment:
             Incomplete: a part was written; the record has to be written again, as a whole.
             OSError: nothing was written.
         """
+        if self._owed:
+            return self._append_owing(data)
         fd = self._fd
         written = self._write(fd, data)
         try:
             end = self._seek(fd, 0, 1)
-        except OSError:  # closed meanwhile, by a signal handler that logged and rotated: but the record is written
-            return 0
+        except OSError:  # closed meanwhile, by a signal handler that logged and rotated: what is written is written
+            end = 0
         if written != len(data):
             self._end_fragment(data[:written], end)
             raise Incomplete(f"{self.path}: {written} of {len(data)} bytes written: no space, quota or size limit")
         start = end - written
-        if not start & self._mask and start:
+        if not start & self._mask and start > 0:
             self._guard(data, start)
         return end
 
@@ -95,13 +102,28 @@ class OpenSegment:
         if not self._ops.try_lock(gate, False):
             raise Superseded(f"{self.path}: being renamed")
         try:
-            if self._ops.stat_path(self.path).id != self.file:
+            if not self.named():
                 raise Superseded(f"{self.path}: renamed")
             return self.append(data)
-        except FileNotFoundError:
-            raise Superseded(f"{self.path}: moved away") from None
         finally:
             self._let_go(gate)
+
+    def named(self) -> bool:
+        """Whether the log's name still leads here, as far as this process may look."""
+        try:
+            return self._ops.stat_path(self.path).id == self.file
+        except OSError as error:
+            return self._ops.fault(error) not in {Fault.MISSING, Fault.STALE}
+
+    def _append_owing(self, data: bytes) -> int:
+        owed, self._owed = self._owed, b""
+        try:
+            return self.append(owed + data)
+        except Incomplete:
+            raise
+        except OSError:
+            self._owed = owed
+            raise
 
     def _let_go(self, gate: int) -> None:
         try:
@@ -121,8 +143,19 @@ class OpenSegment:
         return self._ops.try_lock(self._fd if self._side is None else self._side, False)
 
     def intact(self) -> bool:
-        """Whether the descriptors are still ours: a daemon may have closed everything and opened something else."""
-        return _is(self._ops, self._fd, self.file) and (self._side is None or _is(self._ops, self._side, self.file))
+        """Whether the append descriptor is still ours: a daemon may have closed everything and opened something else. If only
+        the side descriptor is gone, the segment counts as shared: it is opened anew as soon as that can be had."""
+        side = self._side
+        if side is not None and not _is(self._ops, side, self.file):
+            self._side, self.shared = None, True
+        return _is(self._ops, self._fd, self.file)
+
+    def disown(self, number: int) -> None:
+        """This descriptor number belongs to somebody else by now."""
+        if self._fd == number:
+            self._fd = -1
+        if self._side == number:
+            self._side, self.shared = None, True
 
     def close(self) -> None:
         """Close what is still ours; a number that leads to somebody else's file by now is left alone. Never raises."""
@@ -168,8 +201,11 @@ class OpenSegment:
         """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
         a full disk, and nothing can have been appended to them yet that is not a line of its own."""
         terminator, side = self.terminator, self._side
+        if side is None:
+            self._owed = terminator if fragment else b""  # the next record begins with it
+            return
         terminator = terminator[-len(fragment) :]  # what there is room for
-        if side is None or not terminator or not fragment:
+        if not terminator or not fragment:
             return
         try:
             if self._ops.read_at(side, len(fragment), end - len(fragment)) == fragment:
@@ -204,6 +240,8 @@ def open_segment(
     segment: OpenSegment | None = None
     try:
         found = ops.stat_fd(fd)
+        if not found.regular:
+            raise OSError(f"{path}: is no regular file any more")  # noqa: TRY301
         failed = apply_access(ops, fd, found, access) if access.wanted else None
         segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator, trace)
         if lease:

@@ -1,7 +1,7 @@
 """The rotation lock, `<log path>.lock`: exclusion between processes, and the state record that lies in the file.
 
 Calling sequence: `held = lock.acquire(wait)`; None means somebody else has it. Then `held.read_state()`,
-`held.write_state()`, and always `held.release()`.
+`held.write_state()`, and always `lock.release(held)`.
 
 The lock is flock(2) on a description that is opened anew each time, so no descriptor has to be kept right over
 forks and dropped privileges. Release is an explicit LOCK_UN: a child between fork and exec shares the description,
@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._platform import Fault, FileId, Operations
+from .._platform import Fault, FileId, FileStat, Operations
 from .._pure.options import Access
-from .._pure.state import SIZE, State, pack, unpack
+from .._pure.state import SIZE, State, is_ours, pack, unpack
 from .access import NEW_FILE, apply_access
 
 __all__ = ["HeldLock", "RotationLock"]
@@ -30,16 +30,31 @@ _LONGEST_PAUSE = 0.02
 class HeldLock:
     """The lock while it is held. Owns the descriptor."""
 
-    def __init__(self, ops: Operations, path: str, fd: int, file: FileId, *, writable: bool) -> None:
+    def __init__(self, ops: Operations, path: str, fd: int, *, writable: bool) -> None:
         self._ops = ops
         self._path = path
         self._fd = fd
-        self.file = file
         self._writable = writable
+        self.file = FileId(0, 0)
+
+    def take(self) -> FileStat | None:
+        """Lock without waiting; the file's facts, or None if somebody else has it or the name leads elsewhere by now.
+
+        Raises:
+            OSError: it cannot be locked, or is no regular file.
+        """
+        if not self._ops.try_lock(self._fd, True):
+            return None
+        found = self._ops.stat_fd(self._fd)
+        if not found.regular:
+            raise OSError(f"{self._path}: is no regular file")
+        self.file = found.id
+        return found if self.current() else None
 
     def current(self) -> bool:
         """Whether the name of the lock still leads to what is locked; if not, another process may hold another one."""
-        return _leads_to(self._ops, self._path, self.file)
+        found = _stat(self._ops, self._path)
+        return found is not None and found.id == self.file
 
     def read_state(self) -> State | None:
         """The state record, or None where there is none that is whole."""
@@ -50,13 +65,31 @@ class HeldLock:
 
     def write_state(self, state: State) -> None:
         """Write the state record in one call. After a failure the old record, the new one, or none that is whole
-        stands there; every one of them is understood. Safe to repeat."""
-        if self._writable:
-            self._ops.write_at(self._fd, pack(state), 0)
+        stands there; every one of them is understood. Safe to repeat.
+
+        Raises:
+            FileExistsError: something that is nobody's state stands in the file (promise P4).
+            OSError: it cannot be written.
+        """
+        if not self._writable:
+            return
+        if not self._ours():
+            raise FileExistsError(f"{self._path}: is not a lock file of this log, but somebody's file; it is left as it is")
+        self._ops.write_at(self._fd, pack(state), 0)
+
+    def _ours(self) -> bool:
+        try:
+            return is_ours(self._ops.read_at(self._fd, SIZE, 0))
+        except OSError:
+            return True  # a record that cannot be read any more
+
+    def grant(self, access: Access) -> OSError | None:
+        """Give the file the mode and owner that were asked for."""
+        return apply_access(self._ops, self._fd, self._ops.stat_fd(self._fd), access)
 
     def release(self) -> None:
-        """Give the lock up. Never raises."""
-        fd, self._fd = self._fd, -1
+        """Give the lock up, if it is held. Never raises; what a signal handler's exception interrupts can be called again."""
+        fd = self._fd
         if fd < 0:
             return
         try:
@@ -64,6 +97,7 @@ class HeldLock:
         except OSError:
             pass
         _close(self._ops, fd)
+        self._fd = -1
 
     def abandon(self) -> None:
         """In a forked child: close the shared description without unlocking what the parent holds."""
@@ -88,7 +122,7 @@ class RotationLock:
         self._access = access
         self._report = report
         self._held: HeldLock | None = None
-        self._seen: FileId | None = None
+        self._seen: tuple[FileId, int] | None = None  # the lock file as it was left, and its size
 
     def acquire(self, wait: float) -> HeldLock | None:
         """Take the lock, waiting at most `wait` seconds; None if somebody else still has it then.
@@ -98,10 +132,11 @@ class RotationLock:
         """
         deadline = self._ops.monotonic() + wait
         pause = _FIRST_PAUSE
+        if self._held is not None:
+            self._held.release()  # an exception from a signal handler may have come between
         while True:
             held = self._attempt()
             if held is not None:
-                self._held, self._seen = held, held.file
                 return held
             left = deadline - self._ops.monotonic()
             if left <= 0:
@@ -110,8 +145,20 @@ class RotationLock:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def unchanged(self) -> bool:
-        """Whether the lock file is still the one that was locked last; a deleted one takes the state record with it."""
-        return self._seen is not None and _leads_to(self._ops, self.path, self._seen)
+        """Whether the lock file is still the one that was locked last; a deleted one takes the state record with it, and
+        the next one may get the same inode."""
+        found = _stat(self._ops, self.path)
+        return found is not None and (found.id, found.size) == self._seen
+
+    def release(self, held: HeldLock) -> None:
+        """Give the lock up, and remember what the file is like now. Never raises."""
+        try:
+            found = _stat(self._ops, self.path)
+            self._seen = None if found is None else (found.id, found.size)
+        except OSError:
+            self._seen = None
+        finally:
+            held.release()
 
     def peek(self) -> State | None:
         """The state record without the lock: for a process that only has to follow a rotation, or could not get the lock.
@@ -125,7 +172,8 @@ class RotationLock:
         try:
             state = unpack(self._ops.read_at(fd, SIZE, 0))
             if state is not None:
-                self._seen = self._ops.stat_fd(fd).id
+                found = self._ops.stat_fd(fd)
+                self._seen = found.id, found.size
             return state
         except OSError:
             return None
@@ -141,32 +189,28 @@ class RotationLock:
     def _attempt(self) -> HeldLock | None:
         mode = NEW_FILE if self._access.mode is None else self._access.mode
         fd, writable = self._ops.open_lock(self.path, mode)
+        held = self._held = HeldLock(self._ops, self.path, fd, writable=writable)
         try:
-            if self._ops.try_lock(fd, True):
-                found = self._ops.stat_fd(fd)
-                if _leads_to(self._ops, self.path, found.id):
-                    self._grant(fd, found.size == 0)
-                    return HeldLock(self._ops, self.path, fd, found.id, writable=writable)
+            found = held.take()
         except BaseException:
-            _close(self._ops, fd)
+            held.release()
             raise
-        _close(self._ops, fd)
-        return None
-
-    def _grant(self, fd: int, fresh: bool) -> None:
-        """Mode and owner, so that the first process, often root's, does not shut out unprivileged ones."""
-        if fresh and self._access.wanted:
-            failed = apply_access(self._ops, fd, self._ops.stat_fd(fd), self._access)
+        if found is None:
+            held.release()
+            return None
+        if found.size == 0 and self._access.wanted:  # so that the first process, often root's, shuts nobody out
+            failed = held.grant(self._access)
             if failed is not None:
                 self._report("chmod/owner of the lock file", failed)
+        return held
 
 
-def _leads_to(ops: Operations, path: str, file: FileId) -> bool:
+def _stat(ops: Operations, path: str) -> FileStat | None:
     try:
-        return ops.stat_path(path).id == file
+        return ops.stat_path(path)
     except OSError as error:
         if ops.fault(error) in {Fault.MISSING, Fault.STALE}:
-            return False
+            return None
         raise
 
 

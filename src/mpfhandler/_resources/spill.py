@@ -38,9 +38,10 @@ class Spill:
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def add(self, data: bytes, created: float) -> bool:
-        """Queue a record behind the others; False if it was dropped because the queue is full."""
-        if self._size + len(data) > self._limit:
+    def add(self, data: bytes, created: float, *, bounded: bool = True) -> bool:
+        """Queue a record behind the others; False if it was dropped because the queue is full. `bounded=False` is for records
+        that wait for a moment only, not for the disk."""
+        if bounded and self._size + len(data) > self._limit:
             self._drop(created)
             return False
         self._queue.append((data, created))
@@ -48,16 +49,18 @@ class Spill:
         self.waiting += 1
         return True
 
-    def first(self) -> tuple[bytes, float] | Lost | None:
-        """What comes next: a record, a run of dropped ones, or None."""
-        return self._queue[0] if self._queue else None
-
-    def done(self) -> None:
-        """What came next has been written."""
+    def take(self) -> tuple[bytes, float] | Lost | None:
+        """Take what comes next: a record, a run of dropped ones, or None."""
+        if not self._queue:
+            return None
         taken = self._queue.popleft()
-        if not isinstance(taken, Lost):
-            self._size -= len(taken[0])
-            self.waiting -= 1
+        self._count(taken, -1)
+        return taken
+
+    def put_back(self, taken: tuple[bytes, float] | Lost) -> None:
+        """It could not be written: it comes next again."""
+        self._queue.appendleft(taken)
+        self._count(taken, 1)
 
     def clear(self) -> None:
         """Forget everything: in a forked child the records are the parent's to write."""
@@ -70,6 +73,11 @@ class Spill:
         self.lost += count
         self.clear()
         return count
+
+    def _count(self, taken: tuple[bytes, float] | Lost, sign: int) -> None:
+        if not isinstance(taken, Lost):
+            self._size += sign * len(taken[0])
+            self.waiting += sign
 
     def _drop(self, created: float) -> None:
         self.lost += 1

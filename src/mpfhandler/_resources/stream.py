@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .._platform import FileId, Operations
 from .._pure.schedule import Period
+from .descriptors import claim
 
 __all__ = ["OpenStream"]
 
@@ -31,6 +32,7 @@ class OpenStream:
         self._rest = b""
         self._fd = ops.open_stream(path)
         self.file: FileId = ops.stat_fd(self._fd).id
+        claim(ops, self._fd, self)
 
     def append(self, data: bytes) -> int:
         """Write one record, and before it what a slow reader left of the last one. Always 0: a stream has no offset.
@@ -57,6 +59,11 @@ class OpenStream:
             return self._ops.stat_fd(self._fd).id == self.file
         except OSError:
             return False
+
+    def disown(self, number: int) -> None:
+        """This descriptor number belongs to somebody else by now."""
+        if self._fd == number:
+            self._fd = -1
 
     def lease(self) -> bool:
         """Nobody seals a stream."""
@@ -91,7 +98,7 @@ class OpenStream:
         deadline = self._ops.monotonic() + self._wait
         while data:
             try:
-                data = data[self._ops.write(self._fd, data) :]
+                data = data[self._ops.write_stream(self._fd, data) :]
                 self._wait = self._patience
             except BlockingIOError:
                 left = deadline - self._ops.monotonic()
