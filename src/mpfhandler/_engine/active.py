@@ -80,6 +80,7 @@ class Active:
         self._hand_retry = Backoff(*_ROTATE_RETRY)
         self._waiting = True  # perhaps files wait for the user's rotator
         self._repaired = 0
+        self._guarded = True  # all records of this process have ended alike
 
     # questions
 
@@ -201,10 +202,12 @@ class Active:
         self._retry.clear()
 
     def change_terminator(self, terminator: bytes) -> None:
-        """Records end otherwise from now on; the torn-tail guard looks for this."""
+        """Records end otherwise from now on. The torn-tail guard cannot tell a stump from a record with the old end any more."""
         self.terminator = terminator
-        if self.segment is not None:
+        self._guarded = False
+        if isinstance(self.segment, OpenSegment):
             self.segment.terminator = terminator
+            self.segment.guarded = False
 
     def close(self) -> None:
         """Close everything. The next `refresh` opens the log again."""
@@ -233,6 +236,7 @@ class Active:
     # how
 
     def _look(self, now: float, *, must: bool) -> None:
+        self._lock.settle()
         self._late.expire(now)
         if (must or not self._still_ours()) and self._ops.monotonic() >= self._retry.until:
             if self._place.special:
@@ -343,6 +347,8 @@ class Active:
     def _replace(self, segment: OpenSegment | OpenStream | None) -> None:
         """Write to this segment from now on; keep the one before for late records, or close it."""
         before, self.segment = self.segment, segment
+        if isinstance(segment, OpenSegment):
+            segment.guarded = self._guarded
         self._fresh = False
         if before is None or before is segment:
             return

@@ -235,6 +235,7 @@ class Writer:
 
     def _run(self, prepare: Callable[[], None], record: tuple[bytes, float] | None = None) -> None:
         self._busy = True
+        self._due = _NEVER
         try:
             prepare()
             self._drain()
@@ -242,8 +243,10 @@ class Writer:
                 self._backlog.spill.add(*record)
             self._drain()
         finally:
-            self._open_window()
-            self._busy = False
+            try:
+                self._open_window()
+            finally:  # whatever a signal handler raises in between
+                self._busy = False
         if self._queued:  # by a signal handler, after the last look at the backlog
             self._queued = False
             self._run(self._refresh)

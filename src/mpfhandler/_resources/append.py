@@ -54,6 +54,7 @@ class OpenSegment:
         self.period = period
         self.terminator = terminator
         self.repaired = 0  # stumps of killed writers that were ended here
+        self.guarded = True  # stumps can be told from records
         self.shared = False  # with another process since a fork: the position is no longer ours alone
         self._ops = ops
         self._trace = trace
@@ -184,7 +185,7 @@ class OpenSegment:
         """End the stump before our record, after making sure that it is our record: a position that a forked child
         moved must never cost somebody a byte. A guard that fails leaves everything as it is."""
         terminator, side = self.terminator, self._side
-        if side is None or not terminator:
+        if side is None or not terminator or not self.guarded:
             return
         before = start - len(terminator)
         try:

@@ -132,8 +132,7 @@ class RotationLock:
         """
         deadline = self._ops.monotonic() + wait
         pause = _FIRST_PAUSE
-        if self._held is not None:
-            self._held.release()  # an exception from a signal handler may have come between
+        self.settle()
         while True:
             held = self._attempt()
             if held is not None:
@@ -143,6 +142,11 @@ class RotationLock:
                 return None
             self._ops.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def settle(self) -> None:
+        """Let go what is still held although nobody is at it: a signal handler's exception came just before the release."""
+        if self._held is not None:
+            self._held.release()
 
     def unchanged(self) -> bool:
         """Whether the lock file is still the one that was locked last; a deleted one takes the state record with it, and

@@ -1,0 +1,97 @@
+"""An exception that a signal handler raises (KeyboardInterrupt, a worker's time limit) at any point of a rotation."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from mpfhandler._engine.build import Parameters, build
+from mpfhandler._engine.writer import Writer
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._protocols.hooks import Hooks
+
+HOUR = 1_700_000_000 - 1_700_000_000 % 3600
+
+
+class Interrupt(BaseException):
+    """What the signal handler raises."""
+
+
+def engine(path: Path, clock: list[float], late_grace: float) -> Writer:
+    given = Parameters(
+        path=str(path), when="H", interval=1, backup_count=0, at_time=None, utc=True, tz=None, max_bytes=0, encoding="utf-8",
+        errors="strict", debug=False, chmod=None, owner=None, mkdir=False, lock_dir=None, lock_timeout=0.05,
+        late_grace=late_grace, spill_bytes=1000,
+    )  # fmt: skip
+    return build(given, "\n", "utf-8", Hooks(), None, {}, replace(OPERATIONS, now=lambda: clock[0]))
+
+
+def interrupt_at(point: int, writer: Writer, data: bytes, created: float) -> str | None:
+    """Write, and raise at the n-th place where the interpreter could run a signal handler; where that was, or None if the
+    write was over before. Places are function entries and returns from C of this package."""
+    count, where = 0, None
+
+    def trace(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal count, where
+        if event in {"call", "c_return"} and "mpfhandler" in frame.f_code.co_filename and frame.f_code.co_name != "__del__":
+            count += 1
+            if count == point:
+                where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {event} {getattr(arg, '__name__', '')}"
+                sys.setprofile(None)
+                raise Interrupt
+
+    sys.setprofile(trace)
+    try:
+        writer.write(data, created)
+    except Interrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+    return where
+
+
+def is_free(path: Path) -> bool:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late_grace", [10.0, 0.0])
+def test_an_exception_at_any_point_of_a_rotation(tmp_path: Path, late_grace: float) -> None:
+    """P1, P3, P5: wherever it comes, the records before and after it are there once, and the next call lets the lock go."""
+    point, points = 1, 0
+    while True:
+        folder = tmp_path / str(point)
+        folder.mkdir()
+        log, clock = folder / "app.log", [HOUR + 10.0]
+        writer = engine(log, clock, late_grace)
+        writer.write(b"r0\n", clock[0])
+        clock[0] += 3600
+        where = interrupt_at(point, writer, b"interrupted\n", clock[0])
+        if where is None:
+            break
+        for number in (1, 2, 3):
+            clock[0] += 70
+            writer.write(b"r%d\n" % number, clock[0])
+        assert is_free(folder / "app.log.lock"), where
+        assert not writer._busy, where
+        writer.close()
+        gc.collect()
+        lines = [line for path in folder.iterdir() if not path.name.endswith(".lock") for line in path.read_text().split()]
+        assert sorted(line for line in lines if line != "interrupted") == ["r0", "r1", "r2", "r3"], where
+        assert lines.count("interrupted") <= 1, where
+        point, points = point + 1, points + 1
+    assert points > 100
