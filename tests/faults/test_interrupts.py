@@ -69,6 +69,7 @@ def is_free(path: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of generators that are interrupted
 @pytest.mark.parametrize("late_grace", [10.0, 0.0])
 def test_an_exception_at_any_point_of_a_rotation(tmp_path: Path, late_grace: float) -> None:
     """P1, P3, P5: wherever it comes, the records before and after it are there once, and the next call lets the lock go."""

@@ -201,13 +201,14 @@ class Active:
         self._fresh = True
         self._retry.clear()
 
-    def change_terminator(self, terminator: bytes) -> None:
-        """Records end otherwise from now on. The torn-tail guard cannot tell a stump from a record with the old end any more."""
+    def change_terminator(self, terminator: bytes, *, mixed: bool) -> None:
+        """Records end otherwise from now on. Where there are some with the old end (`mixed`), the torn-tail guard could not tell
+        them from stumps, and is switched off."""
         self.terminator = terminator
-        self._guarded = False
+        self._guarded = self._guarded and not mixed
         if isinstance(self.segment, OpenSegment):
             self.segment.terminator = terminator
-            self.segment.guarded = False
+            self.segment.guarded = self._guarded
 
     def close(self) -> None:
         """Close everything. The next `refresh` opens the log again."""

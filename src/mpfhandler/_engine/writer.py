@@ -196,7 +196,7 @@ class Writer:
     def change_terminator(self, terminator: bytes) -> None:
         """Records end otherwise from now on."""
         with self.lock:
-            self._active.change_terminator(terminator)
+            self._active.change_terminator(terminator, mixed=self._records > 0)
 
     # forks
 
