@@ -31,9 +31,7 @@ def records(count: int) -> list[logging.LogRecord]:
     """New records, as a logger would make them for `log.info("request %s served in %d ms", …)`."""
     build = _LOGGER.makeRecord
     return [
-        build(
-            "benchmark", logging.INFO, __file__, 42, "request %s served in %d ms", ("/articles/2026", n), None, "serve"
-        )
+        build("benchmark", logging.INFO, __file__, 42, "request %s served in %d ms", ("/articles/2026", n), None, "serve")
         for n in range(count)
     ]
 

@@ -50,9 +50,7 @@ def run(job: Job, processes: int) -> list[Work]:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(processes)
     pipes = [context.Pipe(duplex=False) for _ in range(processes)]
-    workers = [
-        context.Process(target=_worker, args=(job, number, barrier, pipes[number][1])) for number in range(processes)
-    ]
+    workers = [context.Process(target=_worker, args=(job, number, barrier, pipes[number][1])) for number in range(processes)]
     for worker in workers:
         worker.start()
     done: list[Work] = [receiving.recv() for receiving, _ in pipes]
