@@ -52,7 +52,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything that is quick, and CPython's own tests of the standard library's handler, on every interpreter found."""
     _install(session, "test")
-    session.run("pytest", "-q", "-m", QUICK, *session.posargs)
+    session.run("pytest", "-q", "-n", "4", "-m", QUICK, *session.posargs)
     session.run("pytest", "-q", "tests/integration/test_cpython.py", "tests/integration/test_configuration.py")
 
 

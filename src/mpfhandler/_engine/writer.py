@@ -269,7 +269,7 @@ class Writer:
 
     def _ask_split(self) -> None:
         self._active.ask_split()
-        self._due = _NEVER if not self.place.special else self._due
+        self._due = _NEVER
 
     def _write_meanwhile(self, data: bytes, created: float) -> None:
         """A record that was made inside the slow path, by the same thread: queued, and written before the outer call

@@ -297,10 +297,10 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._format: Callable[[logging.LogRecord], str] = StockFormat(formatter) if plain and formatter else self.format
 
     def _check_process(self) -> None:
-        """The record is from another process, or a fork happened that no hook told us of."""
+        """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a
+        thread that this process does not have may hold it."""
         if self._writer.process != os.getpid():
-            with self._writer.lock:
-                self._writer.after_fork_in_child()
+            self._writer.after_fork_in_child()
 
     def _change_terminator(self, terminator: str) -> None:
         self._terminator = terminator
