@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mpfhandler._platform.threads import THREADS
 from mpfhandler._protocols import housekeeper as module
 from mpfhandler._protocols.housekeeper import Housekeeper
 
@@ -42,7 +43,7 @@ def test_work_is_done_in_a_daemon_thread_that_ends() -> None:
     def work(_stop: Stop) -> None:
         ran.append((threading.current_thread().name, threading.current_thread().daemon))
 
-    keeper = Housekeeper(work)
+    keeper = Housekeeper(THREADS, work)
     keeper.ask()
     keeper.finish(PATIENCE)
     assert ran == [("mpfhandler-housekeeper", True)]
@@ -52,7 +53,7 @@ def test_work_is_done_in_a_daemon_thread_that_ends() -> None:
 def test_no_thread_without_work() -> None:
     """A housekeeper that nobody asked has no thread."""
     before = threading.active_count()
-    keeper = Housekeeper(lambda _stop: None)
+    keeper = Housekeeper(THREADS, lambda _stop: None)
     keeper.finish(0)
     keeper.before_fork()
     keeper.after_fork_in_parent()
@@ -68,7 +69,7 @@ def test_asking_again_while_it_works_is_one_more_run() -> None:
         started.set()
         assert go.wait(PATIENCE)
 
-    keeper = Housekeeper(work)
+    keeper = Housekeeper(THREADS, work)
     keeper.ask()
     assert started.wait(PATIENCE)
     for _ in range(50):
@@ -85,7 +86,7 @@ def test_asking_never_waits_for_the_work() -> None:
     def work(_stop: Stop) -> None:
         assert go.wait(PATIENCE)
 
-    keeper = Housekeeper(work)
+    keeper = Housekeeper(THREADS, work)
     keeper.ask()
     begun = time.monotonic()
     keeper.ask()
@@ -98,7 +99,7 @@ def test_asking_never_waits_for_the_work() -> None:
 def test_work_after_idleness_starts_a_new_thread() -> None:
     """It can be asked at any later time."""
     runs: list[int] = []
-    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper = Housekeeper(THREADS, lambda _stop: runs.append(1))
     for _ in range(3):
         keeper.ask()
         keeper.finish(PATIENCE)
@@ -109,7 +110,7 @@ def test_work_after_idleness_starts_a_new_thread() -> None:
 def test_thread_that_cannot_be_started_is_tried_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the limit of threads, or while the interpreter shuts down, asking does not raise, and the work waits."""
     runs: list[int] = []
-    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper = Housekeeper(THREADS, lambda _stop: runs.append(1))
 
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -133,7 +134,7 @@ def test_work_that_fails_does_not_end_the_housekeeping(monkeypatch: pytest.Monke
         if len(runs) == 1:
             raise RuntimeError("the first run fails")
 
-    keeper = Housekeeper(work)
+    keeper = Housekeeper(THREADS, work)
     keeper.ask()
     keeper.finish(PATIENCE)
     keeper.ask()
@@ -157,7 +158,7 @@ def test_work_stops_before_a_fork_and_goes_on_after_it() -> None:
         if len(runs) > 1:
             rest.set()
 
-    keeper = Housekeeper(work)
+    keeper = Housekeeper(THREADS, work)
     keeper.ask()
     assert started.wait(PATIENCE)
     keeper.before_fork()
@@ -170,7 +171,7 @@ def test_work_stops_before_a_fork_and_goes_on_after_it() -> None:
 def test_work_that_is_asked_for_during_a_fork_waits_for_its_end() -> None:
     """Another thread that asks while a fork is under way starts nothing before it is over."""
     runs: list[int] = []
-    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper = Housekeeper(THREADS, lambda _stop: runs.append(1))
     keeper.before_fork()
     keeper.ask()
     assert keeper._thread is None
@@ -183,7 +184,7 @@ def test_work_that_is_asked_for_during_a_fork_waits_for_its_end() -> None:
 def test_finished_work_is_not_done_again_after_a_fork() -> None:
     """A fork while nothing is to be done starts nothing."""
     runs: list[int] = []
-    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper = Housekeeper(THREADS, lambda _stop: runs.append(1))
     keeper.ask()
     assert idle(keeper)
     keeper.before_fork()
@@ -208,7 +209,7 @@ def test_work_that_outlasts_the_patience_is_taken_up_again(monkeypatch: pytest.M
         asked.set()
         assert go.wait(PATIENCE)  # the step under way; the ones after it are left out, because `stop` said so
 
-    keeper = Housekeeper(work)
+    keeper = Housekeeper(THREADS, work)
     keeper.ask()
     assert started.wait(PATIENCE)
     keeper.before_fork()
@@ -222,7 +223,7 @@ def test_work_that_outlasts_the_patience_is_taken_up_again(monkeypatch: pytest.M
 def test_child_begins_without_thread_and_without_work() -> None:
     """The thread is its parent's, and so is the work; the child can ask for its own."""
     runs: list[int] = []
-    keeper = Housekeeper(lambda _stop: runs.append(1))
+    keeper = Housekeeper(THREADS, lambda _stop: runs.append(1))
     child = os.fork()
     if child == 0:
         keeper._guard.acquire()  # as another thread of the parent may have held it
@@ -243,7 +244,7 @@ def test_finishing_from_within_does_not_wait_for_itself() -> None:
         keepers[0].finish(PATIENCE)
         done.set()
 
-    keepers.append(Housekeeper(work))
+    keepers.append(Housekeeper(THREADS, work))
     keepers[0].ask()
     assert done.wait(PATIENCE / 2)
     assert idle(keepers[0])

@@ -12,7 +12,6 @@ says that the slow path is under way, and the record is queued behind it instead
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from .._platform import Fault, Operations
@@ -65,9 +64,9 @@ class Writer:
         self._ops = ops
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
-        self._housekeeper = Housekeeper(self._keep)
+        self._housekeeper = Housekeeper(ops.threads, self._keep)
         self._limit = options.max_bytes or _UNLIMITED
-        self.lock = threading.RLock()
+        self.lock = ops.threads.lock()
         # guarded by lock:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
         self._backlog = Backlog(options)
@@ -204,21 +203,21 @@ class Writer:
         """Fork with one thread less, and with no other thread in the middle of opening something. A thread that holds the lock
         for longer is not waited for."""
         self._housekeeper.before_fork()
-        self._forks[threading.get_ident()] = self.lock.acquire(timeout=_FORK_PATIENCE)
+        self._forks[self._ops.threads.identity()] = self.lock.acquire(timeout=_FORK_PATIENCE)
 
     def after_fork_in_parent(self) -> None:
         """Open anew before the next record."""
         self._housekeeper.after_fork_in_parent()
         self._active.after_fork_in_parent()
         self._due = _NEVER
-        if self._forks.pop(threading.get_ident(), False):
+        if self._forks.pop(self._ops.threads.identity(), False):
             self.lock.release()
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent's other threads were doing; open anew before the next record. What waits in memory is the
         parent's to write."""
         self._housekeeper.after_fork_in_child()
-        self.lock = threading.RLock()  # a new one: frames that are under way in this thread release the old one
+        self.lock = self._ops.threads.lock()  # a new one: frames that are under way in this thread release the old one
         self._forks = {}
         self._busy = self._closing = self._queued = False
         self.process = self._ops.pid()

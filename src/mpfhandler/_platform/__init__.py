@@ -1,6 +1,6 @@
 """The operating system behind one table of named operations."""
 
 from .current import OPERATIONS
-from .table import Fault, FileId, FileStat, Operations
+from .table import Fault, FileId, FileStat, Joinable, Lock, Operations, Threads
 
-__all__ = ["OPERATIONS", "Fault", "FileId", "FileStat", "Operations"]
+__all__ = ["OPERATIONS", "Fault", "FileId", "FileStat", "Joinable", "Lock", "Operations", "Threads"]

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 from .table import Fault, FileId, FileStat, Operations
+from .threads import THREADS
 
 __all__ = ["POSIX"]
 
@@ -242,6 +243,7 @@ POSIX = Operations(
     monotonic=time.monotonic,
     sleep=time.sleep,
     pid=os.getpid,
+    threads=THREADS,
     open_append=_open_append,
     open_existing=_open_existing,
     open_side=_open_side,

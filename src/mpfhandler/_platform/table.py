@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from types import TracebackType
+from typing import Protocol
 
 from .._pure.facts import FileId, FileStat
 
-__all__ = ["Fault", "FileId", "FileStat", "Operations"]
+__all__ = ["Fault", "FileId", "FileStat", "Joinable", "Lock", "Operations", "Threads"]
 
 
 class Fault(Enum):
@@ -29,6 +31,30 @@ class Fault(Enum):
     OTHER = "other"
 
 
+class Lock(Protocol):
+    """A re-entrant lock between the threads of one process."""
+
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
+    def release(self) -> None: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None: ...
+
+
+class Joinable(Protocol):
+    """A thread that was started."""
+
+    def join(self, timeout: float | None = ...) -> None: ...
+
+
+@dataclass(frozen=True)
+class Threads:
+    """What is asked of the interpreter's threads."""
+
+    identity: Callable[[], int]  # of the calling thread
+    lock: Callable[[], Lock]
+    start: Callable[[Callable[[], None], str], Joinable]  # a daemon with this name; RuntimeError: no more threads are to be had
+
+
 @dataclass(frozen=True)
 class Operations:
     """One entry for each thing that is asked of the operating system."""
@@ -37,6 +63,7 @@ class Operations:
     monotonic: Callable[[], float]  # seconds
     sleep: Callable[[float], None]
     pid: Callable[[], int]
+    threads: Threads
 
     open_append: Callable[[str, int], int]  # path, mode for a new file; created if missing; every write goes to the end
     open_existing: Callable[[str], int]  # the same, never creates

@@ -8,8 +8,9 @@ Lock: `_guard` guards `_thread` and `_wanted`. The work itself runs without it a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+
+from .._platform import Joinable, Threads
 
 __all__ = ["Housekeeper"]
 
@@ -20,13 +21,16 @@ class Housekeeper:
     """Runs one kind of work in the background.
 
     Args:
+        threads: of the interpreter.
         work: does everything there is to do; asks its argument between two steps whether to stop.
     """
 
-    def __init__(self, work: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(self, threads: Threads, work: Callable[[Callable[[], bool]], None]) -> None:
+        self._threads = threads
         self._work = work
-        self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._guard = threads.lock()
+        self._thread: Joinable | None = None
+        self._runner = 0  # the thread's identity, while it runs
         self._wanted = False
         self._stop = False
         self._asking = False
@@ -47,22 +51,16 @@ class Housekeeper:
         with self._guard:
             if self._thread is not None or self._stop:
                 return
-            thread = threading.Thread(target=self._run, name="mpfhandler-housekeeper", daemon=True)
-            self._thread = thread
             try:
-                thread.start()
+                self._thread = self._threads.start(self._run, "mpfhandler-housekeeper")
             except RuntimeError:  # no more threads, or the interpreter is shutting down
-                self._thread = None
+                pass
 
     def finish(self, patience: float) -> None:
         """Wait at most so many seconds until what was asked for is done."""
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
-            return
-        try:
+        if thread is not None and self._runner != self._threads.identity():
             thread.join(patience)
-        except RuntimeError:  # another thread is about to start it
-            pass
 
     def before_fork(self) -> None:
         """Stop between two steps, so that the process forks with one thread less."""
@@ -77,14 +75,16 @@ class Housekeeper:
 
     def after_fork_in_child(self) -> None:
         """The thread and who held its lock are the parent's."""
-        self._guard = threading.Lock()
-        self._thread, self._wanted, self._stop, self._asking = None, False, False, False
+        self._guard = self._threads.lock()
+        self._thread, self._runner = None, 0
+        self._wanted = self._stop = self._asking = False
 
     def _run(self) -> None:
+        self._runner = self._threads.identity()
         while True:
             with self._guard:
                 if not self._wanted or self._stopping():
-                    self._thread = None
+                    self._thread, self._runner = None, 0
                     return
                 self._wanted = False
             self._cut = False
