@@ -201,9 +201,12 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
     named = record is not None and record.file == found.id
     remembered = evidence.remembered is not None and evidence.remembered[0] == found.id
     restored = named and record is not None and found.mtime_ns < record.mtime_ns
+    memory = evidence.remembered[1] if evidence.remembered else NOW
+    recorded = record.period if record else NOW
     by_rule = [
-        (remembered, lambda: evidence.remembered[1] if evidence.remembered else NOW),
-        (named and not restored, lambda: record.period if record else NOW),
+        (remembered and named and not restored, lambda: max(memory, recorded)),
+        (remembered, lambda: memory),
+        (named and not restored, lambda: recorded),
         (not named and found.size == 0, lambda: hour_of(evidence.now)),
         (True, lambda: hour_of(found.mtime_ns / 1e9)),
     ]

@@ -139,6 +139,10 @@ class Active:
         finally:
             self._demand = Demand.NOTHING
 
+    def retry_now(self) -> None:
+        """What failed may be tried again at once."""
+        self._retry.clear()
+
     def ask_split(self) -> None:
         """The open segment has reached maxBytes: the next record splits it."""
         if self._demand is Demand.NOTHING and not self._place.special:
@@ -211,7 +215,8 @@ class Active:
             self.segment.guarded = self._guarded
 
     def close(self) -> None:
-        """Close everything. The next `refresh` opens the log again."""
+        """Close everything. The next `refresh` opens the log again, whatever failed before."""
+        self.retry_now()
         self._late.close()
         self._replace(None)
 

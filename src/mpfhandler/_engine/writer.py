@@ -128,6 +128,7 @@ class Writer:
             with self.lock:
                 if not self._busy:
                     self._backlog.retry.clear()
+                    self._active.retry_now()
                     self._run(self._refresh)
 
     def close(self) -> None:

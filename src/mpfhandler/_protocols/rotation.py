@@ -270,8 +270,11 @@ class Rotation:
         try:
             self._ops.rename_new(self._path, target)
         except OSError as error:
-            if self._ops.fault(error) is Fault.EXISTS:
+            fault = self._ops.fault(error)
+            if fault is Fault.EXISTS:
                 return False
+            if fault is Fault.MISSING and self._find() is None:  # the log went away since the look
+                raise _ChangedUnderUs from None
             raise
         if self._ops.stat_path(target).id != file.id:
             self._move_back(target)

@@ -79,15 +79,21 @@ def decide(seen: Evidence, schedule: Schedule, grace: float, demand: Demand, lim
 def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     """The period that a file belongs to.
 
-    A process believes its own memory of the file first: a clock that was set back makes the file look older than
-    the state record says. Then the state record, unless the file is older than it: both times are the file system's,
-    so somebody restored the file or set its time back. Never is mtime compared with the clock of this machine.
+    What is known of it is what this process remembers and what the state record says; the later of the two, because a
+    file is only ever adopted for a later period. The record does not count where the file is older than it: both times are
+    the file system's, so somebody restored the file or set its time back. (After a clock was set back the file looks like
+    that, too, but then there is a process that remembers.) Never is mtime compared with the clock of this machine.
     """
+    state, known = seen.state, list[Period]()
     if seen.remembered is not None and seen.remembered[0] == file.id:
-        return seen.remembered[1]
-    state = seen.state
-    if state is not None and state.file == file.id:
-        return state.period if file.mtime_ns >= state.mtime_ns else _by_mtime(file, seen.now, schedule)
+        known.append(seen.remembered[1])
+    named = state is not None and state.file == file.id
+    if named and state is not None and file.mtime_ns >= state.mtime_ns:
+        known.append(state.period)
+    if known:
+        return max(known)
+    if named:
+        return _by_mtime(file, seen.now, schedule)
     return schedule.period(seen.now) if file.size == 0 else _by_mtime(file, seen.now, schedule)
 
 
