@@ -13,7 +13,7 @@ import pytest
 from mpfhandler._platform import OPERATIONS, Operations
 from mpfhandler._pure.options import Access
 from mpfhandler._pure.schedule import Period
-from mpfhandler._resources.append import Incomplete, OpenSegment, Superseded, open_segment
+from mpfhandler._resources.append import Incomplete, Opening, OpenSegment, Superseded, open_segment
 
 PERIOD = Period(0, 3600)
 AS_IT_IS = Access()
@@ -36,7 +36,7 @@ def opened(log: Path) -> Iterator[Opener]:
     def open_log(
         ops: Operations = OPERATIONS, terminator: bytes = b"\n", access: Access = AS_IT_IS, **options: Any
     ) -> OpenSegment:
-        segment, failed = open_segment(ops, str(log), PERIOD, terminator, access, **{"create": True, **options})
+        segment, failed = open_segment(ops, str(log), PERIOD, terminator, access, **{"opening": Opening.ANY, **options})
         assert failed is None
         everything.append(segment)
         return segment
@@ -321,7 +321,7 @@ def test_open_without_create_creates_nothing(log: Path, opened: Opener) -> None:
     """A file that is gone is an error for who only wants an existing one."""
     before = open_descriptors()
     with pytest.raises(FileNotFoundError):
-        opened(create=False)
+        opened(opening=Opening.EXISTING)
     assert not log.exists()
     assert open_descriptors() == before
 
@@ -359,9 +359,9 @@ def test_mode_that_cannot_be_applied_is_handed_back(log: Path) -> None:
         raise PermissionError(1, "not permitted")
 
     ops = replace(OPERATIONS, set_mode=refuse)
-    segment, failed = open_segment(ops, str(log), PERIOD, b"\n", Access(mode=0o604), create=True)
+    segment, failed = open_segment(ops, str(log), PERIOD, b"\n", Access(mode=0o604), opening=Opening.ANY)
     log.chmod(0o600)
-    segment_2, failed_2 = open_segment(ops, str(log), PERIOD, b"\n", Access(mode=0o604), create=True)
+    segment_2, failed_2 = open_segment(ops, str(log), PERIOD, b"\n", Access(mode=0o604), opening=Opening.ANY)
     assert isinstance(failed_2, PermissionError)
     assert failed is None or isinstance(failed, PermissionError)
     assert segment_2.append(b"one\n") == 4
@@ -409,7 +409,7 @@ def test_close_leaves_a_strangers_descriptor_alone(tmp_path: Path, opened: Opene
 def test_forgotten_segment_is_closed(opened: Opener, log: Path) -> None:
     """A segment that nobody holds any more leaves no descriptor behind."""
     before = open_descriptors()
-    segment, _ = open_segment(OPERATIONS, str(log), PERIOD, b"\n", Access(), create=True)
+    segment, _ = open_segment(OPERATIONS, str(log), PERIOD, b"\n", Access(), opening=Opening.ANY)
     del segment
     assert open_descriptors() == before
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._platform import Fault, Operations
-from .._protocols.handover import Handover, hand_over
 from .._protocols.rotation import Outcome, Rotation
 from .._pure.options import Options
 from .._pure.plan import Demand
@@ -19,6 +18,7 @@ from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
 from .backoff import Backoff
+from .closed import ClosedSegments
 from .late import LateSegments
 from .place import Place, make_folders
 
@@ -32,6 +32,7 @@ __all__ = ["Active"]
 _LOOK_EVERY = 1.0  # seconds between two looks whether the name still leads to our file
 _LOCK_RETRY = 1.0  # seconds between two tries at a lock that was not had
 _ROTATE_RETRY = (1.0, 60.0)  # seconds before a failed rotation is tried again: at first, at most
+_OPEN_RETRY = (0.05, 1.0)  # the same for a log that is not there any more and cannot be opened
 _NEVER = float("-inf")
 
 
@@ -66,19 +67,18 @@ class Active:
         self._report = report
         self._lock = RotationLock(ops, place.lock, options.access, report)
         self.rotation = Rotation(ops, place.log, options, self._lock, hooks, trace, report)
+        self.closed = ClosedSegments(ops, self.rotation.segments, hooks, options, trace, report)
         self.terminator = terminator
         self.segment: OpenSegment | OpenStream | None = None
         self.made: list[str] = []  # folders that mkdir=True made
         self.rotations = 0
         self.lock_timeouts = 0
-        self._late = LateSegments(self.rotation, options.late_grace)
+        self._late = self._late_segments()
         self._demand = Demand.NOTHING
         self._looked = _NEVER  # wall clock of the last look at the name
         self._fresh = False  # the position is shared since a fork: open anew before the next record
-        self._stalled = False  # a wait for the lock has timed out: no second one
         self._retry = Backoff(*_ROTATE_RETRY)
-        self._hand_retry = Backoff(*_ROTATE_RETRY)
-        self._waiting = True  # perhaps files wait for the user's rotator
+        self._open_retry = Backoff(*_OPEN_RETRY)
         self._repaired = 0
         self._guarded = True  # all records of this process have ended alike
 
@@ -142,6 +142,7 @@ class Active:
     def retry_now(self) -> None:
         """What failed may be tried again at once."""
         self._retry.clear()
+        self._open_retry.clear()
 
     def ask_split(self) -> None:
         """The open segment has reached maxBytes: the next record splits it."""
@@ -162,9 +163,12 @@ class Active:
         try:
             self._look(now, must=must)
         except Exception as error:  # whatever it is, the record is written or waits
-            self._retry.failed(self._ops.monotonic())
+            self._open_retry.failed(self._ops.monotonic())
             self._report("open", error)
-        self._hand_over()
+        self._looked = now
+        if self._demand is Demand.SPLIT:
+            self._demand = Demand.NOTHING
+        self.closed.give_names()
 
     def target(self, created: float) -> OpenSegment | OpenStream | None:
         """The segment for a record: the open one, or an earlier one within its grace (promise P2)."""
@@ -232,7 +236,7 @@ class Active:
         """Close what is the parent's, but for the append descriptor: it may be the only one this process will ever have."""
         self._lock.after_fork_in_child()
         self._late.close()
-        self._late = LateSegments(self.rotation, self._options.late_grace)
+        self._late = self._late_segments()
         self._repaired = self.rotations = self.lock_timeouts = 0
         self._retry.clear()
         if self.segment is not None:
@@ -244,27 +248,25 @@ class Active:
     def _look(self, now: float, *, must: bool) -> None:
         self._lock.settle()
         self._late.expire(now)
-        if (must or not self._still_ours()) and self._ops.monotonic() >= self._retry.until:
-            if self._place.special:
+        if not must and self._still_ours():
+            return
+        clock = self._ops.monotonic()
+        if self._place.special:
+            if clock >= self._open_retry.until:
                 self._open_stream()
-            else:
-                self._rotate()
-        self._looked = now
-        if self._demand is Demand.SPLIT:
-            self._demand = Demand.NOTHING
+        elif clock >= self._retry.until:
+            self._rotate()
+        elif clock >= self._open_retry.until:  # no rotation now, but a file to write to is needed at once
+            self._go_on(self._mine())
 
     def _still_ours(self) -> bool:
         segment = self.segment
         if segment is None or not segment.intact() or segment.shared:
             return False
-        if self._place.special:
-            return True
-        try:
-            return self._ops.stat_path(self._place.log).id == segment.file and self._lock.unchanged()
-        except OSError as error:
-            if self._ops.fault(error) is Fault.MISSING:
-                return False
-            raise
+        return not isinstance(segment, OpenSegment) or (segment.named() and self._lock.unchanged())
+
+    def _mine(self) -> OpenSegment | None:
+        return self.segment if isinstance(self.segment, OpenSegment) else None
 
     def _open_stream(self) -> None:
         if self.segment is not None and self.segment.intact():
@@ -274,32 +276,32 @@ class Active:
         except OSError as error:
             if self._ops.fault(error) is not Fault.BUSY:
                 raise
-            self._retry.wait(self._ops.monotonic(), _LOOK_EVERY)  # a fifo that nobody reads yet: records wait in memory
+            self._open_retry.wait(self._ops.monotonic(), _LOOK_EVERY)  # a fifo that nobody reads yet: records wait in memory
 
     def _rotate(self) -> None:
         """Run the protocol; whatever becomes of it, there is a file to write to afterwards if there is any."""
-        mine = self.segment if isinstance(self.segment, OpenSegment) else None
+        mine = self._mine()
         try:
             followed = self.rotation.follow(mine, self.terminator) if self._demand is not Demand.FORCE else None
             outcome = Outcome(followed) if followed is not None else self._run(mine)
         except OSError as error:
             self._retry.failed(self._ops.monotonic())
-            self._report("open", error)
+            self._report("rotation", error)
             self._go_on(mine)
             return
         if outcome is None:
             self._lock_busy(mine)
             return
         self._replace(outcome.segment)
+        self._open_retry.clear()
         if outcome.failed:
             self._retry.failed(self._ops.monotonic())
         else:
             self._retry.clear()
         if outcome.moved is not None:
             self.rotations += 1
-            self._waiting = True
+            self.closed.waiting = True
         if followed is None:
-            self._stalled = False
             self._report.solved("lock")
         self._report.solved("open")
 
@@ -314,16 +316,16 @@ class Active:
 
     def _patience(self) -> float:
         """How long to wait for the rotation lock (seconds): one stall a process, not one a record."""
-        return 0.0 if self._stalled else self._options.lock_timeout
+        return 0.0 if self._lock.stalled else self._options.lock_timeout
 
     def _stall(self) -> None:
         """The lock was not had in time: from now on it is only tried, until it is had again."""
-        if not self._stalled:
+        if not self._lock.stalled:
             self.lock_timeouts += 1
             seconds = self._options.lock_timeout
             self._trace("lock timeout", seconds=seconds)
             self._report("lock", TimeoutError(f"{self._place.lock}: held by another process for over {seconds} s"))
-        self._stalled = True
+        self._lock.stalled = True
 
     def _lock_busy(self, mine: OpenSegment | None) -> None:
         """Go on without a rotation, and try again in a second."""
@@ -335,7 +337,8 @@ class Active:
         """No rotation now: write to the file in hand while the log's name leads to it, else to the one that is there.
 
         If that cannot be opened either, a descriptor that still works is better than none: it may be the inherited one of a
-        worker that dropped its privileges, or lead to a log that was renamed when the folder became read-only.
+        worker that dropped its privileges, or lead to a log that was renamed when the folder became read-only. Not one to a file
+        without a name: there records would vanish; in memory they wait, and are counted if they are lost.
         """
         if mine is not None and mine.intact() and not mine.shared and mine.named():
             self._fresh = False
@@ -343,12 +346,16 @@ class Active:
         try:
             self._replace(self.rotation.without_lock(self.terminator))
         except OSError as error:
-            if mine is None or not mine.intact():
+            if mine is None or not mine.intact() or mine.nameless():
                 self._replace(None)
                 raise
             self._report("open", error)
+            self._open_retry.failed(self._ops.monotonic())
             mine.lease()
             self._fresh = False
+            return
+        self._open_retry.clear()
+        self._report.solved("open")
 
     def _replace(self, segment: OpenSegment | OpenStream | None) -> None:
         """Write to this segment from now on; keep the one before for late records, or close it."""
@@ -372,14 +379,5 @@ class Active:
         """Not with a rotator: it is waiting for all writers to let the file go."""
         return self._options.late_grace > 0 and self._hooks.rotator() is None
 
-    def _hand_over(self) -> None:
-        rotator = self._hooks.rotator() if self._waiting else None
-        now = self._ops.monotonic()
-        if rotator is None or now < self._hand_retry.until:
-            return
-        result = hand_over(self._ops, self.rotation.segments.names(), rotator, self._report)
-        self._waiting = result is not Handover.DONE
-        if result is Handover.FAILED:
-            self._hand_retry.failed(now)
-        else:
-            self._hand_retry.clear()
+    def _late_segments(self) -> LateSegments:
+        return LateSegments(self.rotation, self._options.late_grace, self._options.backup_count)

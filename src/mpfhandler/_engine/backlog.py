@@ -20,6 +20,7 @@ class Backlog:
         self._options = options
         self.spill = Spill(options.spill_bytes)
         self.retry = Backoff(*_RETRY)
+        self.landed = False  # the record that is being delivered is written
 
     def __bool__(self) -> bool:
         return bool(self.spill)
@@ -27,12 +28,18 @@ class Backlog:
     def drain(self, deliver: Callable[[bytes, float], bool], terminator: bytes) -> bool:
         """Write what waits, oldest first, until one cannot be written; True if nothing is left.
 
-        A record is taken out before it is written: a signal handler's exception between write(2) and here must not double it.
+        A record is taken out before it is written. A signal handler's exception must neither double nor lose it, so who
+        delivers says in `landed` that it is in its file.
         """
         while (waiting := self.spill.take()) is not None:
-            data, created = self._notice(waiting, terminator) if isinstance(waiting, Lost) else waiting
-            if not deliver(data, created):
-                self.spill.put_back(waiting)
+            self.landed = False
+            try:
+                data, created = self._notice(waiting, terminator) if isinstance(waiting, Lost) else waiting
+                self.landed = deliver(data, created)
+            finally:
+                if not self.landed:
+                    self.spill.put_back(waiting)
+            if not self.landed:
                 return False
         self.retry.clear()
         return True

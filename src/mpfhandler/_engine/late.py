@@ -18,11 +18,13 @@ class LateSegments:
     Args:
         rotation: reopens a segment by name.
         grace: seconds after the end of a period during which its segment takes records.
+        keep: how many closed segments retention keeps, 0 for all: older ones are not to be held open against it.
     """
 
-    def __init__(self, rotation: Rotation, grace: float) -> None:
+    def __init__(self, rotation: Rotation, grace: float, keep: int = 0) -> None:
         self._rotation = rotation
         self._grace = grace
+        self._most = min(keep or _MOST, _MOST)
         self._open: list[OpenSegment] = []
         self._not_before = float("-inf")
         self._repaired = 0
@@ -38,7 +40,7 @@ class LateSegments:
             segment.close()
             return
         self._open.append(segment)
-        if len(self._open) > _MOST:
+        if len(self._open) > self._most:
             self._close(self._open.pop(0))
 
     def find(self, created: float, clocks: tuple[float, float], terminator: bytes, wait: float) -> OpenSegment | None:

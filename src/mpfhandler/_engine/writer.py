@@ -17,7 +17,6 @@ from collections.abc import Callable
 from .._platform import Fault, Operations
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
-from .._protocols.retention import excess, sweep
 from .._pure.options import Options
 from .._resources import fork
 from .._resources.append import Incomplete, OpenSegment, Superseded
@@ -32,8 +31,11 @@ from .stats import Stats
 __all__ = ["Writer"]
 
 _CLOSE_PATIENCE = 1.0  # seconds that close() waits for the housekeeper
+_ROTATOR_PATIENCE = 60.0  # the same for a user's rotator, which may be compressing
+_BACKLOG_PAUSE = 0.05  # seconds between two looks of the housekeeper whether records that wait can be tried again
 _NEVER = float("-inf")
 _FORK_PATIENCE = 1.0  # seconds that a fork waits for another thread's rotation
+_FORK_PAUSE = 0.001
 _UNLIMITED = 1 << 62
 
 
@@ -74,9 +76,9 @@ class Writer:
         self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
         self._closing = False  # close() was called inside the slow path
         self._queued = False  # a record was queued inside the slow path
-        self._forks: dict[int, bool] = {}  # by thread: whether it holds the lock for a fork
         self.process = ops.pid()  # that the open files belong to
         self._busy = False
+        self._busy_thread = 0  # which one
         self._records = self._bytes = self._late = 0
         fork.register(self)
 
@@ -118,7 +120,7 @@ class Writer:
             before = self._active.rotations
             self._run(lambda: self._active.force(self._ops.now()))
             rotated = self._active.rotations != before
-        if rotated and self.options.backup_count:
+        if rotated:
             self._keep(lambda: False)
         return rotated
 
@@ -143,7 +145,7 @@ class Writer:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
             self._active.close()
             self._open_window()
-        self._housekeeper.finish(_CLOSE_PATIENCE)
+        self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.wants_rotator() else _CLOSE_PATIENCE)
 
     # questions
 
@@ -183,9 +185,7 @@ class Writer:
 
     def excess(self) -> list[str]:
         """The segments that `backup_count` would delete now, oldest first."""
-        segments = self._active.rotation.segments
-        names, keep = segments.names(), self.options.backup_count
-        return excess(self._ops, names, segments.folder(names), keep) if keep else []
+        return self._active.closed.excess()
 
     def describe(self) -> str:
         """Schedule and state in a few words, for a `repr`."""
@@ -201,31 +201,34 @@ class Writer:
     # forks
 
     def before_fork(self) -> None:
-        """Fork with one thread less, and with no other thread in the middle of opening something. A thread that holds the lock
-        for longer is not waited for."""
+        """Fork with one thread less, and, as far as a short wait helps, with no other thread in the middle of opening something:
+        what that has opened and not yet stored would stay open in the child.
+
+        The lock is not held over the fork: a signal handler that raises, or forks itself, in the middle of these hooks would
+        leave it held for ever, and the child has a new one anyway.
+        """
         self._housekeeper.before_fork()
-        self._forks[self._ops.threads.identity()] = self.lock.acquire(timeout=_FORK_PATIENCE)
+        deadline = self._ops.monotonic() + _FORK_PATIENCE
+        while self._busy and self._busy_thread != self._ops.threads.identity() and self._ops.monotonic() < deadline:
+            self._ops.sleep(_FORK_PAUSE)
 
     def after_fork_in_parent(self) -> None:
         """Open anew before the next record."""
-        self._housekeeper.after_fork_in_parent()
         self._active.after_fork_in_parent()
         self._due = _NEVER
-        if self._forks.pop(self._ops.threads.identity(), False):
-            self.lock.release()
+        self._housekeeper.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent's other threads were doing; open anew before the next record. What waits in memory is the
         parent's to write."""
-        self._housekeeper.after_fork_in_child()
         self.lock = self._ops.threads.lock()  # a new one: frames that are under way in this thread release the old one
-        self._forks = {}
+        self._lo = self._due = _NEVER
+        self._housekeeper.after_fork_in_child()
         self._busy = self._closing = self._queued = False
-        self.process = self._ops.pid()
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
-        self._lo = self._due = _NEVER
         self._records = self._bytes = self._late = 0
+        self.process = self._ops.pid()  # last: if a signal handler's exception ends this, the next record does it again
 
     # the slow path
 
@@ -234,6 +237,7 @@ class Writer:
         self._run(self._refresh, (data, created))
 
     def _run(self, prepare: Callable[[], None], record: tuple[bytes, float] | None = None) -> None:
+        self._busy_thread = self._ops.threads.identity()
         self._busy = True
         self._due = _NEVER
         try:
@@ -259,7 +263,7 @@ class Writer:
             self.after_fork_in_child()
         before = self._active.rotations
         self._active.refresh(self.now())
-        if self._active.rotations != before and self.options.backup_count:
+        if self._active.closed.wants_rotator() or (self._active.rotations != before and self.options.backup_count):
             self._housekeeper.ask()
 
     def _open_window(self) -> None:
@@ -324,12 +328,14 @@ class Writer:
         return True
 
     def _written(self, data: bytes) -> None:
+        self._backlog.landed = True
         self._records += 1
         self._bytes += len(data)
 
     def _not_written(self, error: OSError) -> None:
         self._backlog.retry.failed(self._ops.monotonic())
         self._report("write", error)
+        self._housekeeper.ask()  # the next record may be far away
 
     def _append_failed(self, error: OSError, data: bytes, created: float) -> None:
         """The fast path's append failed: the descriptor is gone (open anew), or the disk is full (wait)."""
@@ -346,21 +352,32 @@ class Writer:
         self._queued = False
         if not self._backlog or self._ops.monotonic() < self._backlog.retry.until:
             return
-        if self._backlog.drain(self._deliver, self._active.terminator):
+        if self._backlog.drain(self._deliver_waiting, self._active.terminator):
             self._report.solved("write")
+
+    def _deliver_waiting(self, data: bytes, created: float) -> bool:
+        """One of many that waited: each may split the log, or be the first of another period."""
+        self._active.refresh(self.now())
+        return self._deliver(data, created)
 
     # in the background
 
     def _keep(self, stop: Callable[[], bool]) -> None:
-        """Delete what `backup_count` leaves over: in the housekeeper's thread, or in `rotate()`. Takes no lock."""
-        segments = self._active.rotation.segments
-        try:
-            names = segments.names()
-            folder = segments.folder(names)
-            for path in sweep(self._ops, names, folder, self.options.backup_count, self._report, stop):
-                self._trace("delete", path=path)
-        except Exception as error:  # a suffix or a namer that makes no names
-            self._report("backupCount", error)
+        """Everything that no logging call is to wait for: in the housekeeper's thread, or in `rotate()`."""
+        self._active.closed.run_rotator()
+        self._active.closed.delete(stop)
+        self._write_waiting(stop)
+
+    def _write_waiting(self, stop: Callable[[], bool]) -> None:
+        """Try the records that wait for the disk again, in case no further record comes to do it."""
+        while self._backlog and not stop():
+            self._ops.sleep(_BACKLOG_PAUSE)
+            if self._ops.monotonic() >= self._backlog.retry.until and self.lock.acquire(timeout=_BACKLOG_PAUSE):
+                try:
+                    if not self._busy:
+                        self._run(self._refresh)
+                finally:
+                    self.lock.release()
 
 
 def _not_open(_data: bytes) -> int:

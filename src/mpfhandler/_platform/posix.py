@@ -70,7 +70,7 @@ def _file_stat(found: os.stat_result) -> FileStat:
 def _lift(fd: int) -> int:
     """The same open file on a high descriptor number, or on the one it has where that is not to be had."""
     duplicate = getattr(fcntl, "F_DUPFD_CLOEXEC", None)
-    lowest = min(_HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    lowest = min(_HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 3 // 4)
     if duplicate is None or fd >= lowest:
         return fd
     try:
@@ -82,15 +82,30 @@ def _lift(fd: int) -> int:
 
 
 def _open_append(path: str, mode: int) -> int:
-    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _OWN_NAME, mode))
+    return _lift(_open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode))
+
+
+def _open_new(path: str, mode: int) -> int:
+    return _lift(_open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode))
 
 
 def _open_existing(path: str) -> int:
-    return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | _OWN_NAME))
+    return _lift(_open(path, os.O_WRONLY | os.O_APPEND))
 
 
 def _open_side(path: str) -> int:
-    return _lift(os.open(path, os.O_RDWR | _OWN_NAME))
+    return _lift(_open(path, os.O_RDWR))
+
+
+def _open(path: str, flags: int, mode: int = 0) -> int:
+    """Open by a name of ours; through a symbolic link only if root or this user made it, as somebody does who moves a log to
+    another disk while it is written."""
+    try:
+        return os.open(path, flags | _OWN_NAME, mode)
+    except OSError as error:
+        if error.errno != errno.ELOOP or os.lstat(path).st_uid not in {0, os.geteuid()}:
+            raise
+    return os.open(path, flags | _OWN_NAME & ~os.O_NOFOLLOW, mode)
 
 
 def _open_lock(path: str, mode: int) -> tuple[int, bool]:
@@ -245,6 +260,7 @@ POSIX = Operations(
     pid=os.getpid,
     threads=THREADS,
     open_append=_open_append,
+    open_new=_open_new,
     open_existing=_open_existing,
     open_side=_open_side,
     open_lock=_open_lock,

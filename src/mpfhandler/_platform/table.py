@@ -66,6 +66,7 @@ class Operations:
     threads: Threads
 
     open_append: Callable[[str, int], int]  # path, mode for a new file; created if missing; every write goes to the end
+    open_new: Callable[[str, int], int]  # the same; FileExistsError if there is one
     open_existing: Callable[[str], int]  # the same, never creates
     open_side: Callable[[str], int]  # read and write at offsets, never creates
     open_lock: Callable[[str, int], tuple[int, bool]]  # path, mode for a new file → descriptor, may be written

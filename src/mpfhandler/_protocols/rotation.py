@@ -40,8 +40,7 @@ from .._pure.options import Options
 from .._pure.plan import Action, Demand, Evidence, Plan, decide, period_of
 from .._pure.schedule import Period
 from .._pure.state import State
-from .._resources.append import OpenSegment, open_segment
-from .._resources.gate import Gate
+from .._resources.append import Opening, OpenSegment, open_segment
 from .._resources.lock import HeldLock, RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
@@ -51,7 +50,6 @@ from .segments import Segments
 __all__ = ["Outcome", "Rotation", "ScheduleMismatch"]
 
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
-_GATE_PAUSE = 0.0005  # seconds; a writer holds its lock for microseconds
 
 
 class ScheduleMismatch(UserWarning):
@@ -59,7 +57,11 @@ class ScheduleMismatch(UserWarning):
 
 
 class _ChangedUnderUs(Exception):
-    """The lock file or the log was replaced between two steps."""
+    """The lock file or the log was replaced between two steps; `moved` is what this process had renamed before."""
+
+    def __init__(self, moved: str | None = None) -> None:
+        super().__init__(moved)
+        self.moved = moved
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Rotation:
         self._path = path
         self._options = options
         self._lock = lock
-        self.segments = Segments(ops, path, options.schedule, hooks, report)
+        self.segments = Segments(ops, path, options.schedule, hooks, report, hide=not options.late_grace)
         self._trace = trace
         self._report = report
 
@@ -110,13 +112,17 @@ class Rotation:
         Raises:
             OSError: no file can be opened. Everything is as some earlier moment left it; calling again is safe.
         """
+        deadline = self._ops.monotonic() + wait
+        moved: str | None = None
         for _ in range(_ROUNDS):
-            held = self._lock.acquire(wait)
+            held = self._lock.acquire(deadline - self._ops.monotonic())
             if held is None:
                 return None
             try:
-                return self._locked(held, mine, terminator, demand)
-            except _ChangedUnderUs:
+                outcome = self._locked(held, mine, terminator, demand if moved is None else Demand.NOTHING)
+                return replace(outcome, moved=outcome.moved or moved)
+            except _ChangedUnderUs as changed:
+                moved = changed.moved or moved
                 self._trace("again", because="the lock file or the log changed")
             finally:
                 self._lock.release(held)
@@ -138,7 +144,7 @@ class Rotation:
         if mine is not None and mine.file == found.id and not mine.shared:
             return None
         try:
-            segment = self._open(state.period, terminator, create=False)
+            segment = self._open(state.period, terminator, Opening.EXISTING)
         except OSError:
             return None
         there = self._find()
@@ -159,7 +165,7 @@ class Rotation:
                 period = self._options.schedule.period(now)
             else:
                 period = period_of(found, Evidence(now, found, self._lock.peek(), None), self._options.schedule)
-            segment = self._open(period, terminator, create=True)
+            segment = self._open(period, terminator, Opening.ANY)
             if segment.named() and found is not None and segment.file == found.id:
                 return segment
             if found is None and segment.named():
@@ -184,7 +190,7 @@ class Rotation:
             if path is None:
                 return None
             access = self._options.access
-            segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, create=True)
+            segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, opening=Opening.ANY)
             if self._ops.stat_path(path).id == segment.file and segment.lease():
                 return segment
             segment.close()  # somebody has just sealed it
@@ -223,7 +229,7 @@ class Rotation:
             moved = self._move(held, seen.file, plan.closing)
             if moved is None:
                 plan, failed = replace(plan, action=Action.ADOPT, period=plan.closing), True
-        segment = self._take(mine, seen, plan, terminator)
+        segment = self._take(mine, seen, plan, terminator, moved)
         try:
             self._record(held, seen, segment)
         except OSError as error:  # the next process derives what the record would have told it
@@ -236,31 +242,14 @@ class Rotation:
 
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
         """R4: rename the log to a name of its period. None if that cannot be done now; the log is then as it was."""
-        gate = None if self._options.late_grace else Gate(self._ops, self._path)
         try:
-            if gate is not None:
-                self._close(gate, file)
             for target in self.segments.targets(closing):
                 if self._moved(held, file, target):
                     self._report.solved("rotation")
                     return target
         except OSError as error:
             self._report("rotation", error)
-        finally:
-            if gate is not None:
-                gate.open()
         return None
-
-    def _close(self, gate: Gate, file: FileStat) -> None:
-        """With `late_grace=0`: keep writers from being between their look at the name and their write while the log is
-        renamed. Waits for them as long as for the rotation lock, at most; then renames all the same (promise P3): a stopped
-        writer may then write once more."""
-        deadline = self._ops.monotonic() + self._options.lock_timeout
-        while not gate.close(file.id):
-            if self._ops.monotonic() >= deadline:
-                self._trace("writers did not let go", seconds=self._options.lock_timeout)
-                return
-            self._ops.sleep(_GATE_PAUSE)
 
     def _moved(self, held: HeldLock, file: FileStat, target: str) -> bool:
         """Rename onto this name; False if it is taken. Invariants I2 and I3."""
@@ -288,15 +277,15 @@ class Rotation:
         except OSError as error:
             self._report("rotation", error)
 
-    def _take(self, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes) -> OpenSegment:
+    def _take(self, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes, moved: str | None) -> OpenSegment:
         """R5: the descriptor to write to, with its lease."""
         if plan.action is not Action.ADOPT or seen.file is None:
-            return self._open(plan.period, terminator, create=True)
+            return self._create(plan, terminator, moved)
         if mine is not None and not mine.shared and mine.file == seen.file.id and mine.intact():
             mine.period = plan.period
             return mine
         try:
-            segment = self._open(plan.period, terminator, create=False)
+            segment = self._open(plan.period, terminator, Opening.EXISTING)
         except OSError as error:
             if self._ops.fault(error) is Fault.MISSING:
                 raise _ChangedUnderUs from None
@@ -304,6 +293,19 @@ class Rotation:
         if segment.file != seen.file.id:
             segment.close()
             raise _ChangedUnderUs
+        return segment
+
+    def _create(self, plan: Plan, terminator: bytes, moved: str | None) -> OpenSegment:
+        """A new log. If somebody was faster, who did not get the lock because this process was stopped for long, it is his, and
+        everything is looked at anew; and after such a stop it may be another period that begins."""
+        try:
+            segment = self._open(plan.period, terminator, Opening.NEW)
+        except OSError as error:
+            if self._ops.fault(error) is Fault.EXISTS:
+                raise _ChangedUnderUs(moved) from None
+            raise
+        if self._ops.now() >= plan.period.end:
+            segment.period = self._options.schedule.period(self._ops.now())
         return segment
 
     def _record(self, held: HeldLock, seen: Evidence, segment: OpenSegment) -> None:
@@ -326,7 +328,7 @@ class Rotation:
                 return None
             raise
 
-    def _open(self, period: Period, terminator: bytes, *, create: bool) -> OpenSegment:
+    def _open(self, period: Period, terminator: bytes, opening: Opening) -> OpenSegment:
         segment, failed = open_segment(
             self._ops,
             self._path,
@@ -334,7 +336,7 @@ class Rotation:
             terminator,
             self._options.access,
             self._trace,
-            create=create,
+            opening=opening,
             lease=self._options.late_grace > 0,
         )
         if failed is not None:

@@ -25,14 +25,16 @@ class Segments:
         schedule: of this process.
         hooks: the user's suffix, namer and rotator.
         report: is told of a namer that fails.
+        hide: a closing segment first gets a hidden waiting name, also without a rotator.
     """
 
-    def __init__(self, ops: Operations, path: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> None:
+    def __init__(self, ops: Operations, path: str, schedule: Schedule, hooks: Hooks, report: Reporter, *, hide: bool) -> None:
         self._ops = ops
         self._path = path
         self._schedule = schedule
         self._hooks = hooks
         self._report = report
+        self._hide = hide
 
     def names(self) -> Names:
         """The names of the segments as the user's hooks have them now."""
@@ -44,11 +46,11 @@ class Segments:
 
     def targets(self, closing: Period) -> Iterator[str]:
         """Paths to try for a closing segment, in order: after the last one of the same period, so that `.1`, `.2` … are in
-        order of time. With a rotator they are hidden waiting names."""
+        order of time. Where the segment is to be handed over they are hidden waiting names."""
         names = self.names()
         first = names.at(self._schedule.wall(closing.start))
         index = self._next_index(names, first)
-        place = names.pending if self._hooks.rotator() else names.write
+        place = names.pending if self._hide or self._hooks.rotator() else names.write
         last = ""
         for number in range(index, index + _NAMES):
             name = replace(first, index=number)

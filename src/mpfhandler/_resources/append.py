@@ -15,6 +15,8 @@ one first, and does not get it while a writer is there.
 
 from __future__ import annotations
 
+from enum import Enum
+
 from .._platform import Fault, FileId, Operations
 from .._pure.options import Access
 from .._pure.schedule import Period
@@ -22,7 +24,7 @@ from .access import NEW_FILE, apply_access
 from .descriptors import claim
 from .tracefile import Trace
 
-__all__ = ["Incomplete", "OpenSegment", "Superseded", "open_segment"]
+__all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
 
 
 class Incomplete(OSError):
@@ -31,6 +33,14 @@ class Incomplete(OSError):
 
 class Superseded(OSError):
     """The log's name leads to another file by now, and this one must not grow any more. Nothing was written."""
+
+
+class Opening(Enum):
+    """What may be there already."""
+
+    NEW = "new"  # nothing: FileExistsError
+    ANY = "any"  # created if it is missing
+    EXISTING = "existing"  # never created
 
 
 class OpenSegment:
@@ -109,6 +119,13 @@ class OpenSegment:
         finally:
             self._let_go(gate)
 
+    def nameless(self) -> bool:
+        """Whether no name leads here any more: what is written is lost with the last descriptor."""
+        try:
+            return self._ops.stat_fd(self._fd).links == 0
+        except OSError:
+            return True
+
     def named(self) -> bool:
         """Whether the log's name still leads here, as far as this process may look."""
         try:
@@ -137,11 +154,15 @@ class OpenSegment:
         return self._fd
 
     def lease(self) -> bool:
-        """Take the shared lock that keeps the segment from being sealed; False if a sealer has it. Safe to repeat.
+        """Take the shared lock that keeps the segment from being sealed; False if a sealer has it, or where the file system has
+        no locks (records are written there all the same). Safe to repeat.
 
         Without a side descriptor (write-only permission, or an inherited file) it is taken on the append descriptor.
         """
-        return self._ops.try_lock(self._fd if self._side is None else self._side, False)
+        try:
+            return self._ops.try_lock(self._fd if self._side is None else self._side, False)
+        except OSError:
+            return False
 
     def intact(self) -> bool:
         """Whether the append descriptor is still ours: a daemon may have closed everything and opened something else. If only
@@ -228,16 +249,15 @@ def open_segment(
     access: Access,
     trace: Trace | None = None,
     *,
-    create: bool,
+    opening: Opening,
     lease: bool = True,
 ) -> tuple[OpenSegment, OSError | None]:
     """Open a log or segment for appending, with its lease if asked for; also what failed of mode and owner (not fatal).
 
     Raises:
-        OSError: it cannot be opened; nothing stays open. With `create` the file may have been created. Safe to repeat.
+        OSError: it cannot be opened; nothing stays open. The file may have been created, if that was allowed. Safe to repeat.
     """
-    mode = NEW_FILE if access.mode is None else access.mode
-    fd = ops.open_append(path, mode) if create else ops.open_existing(path)
+    fd = _open_append(ops, path, opening, NEW_FILE if access.mode is None else access.mode)
     segment: OpenSegment | None = None
     try:
         found = ops.stat_fd(fd)
@@ -254,6 +274,12 @@ def open_segment(
             segment.close()
         raise
     return segment, failed
+
+
+def _open_append(ops: Operations, path: str, opening: Opening, mode: int) -> int:
+    if opening is Opening.EXISTING:
+        return ops.open_existing(path)
+    return (ops.open_new if opening is Opening.NEW else ops.open_append)(path, mode)
 
 
 def _open_side(ops: Operations, path: str, file: FileId) -> int | None:

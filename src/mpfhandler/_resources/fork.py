@@ -7,6 +7,7 @@ Entries are held weakly. The hooks run in the forking thread; in the child it is
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -39,19 +40,28 @@ def _alive() -> list[Forkable]:
     return [one for reference in _everyone.valuerefs() if (one := reference()) is not None]
 
 
-def _before() -> None:
+def _tell(call: Callable[[Forkable], None]) -> None:
+    """Tell everyone, also when a signal handler's exception comes in the middle of one of them."""
+    interrupted: BaseException | None = None
     for one in _alive():
-        one.before_fork()
+        try:
+            call(one)
+        except BaseException as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
+def _before() -> None:
+    _tell(lambda one: one.before_fork())
 
 
 def _after_in_parent() -> None:
-    for one in _alive():
-        one.after_fork_in_parent()
+    _tell(lambda one: one.after_fork_in_parent())
 
 
 def _after_in_child() -> None:
-    for one in _alive():
-        one.after_fork_in_child()
+    _tell(lambda one: one.after_fork_in_child())
 
 
 if hasattr(os, "register_at_fork"):

@@ -121,6 +121,7 @@ class RotationLock:
         self.path = path
         self._access = access
         self._report = report
+        self.stalled = False  # somebody waited for it in vain, and it has not been had since
         self._held: HeldLock | None = None
         self._seen: tuple[FileId, int] | None = None  # the lock file as it was left, and its size
 
@@ -136,6 +137,7 @@ class RotationLock:
         while True:
             held = self._attempt()
             if held is not None:
+                self.stalled = False
                 return held
             left = deadline - self._ops.monotonic()
             if left <= 0:
@@ -149,9 +151,12 @@ class RotationLock:
             self._held.release()
 
     def unchanged(self) -> bool:
-        """Whether the lock file is still the one that was locked last; a deleted one takes the state record with it, and
-        the next one may get the same inode."""
-        found = _stat(self._ops, self.path)
+        """Whether the lock file is still the one that was locked last, as far as this process may look; a deleted one takes the
+        state record with it, and the next one may get the same inode."""
+        try:
+            found = _stat(self._ops, self.path)
+        except OSError:
+            return True
         return found is not None and (found.id, found.size) == self._seen
 
     def release(self, held: HeldLock) -> None:

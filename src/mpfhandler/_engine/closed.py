@@ -1,0 +1,103 @@
+"""Closed segments: those that wait under hidden names, for the user's `rotator` or, with `late_grace=0`, for their own name,
+and those that `backup_count` leaves over.
+
+Takes no lock of the engine's, so that it can run in the housekeeper's thread, where a rotator that compresses belongs.
+A second call at the same time does no harm: who hands a file over has it locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._platform import Operations
+from .._protocols.handover import Handover, hand_over
+from .._protocols.hooks import Hooks
+from .._protocols.retention import excess, sweep
+from .._protocols.segments import Segments
+from .._pure.options import Options
+from .._resources.report import Reporter
+from .._resources.tracefile import Trace
+from .backoff import Backoff
+
+__all__ = ["ClosedSegments"]
+
+_RETRY = (1.0, 60.0)  # seconds before a rotator that failed is tried again: at first, at most
+_NAMING_TRIES, _NAMING_PAUSE = 5, 0.001  # seconds; after that at the next look
+
+
+class ClosedSegments:
+    """Hands over what waits, deletes what is too many.
+
+    Args:
+        ops: the system calls.
+        segments: of the log.
+        hooks: the user's rotator.
+        options: checked.
+        trace: the debug file.
+        report: is told what fails.
+    """
+
+    def __init__(
+        self, ops: Operations, segments: Segments, hooks: Hooks, options: Options, trace: Trace, report: Reporter
+    ) -> None:
+        self._ops = ops
+        self._segments = segments
+        self._hooks = hooks
+        self._options = options
+        self._trace = trace
+        self._report = report
+        self._retry = Backoff(*_RETRY)
+        self.waiting = True  # perhaps some do, from a process before this one
+
+    def wants_rotator(self) -> bool:
+        """Whether files may be waiting for the user's rotator."""
+        return self.waiting and self._hooks.rotator() is not None
+
+    def give_names(self) -> None:
+        """With `late_grace=0`: give closed files their names. Somebody may be just writing to one: that takes microseconds."""
+        if self._options.late_grace or self._hooks.rotator() is not None:
+            return
+        for _ in range(_NAMING_TRIES):
+            self._hand_over(self._ops.rename_new)
+            if not self.waiting or self._ops.monotonic() < self._retry.until:
+                return
+            self._ops.sleep(_NAMING_PAUSE)
+
+    def run_rotator(self) -> None:
+        """Give what waits to the user's rotator, if there is one. Never raises."""
+        rotator = self._hooks.rotator()
+        try:
+            if rotator is not None:
+                self._hand_over(rotator)
+        except Exception as error:  # a suffix or a namer that makes no names
+            self._report("rotator", error)
+
+    def excess(self) -> list[str]:
+        """The segments that `backup_count` would delete now, oldest first."""
+        names, keep = self._segments.names(), self._options.backup_count
+        return excess(self._ops, names, self._segments.folder(names), keep) if keep else []
+
+    def delete(self, stop: Callable[[], bool]) -> None:
+        """Delete what `backup_count` leaves over; asks between two files whether to stop. Never raises."""
+        keep = self._options.backup_count
+        if not keep:
+            return
+        try:
+            names = self._segments.names()
+            folder = self._segments.folder(names)
+            for path in sweep(self._ops, names, folder, keep, self._report, stop):
+                self._trace("delete", path=path)
+        except Exception as error:  # a suffix or a namer that makes no names
+            self._report("backupCount", error)
+
+    def _hand_over(self, rotator: Callable[[str, str], None]) -> None:
+        now = self._ops.monotonic()
+        if not self.waiting or now < self._retry.until:
+            return
+        self.waiting = False
+        result = hand_over(self._ops, self._segments.names(), rotator, self._report)
+        self.waiting = self.waiting or result is not Handover.DONE
+        if result is Handover.FAILED:
+            self._retry.failed(now)
+        else:
+            self._retry.clear()

@@ -1,0 +1,117 @@
+"""Many runs of one world: all of them, where it is small, or many random ones.
+
+All of them: depth first over the choices, each run played from the start. A state (disk, descriptors, clock, what every
+process has seen, where every thread stands) that was seen before is not gone into again: processes are functions of what they
+have seen, so everything that can follow is the same. That needs no notion of which operations commute.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from _choices import Choices, shrink
+from _oracle import Violation
+from _scheduler import Pruned
+from _world import Spec, World, failing, random_run, story
+
+
+@dataclass
+class Counts:
+    """What a search has covered."""
+
+    runs: int = 0  # distinct schedules
+    states: int = 0
+    seconds: float = 0.0
+    finished: bool = True
+
+    def __str__(self) -> str:
+        text = f"{self.runs:,} schedules, {self.states:,} states, {self.seconds:.1f} s"
+        return text if self.finished else text + " (not all: the time was over)"
+
+
+@dataclass
+class Failure(AssertionError):
+    """A schedule that breaks a promise, shrunk, with its trace."""
+
+    violation: str
+    spec: Spec
+    choices: list[int]
+    seed: int | None = None
+    text: str = field(default="")
+
+    def __str__(self) -> str:
+        seed = "" if self.seed is None else f"seed {self.seed}\n"
+        return f"{self.violation}\n{seed}replay: failing({self.spec!r}, {self.choices})\n{story(self.spec, self.choices)}"
+
+
+def explore(spec: Spec, seconds: float = 3600.0) -> Counts:
+    """Every schedule of a world.
+
+    Raises:
+        Failure: one of them breaks a promise.
+    """
+    counts = Counts()
+    begun = time.monotonic()
+    seen: set[int] = set()
+    waiting: list[bytes] = [b""]
+    while waiting:
+        if time.monotonic() - begun > seconds:
+            counts.finished = False
+            break
+        _one(spec, waiting.pop(), seen, waiting)
+        counts.runs += 1
+    counts.states, counts.seconds = len(seen), time.monotonic() - begun
+    return counts
+
+
+def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes]) -> None:
+    choices = Choices(prefix)
+    branches: list[tuple[int, int]] = []
+
+    def see(picture: Callable[[], int], moves: int) -> None:
+        position = len(choices.made)
+        if position < len(prefix):
+            return
+        state = picture()
+        if state in seen:
+            raise Pruned
+        seen.add(state)
+        branches.append((position, moves))
+
+    try:
+        World(spec, choices, see).run()
+    except Pruned:
+        pass
+    except Violation as violation:
+        raise Failure(str(violation), spec, smallest(spec, choices.made)) from violation
+    made = bytes(choices.made)
+    for position, moves in branches:
+        waiting += [made[:position] + bytes([other]) for other in range(1, moves)]
+
+
+def search(specs: Iterable[Spec], seeds: Iterable[int], seconds: float = 3600.0, plain: float = 0.8) -> Counts:
+    """Random schedules, one for each seed, of these worlds in turn.
+
+    Raises:
+        Failure: one of them breaks a promise.
+    """
+    counts = Counts()
+    begun = time.monotonic()
+    distinct: set[int] = set()
+    for spec, seed in zip(itertools.cycle(specs), seeds, strict=False):
+        if time.monotonic() - begun > seconds:
+            break
+        violation, choices = random_run(spec, seed, plain)
+        if violation is not None:
+            raise Failure(str(violation), spec, smallest(spec, choices), seed)
+        distinct.add(hash((spec, bytes(choices))))
+    counts.runs, counts.seconds = len(distinct), time.monotonic() - begun
+    return counts
+
+
+def smallest(spec: Spec, choices: Sequence[int]) -> list[int]:
+    """The simplest choices found that break something."""
+    return shrink(choices, lambda shorter: failing(spec, shorter) is not None)

@@ -1,0 +1,314 @@
+"""A simulated process: its descriptors, its threads and the table of operations that the engine runs on.
+
+The table is put together from the kernel's calls just as `_platform/posix.py` does it. Every operation is a point: the
+thread stops before it, and the scheduler says what happens there (`Scheduler.point`).
+"""
+
+from __future__ import annotations
+
+import copy
+import errno
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from _kernel import EXCLUSIVE, SHARED, UNLOCK, Kernel, Stat, Table, fail
+
+from mpfhandler._engine.writer import Writer
+from mpfhandler._platform import Fault, FileId, FileStat, Operations, Threads
+from mpfhandler._platform.posix import POSIX
+from mpfhandler._resources import descriptors
+
+if TYPE_CHECKING:
+    from _scheduler import Scheduler, Thread
+
+_HIGH = 512
+_FREE = ("now", "monotonic", "pid", "granularity", "prepare")  # not points: nobody else can make a difference to them
+
+
+class Killed(BaseException):
+    """The process is no more; takes its Python frames down."""
+
+
+class Process:
+    """One process of a world. `alive` ends with `kill` or `exit`."""
+
+    def __init__(self, scheduler: Scheduler, kernel: Kernel, pid: int, name: str, table: Table | None = None) -> None:
+        self.scheduler = scheduler
+        self.kernel = kernel
+        self.pid = pid
+        self.name = name
+        self.table = Table() if table is None else table
+        self.alive = True
+        self.stopped = False
+        self.hurt = False  # an operation was made to fail: its records may have to wait in memory
+        self.slow = False  # a call took as long as the lock's timeout
+        self.short = 0  # so many bytes of the next write are taken, if not 0
+        self.history = 0  # everything it has seen, as one number: with the same history it does the same next
+        self.threads: list[Thread] = []
+        self.ops = self._operations()
+
+    def end(self) -> None:
+        """What the kernel does when a process ends, however it ends."""
+        if self.alive:
+            self.alive = False
+            self.kernel.exit(self.table)
+
+    def fork(self, pid: int, name: str) -> Process:
+        """A child with the same open descriptions and nothing else yet."""
+        return Process(self.scheduler, self.kernel, pid, name, self.kernel.fork(self.table))
+
+    def copy_of(self, writer: Writer, child: Process, keep: tuple[object, ...]) -> Writer:
+        """The engine in the memory of a forked child."""
+        memo: dict[int, Any] = {id(one): one for one in (self.scheduler, self.kernel, *keep)}
+        memo |= {id(self): child, id(self.ops): child.ops, id(self.table): child.table, id(writer.options): writer.options}
+        twin = copy.deepcopy(writer, memo)
+        for (table, number), owner in list(descriptors._owners.items()):
+            if table == id(self.ops) and id(owner) in memo:
+                descriptors._owners[id(child.ops), number] = memo[id(owner)]
+        return twin
+
+    # the table
+
+    def _operations(self) -> Operations:
+        plain: dict[str, Callable[..., Any]] = {
+            "now": self._now,
+            "monotonic": self._monotonic,
+            "pid": self._pid,
+            "granularity": self._granularity,
+            "prepare": _nothing,
+            "fault": POSIX.fault,
+        }
+        threads = Threads(identity=self._identity, lock=self._lock, start=self._start)
+        points = {name: functools.partial(self._call, name) for name in CALLS}
+        return Operations(threads=threads, **plain, **points)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        if not self.alive:
+            return self._call_of_the_dead(name)
+        outcome = self.scheduler.point(self, name, arguments)
+        if outcome is not None:
+            raise outcome
+        try:
+            result = CALLS[name](self, *arguments)
+        except OSError as error:
+            self.scheduler.seen(self, name, arguments, ("error", error.errno))
+            raise
+        self.scheduler.seen(self, name, arguments, result)
+        return result
+
+    def _call_of_the_dead(self, name: str) -> Any:
+        """Python frames and objects outlive a simulated process for a moment; what they call changes nothing."""
+        if name in {"close", "unlock"}:
+            return None
+        if name in {"stat_fd", "stat_path"}:
+            raise fail(errno.EBADF)
+        raise Killed
+
+    def _now(self) -> float:
+        if self.alive and self.scheduler.clock_may_change():
+            self.scheduler.point(self, "now", ())
+        now = self.kernel.wall()
+        self.scheduler.seen(self, "now", (), now)
+        return now
+
+    def _monotonic(self) -> float:
+        return self.kernel.uptime_ns / 1e9
+
+    def _pid(self) -> int:
+        return self.pid
+
+    def _granularity(self, _fd: int) -> int:
+        return self.scheduler.granularity
+
+    def _identity(self) -> int:
+        return self.scheduler.current.identity
+
+    def _lock(self) -> SimulatedLock:
+        return SimulatedLock(self.scheduler)
+
+    def _start(self, work: Callable[[], None], name: str) -> Thread:
+        return self.scheduler.start(self, f"{self.name}/{name}", work, daemon=True)
+
+    # the calls, as the POSIX module puts them together
+
+    def _open(self, path: str, flags: int, mode: int = 0o666) -> int:
+        return self.kernel.open(self.table, path, flags, mode, _HIGH)
+
+    def _open_append(self, path: str, mode: int) -> int:
+        return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
+
+    def _open_new(self, path: str, mode: int) -> int:
+        return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode)
+
+    def _open_existing(self, path: str) -> int:
+        return self._open(path, os.O_WRONLY | os.O_APPEND)
+
+    def _open_side(self, path: str) -> int:
+        return self._open(path, os.O_RDWR)
+
+    def _open_lock(self, path: str, mode: int) -> tuple[int, bool]:
+        return self._open(path, os.O_RDWR | os.O_CREAT, mode), True
+
+    def _open_read(self, path: str) -> int:
+        return self._open(path, os.O_RDONLY)
+
+    def _close(self, fd: int) -> None:
+        self.kernel.close(self.table, fd)
+
+    def _write(self, fd: int, data: bytes) -> int:
+        """On a disk that is full, or made to look so, a part of the data or nothing is taken; the process is hurt then."""
+        count, self.short = self.short or len(data), 0
+        hurt, self.hurt = self.hurt, True
+        written = self.kernel.write(self.table, fd, data[:count])
+        if written == len(data):
+            self.hurt = hurt
+        else:
+            self.scheduler.torn(self, data)
+        return written
+
+    def _seek(self, fd: int, offset: int, whence: int) -> int:
+        return self.kernel.lseek(self.table, fd, offset, whence)
+
+    def _read_at(self, fd: int, count: int, offset: int) -> bytes:
+        return self.kernel.pread(self.table, fd, count, offset)
+
+    def _write_at(self, fd: int, data: bytes, offset: int) -> int:
+        return self.kernel.pwrite(self.table, fd, data, offset)
+
+    def _stat_path(self, path: str) -> FileStat:
+        return _file_stat(self.kernel.stat(path))
+
+    def _stat_fd(self, fd: int) -> FileStat:
+        return _file_stat(self.kernel.fstat(self.table, fd))
+
+    def _set_mode(self, fd: int, mode: int) -> None:
+        self.kernel.fchmod(self.table, fd, mode)
+
+    def _set_owner(self, fd: int, uid: int, gid: int) -> None:
+        self.kernel.fchown(self.table, fd, uid, gid)
+
+    def _touch(self, fd: int) -> None:
+        self.kernel.touch(self.table, fd)
+
+    def _rename_new(self, source: str, target: str) -> None:
+        self.kernel.rename(source, target, replace=False)
+
+    def _unlink(self, path: str) -> None:
+        self.kernel.unlink(path)
+
+    def _names(self, path: str) -> list[str]:
+        return self.kernel.listdir(path)
+
+    def _make_folder(self, path: str) -> None:
+        self.kernel.mkdir(path)
+
+    def _remove_folder(self, path: str) -> None:
+        self.kernel.rmdir(path)
+
+    def _try_lock(self, fd: int, exclusive: bool) -> bool:
+        try:
+            self.kernel.flock(self.table, fd, EXCLUSIVE if exclusive else SHARED)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(self, fd: int) -> None:
+        self.kernel.flock(self.table, fd, UNLOCK)
+
+    def _sleep(self, seconds: float) -> None:
+        self.scheduler.sleep(seconds)
+
+
+def _nothing(*_: object) -> Any:
+    return None
+
+
+def _yes(*_: object) -> bool:
+    return True
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "sleep": Process._sleep,
+    "open_append": Process._open_append,
+    "open_new": Process._open_new,
+    "open_existing": Process._open_existing,
+    "open_side": Process._open_side,
+    "open_lock": Process._open_lock,
+    "open_read": Process._open_read,
+    "open_stream": Process._open_existing,
+    "open_debug": Process._open_append,
+    "close": Process._close,
+    "write": Process._write,
+    "write_stream": Process._write,
+    "seek": Process._seek,
+    "read_at": Process._read_at,
+    "write_at": Process._write_at,
+    "wait_writable": _yes,
+    "stat_path": Process._stat_path,
+    "stat_fd": Process._stat_fd,
+    "set_mode": Process._set_mode,
+    "set_owner": Process._set_owner,
+    "touch": Process._touch,
+    "rename_new": Process._rename_new,
+    "unlink": Process._unlink,
+    "names": Process._names,
+    "make_folder": Process._make_folder,
+    "give_folder": _nothing,
+    "remove_folder": Process._remove_folder,
+    "may_create_in": _yes,
+    "try_lock": Process._try_lock,
+    "unlock": Process._unlock,
+}
+
+
+class SimulatedLock:
+    """A re-entrant lock between the threads of one simulated process."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._owner = 0
+        self._depth = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        me = self._scheduler.current.identity
+        if self._owner not in (0, me):
+            if not blocking:
+                return False
+            self._scheduler.wait_until(self._free, None if timeout < 0 else timeout)
+            if not self._free():
+                return False
+        self._owner = me
+        self._depth += 1
+        return True
+
+    def release(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._owner = 0
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _free(self) -> bool:
+        return self._owner == 0
+
+
+def _file_stat(found: Stat) -> FileStat:
+    return FileStat(
+        FileId(found.device, found.inode),
+        found.size,
+        found.mtime_ns,
+        found.mode,
+        found.uid,
+        found.gid,
+        found.regular,
+        found.links,
+    )
+
+
+__all__ = ["CALLS", "Fault", "Killed", "Process", "SimulatedLock"]
