@@ -37,8 +37,14 @@ def log_three_periods(handler: Handler, clock: Any) -> list[str]:
         for number in range(2):
             sent.append(f"period {period} record {number}")
             handler.handle(record(sent[-1], clock.now()))
+            handed_over(handler)
         clock.step(1)
     return sent
+
+
+def handed_over(handler: Handler) -> None:
+    """Wait until the background thread has done what there is to do."""
+    wait_for(lambda: handler._writer._housekeeper._thread is None, "the housekeeper's end")
 
 
 def with_namer(path: Path, namer: Callable[[str], Any], **options: Any) -> Handler:
@@ -223,6 +229,7 @@ def test_rotator_that_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     state["works"] = True
     clock.step(1)
     handler.handle(record("last", clock.now()))
+    handed_over(handler)
     assert lines(tmp_path / f"app.log.{BOUNDARY}0") == sent[:2]
     assert lines(tmp_path / f"app.log.{BOUNDARY}1") == sent[2:4]
     assert all_lines(tmp_path) == [*sent, "last"]
@@ -269,6 +276,7 @@ def test_file_that_waits_for_a_rotator_survives_the_process(tmp_path: Path, monk
     second.rotator = os.rename
     clock.step(1)
     second.handle(record("last", clock.now()))
+    handed_over(second)
     assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
     assert sorted(all_lines(tmp_path)) == sorted([*sent, "last"])
 
@@ -354,6 +362,7 @@ def test_hooks_may_be_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     handler.handle(record("one", clock.now()))
     clock.step(1)
     handler.handle(record("two", clock.now()))
+    handed_over(handler)
     handler.namer = handler.rotator = None
     clock.step(1)
     handler.handle(record("three", clock.now()))

@@ -260,6 +260,7 @@ def test_hook_that_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: s
         handler.rotator = rotator
     for number in range(4):
         handler.handle(record(f"record {number}", clock.now()))
+        handler._writer._housekeeper.finish(10)
         clock.step(1)
     handler.close()
     assert told
@@ -298,7 +299,7 @@ def test_error_handler_that_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert sorted(all_lines(tmp_path)) == sorted(["one", "two", "three", *calls])
 
 
-@pytest.mark.parametrize("when_it_fails", ["write", "rename_new", "open_append"])
+@pytest.mark.parametrize("when_it_fails", ["write", "rename_new", "open_new"])
 def test_stderr_that_leads_into_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when_it_fails: str) -> None:
     """Where `sys.stderr` is redirected to logging, the standard `handleError` does not send the handler into a recursion (P5)."""
     entry = getattr(OPERATIONS, when_it_fails)

@@ -370,12 +370,12 @@ def test_rotators_without_a_common_lock_overwrite_nothing(tmp_path: Path) -> Non
 def test_new_file_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the rename and the new file there is no descriptor to be had: records stay in the renamed file, and the log is
     created as soon as that is possible (P1, P5, I4, I7)."""
-    create = Switch(OPERATIONS.open_append, errno.EMFILE)
-    clock = use_clock(monkeypatch, open_append=create)
+    create, create_new = Switch(OPERATIONS.open_append, errno.EMFILE), Switch(OPERATIONS.open_new, errno.EMFILE)
+    clock = use_clock(monkeypatch, open_append=create, open_new=create_new)
     handler = handler_at(tmp_path / "app.log", "M")
     reports = collect(handler)
     handler.emit(record("one", clock.now()))
-    create.on = True
+    create.on = create_new.on = True
     clock.step(60)
     for _ in range(5):
         handler.emit(record("two", clock.now()))

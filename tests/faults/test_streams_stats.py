@@ -330,6 +330,7 @@ def test_pickle_carries_the_hooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     twin.emit(record("one", clock.now()))
     clock.step(1)
     twin.emit(record("two", clock.now()))
+    twin.close()  # waits for the rotator
     assert segments(tmp_path) == ["app.log", "app.log.2026-03-04_10-20-00.named"]
 
 

@@ -80,7 +80,7 @@ class Process:
             "prepare": _nothing,
             "fault": POSIX.fault,
         }
-        threads = Threads(identity=self._identity, lock=self._lock, start=self._start)
+        threads = Threads(identity=self._identity, lock=self._lock, start=self._start, pause=self.scheduler.nap)
         points = {name: functools.partial(self._call, name) for name in CALLS}
         return Operations(threads=threads, **plain, **points)
 

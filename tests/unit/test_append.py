@@ -326,7 +326,19 @@ def test_open_without_create_creates_nothing(log: Path, opened: Opener) -> None:
     assert open_descriptors() == before
 
 
-@pytest.mark.parametrize("broken", ["stat_fd", "granularity", "try_lock"])
+def test_file_system_without_locks_takes_records(log: Path, opened: Opener) -> None:
+    """Where flock(2) is not to be had there is no lease, and the segment is written all the same (P5)."""
+
+    def fail(*_arguments: object) -> bool:
+        raise OSError(37, "No locks available")
+
+    segment = opened(ops=replace(OPERATIONS, try_lock=fail))
+    segment.append(b"record\n")
+    assert not segment.lease()
+    assert log.read_bytes() == b"record\n"
+
+
+@pytest.mark.parametrize("broken", ["stat_fd", "granularity"])
 def test_failed_opening_leaves_nothing_open(log: Path, opened: Opener, broken: str) -> None:
     """Whatever fails while a segment is opened, both descriptors are closed."""
 

@@ -305,7 +305,7 @@ def test_failing_constructor_removes_the_folders_it_made(tmp_path: Path, monkeyp
     def refuse(_path: str, _mode: int) -> int:
         raise OSError(28, "No space left on device")
 
-    with_table = partial(build.build, ops=replace(OPERATIONS, open_append=refuse))
+    with_table = partial(build.build, ops=replace(OPERATIONS, open_append=refuse, open_new=refuse))
     monkeypatch.setattr(faces, "build", with_table)
     monkeypatch.setattr(timedlogfile, "build", with_table)
     with pytest.raises(OSError, match="No space left"):

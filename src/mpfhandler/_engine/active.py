@@ -286,21 +286,22 @@ class Active:
             outcome = Outcome(followed) if followed is not None else self._run(mine)
         except OSError as error:
             self._retry.failed(self._ops.monotonic())
-            self._report("rotation", error)
-            self._go_on(mine)
+            self._go_on(mine, error)
             return
         if outcome is None:
             self._lock_busy(mine)
             return
+        if outcome.segment is not mine:
+            self.closed.ask()
         self._replace(outcome.segment)
         self._open_retry.clear()
         if outcome.failed:
             self._retry.failed(self._ops.monotonic())
         else:
             self._retry.clear()
+            self._report.solved("rotation")
         if outcome.moved is not None:
             self.rotations += 1
-            self.closed.waiting = True
         if followed is None:
             self._report.solved("lock")
         self._report.solved("open")
@@ -333,29 +334,41 @@ class Active:
         self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)
         self._go_on(mine)
 
-    def _go_on(self, mine: OpenSegment | None) -> None:
+    def _go_on(self, mine: OpenSegment | None, because: OSError | None = None) -> None:
         """No rotation now: write to the file in hand while the log's name leads to it, else to the one that is there.
 
         If that cannot be opened either, a descriptor that still works is better than none: it may be the inherited one of a
         worker that dropped its privileges, or lead to a log that was renamed when the folder became read-only. Not one to a file
         without a name: there records would vanish; in memory they wait, and are counted if they are lost.
         """
+        try:
+            self._open_without_lock(mine)
+        except OSError as error:
+            if because is not None and because.errno != error.errno:  # one cause is told once
+                self._report("rotation", because)
+            if self.segment is None:
+                raise
+            self._report("open", error)
+            self._open_retry.failed(self._ops.monotonic())
+            return
+        self._open_retry.clear()
+        self._report.solved("open")
+        if because is not None:
+            self._report("rotation", because)
+
+    def _open_without_lock(self, mine: OpenSegment | None) -> None:
         if mine is not None and mine.intact() and not mine.shared and mine.named():
             self._fresh = False
             return
         try:
             self._replace(self.rotation.without_lock(self.terminator))
-        except OSError as error:
+        except OSError:
             if mine is None or not mine.intact() or mine.nameless():
                 self._replace(None)
-                raise
-            self._report("open", error)
-            self._open_retry.failed(self._ops.monotonic())
-            mine.lease()
-            self._fresh = False
-            return
-        self._open_retry.clear()
-        self._report.solved("open")
+            else:
+                mine.lease()
+                self._fresh = False
+            raise
 
     def _replace(self, segment: OpenSegment | OpenStream | None) -> None:
         """Write to this segment from now on; keep the one before for late records, or close it."""

@@ -47,10 +47,20 @@ class ClosedSegments:
         self._trace = trace
         self._report = report
         self._retry = Backoff(*_RETRY)
-        self.waiting = True  # perhaps some do, from a process before this one
+        self._asked, self._answered = 1, 0  # perhaps some wait, from a process before this one
 
-    def wants_rotator(self) -> bool:
-        """Whether files may be waiting for the user's rotator."""
+    def ask(self) -> None:
+        """There may be files that wait."""
+        self._asked += 1
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there may be files that wait."""
+        return self._asked != self._answered
+
+    @property
+    def rotator_wanted(self) -> bool:
+        """Whether there may be files that wait for the user's rotator, or are at it."""
         return self.waiting and self._hooks.rotator() is not None
 
     def give_names(self) -> None:
@@ -94,9 +104,10 @@ class ClosedSegments:
         now = self._ops.monotonic()
         if not self.waiting or now < self._retry.until:
             return
-        self.waiting = False
+        asked = self._asked
         result = hand_over(self._ops, self._segments.names(), rotator, self._report)
-        self.waiting = self.waiting or result is not Handover.DONE
+        if result is Handover.DONE:
+            self._answered = asked
         if result is Handover.FAILED:
             self._retry.failed(now)
         else:

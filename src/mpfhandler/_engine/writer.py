@@ -145,7 +145,7 @@ class Writer:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
             self._active.close()
             self._open_window()
-        self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.wants_rotator() else _CLOSE_PATIENCE)
+        self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.rotator_wanted else _CLOSE_PATIENCE)
 
     # questions
 
@@ -263,7 +263,7 @@ class Writer:
             self.after_fork_in_child()
         before = self._active.rotations
         self._active.refresh(self.now())
-        if self._active.closed.wants_rotator() or (self._active.rotations != before and self.options.backup_count):
+        if self._active.closed.rotator_wanted or (self._active.rotations != before and self.options.backup_count):
             self._housekeeper.ask()
 
     def _open_window(self) -> None:
@@ -371,7 +371,7 @@ class Writer:
     def _write_waiting(self, stop: Callable[[], bool]) -> None:
         """Try the records that wait for the disk again, in case no further record comes to do it."""
         while self._backlog and not stop():
-            self._ops.sleep(_BACKLOG_PAUSE)
+            self._ops.threads.pause(_BACKLOG_PAUSE)
             if self._ops.monotonic() >= self._backlog.retry.until and self.lock.acquire(timeout=_BACKLOG_PAUSE):
                 try:
                     if not self._busy:

@@ -53,6 +53,7 @@ class Threads:
     identity: Callable[[], int]  # of the calling thread
     lock: Callable[[], Lock]
     start: Callable[[Callable[[], None], str], Joinable]  # a daemon with this name; RuntimeError: no more threads are to be had
+    pause: Callable[[float], None]  # of a thread that nobody waits for, seconds
 
 
 @dataclass(frozen=True)

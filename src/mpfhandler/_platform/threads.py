@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from .table import Joinable, Threads
@@ -16,4 +17,4 @@ def _start(work: Callable[[], None], name: str) -> Joinable:
     return thread
 
 
-THREADS = Threads(identity=threading.get_ident, lock=threading.RLock, start=_start)
+THREADS = Threads(identity=threading.get_ident, lock=threading.RLock, start=_start, pause=time.sleep)
