@@ -425,6 +425,20 @@ def test_stump_is_ended_by_the_terminator_in_force(make: Make, path: Path, closi
     assert handler.stats().repaired == 1
 
 
+def test_record_with_another_terminator_is_no_stump(make: Make, path: Path) -> None:
+    """Where records of this process end in two ways the guard cannot tell them from stumps: it changes no byte."""
+    handler = make()
+    handler.emit(record("x" * 4095))
+    handler.terminator = "\r\n"
+    handler.emit(record("mine"))
+    assert path.read_bytes() == b"x" * 4095 + b"\nmine\r\n"
+    assert handler.stats().repaired == 0
+    handler.close()
+    path.write_bytes(b"x" * 4095 + b"\n")
+    handler.emit(record("mine"))  # by a segment that was opened anew
+    assert path.read_bytes() == b"x" * 4095 + b"\nmine\r\n"
+
+
 def test_terminator_of_a_subclass_counts(make: Make, path: Path) -> None:
     """A class attribute is as good."""
 
