@@ -1,0 +1,315 @@
+"""Two engines in one process with a clock that is set by hand; one acts between two system calls of the other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _disk_support import Clock, all_lines, lines, log_at, segments, use, use_clock
+
+from mpfhandler import TimedLogFile
+from mpfhandler._platform import OPERATIONS
+
+SEGMENT = "app.log.2026-03-04_10"
+
+
+class Once:
+    """An entry of the table of operations. What is put into `before` or `after` happens once, at the next call for this name."""
+
+    def __init__(self, entry: Callable[..., Any], name: str = "") -> None:
+        self.entry = entry
+        self.name = name
+        self.calls = 0
+        self.before: Callable[[], object] | None = None
+        self.after: Callable[[], object] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.name and self.name != os.path.basename(arguments[0]):
+            return self.entry(*arguments)
+        self.calls += 1
+        before, self.before = self.before, None
+        if before is not None:
+            before()
+        result = self.entry(*arguments)
+        after, self.after = self.after, None
+        if after is not None:
+            after()
+        return result
+
+
+def another(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, **entries: Callable[..., Any]) -> TimedLogFile:
+    """A second engine on the log, with the same clock and these entries."""
+    use(monkeypatch, **clock.entries(), **entries)
+    return log_at(path, "H", on_error=reported.append)
+
+
+reported: list[Exception] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_reported() -> None:
+    reported.clear()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the log."""
+    return tmp_path / "app.log"
+
+
+def replace_log(path: Path, text: str, moment: float) -> None:
+    """Somebody moves the log away and puts another file in its place, which was written last at this moment."""
+    os.rename(path, path.with_name("moved"))
+    path.write_text(text)
+    os.utime(path, (moment, moment))
+
+
+def taken(path: Path) -> bool:
+    """Whether somebody holds a lock on this file, of whatever kind."""
+    with path.open() as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+# R0: following without the lock
+
+
+def test_follower_looks_again_after_it_has_opened_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, I6: the log is rotated once more while a process opens what it was: the process goes on in the newest file."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    opening = Once(OPERATIONS.open_existing)
+    second = another(clock, monkeypatch, path, open_existing=opening)
+    second.write("a")
+    first.rotate()
+    clock.step(2)
+    opening.after = first.rotate
+    second.write("b")
+    assert opening.after is None
+    assert lines(path) == ["b"]
+
+
+def test_follower_that_opened_another_file_than_it_read_of_looks_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P2: the period ends between the look at the state record and the opening: the new file is not taken for the old."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    opening = Once(OPERATIONS.open_existing)
+    second = another(clock, monkeypatch, path, open_existing=opening)
+    second.write("a")
+    first.rotate()
+    clock.wall = 3600 * (clock.wall // 3600 + 1) - 0.5
+    clock.steady += 5
+    made = clock.now()
+
+    def end_of_period() -> None:
+        clock.step(1)
+        first.write("new")
+
+    opening.before = end_of_period
+    second.write("old", made)
+    assert opening.before is None
+    assert lines(path) == ["new"]
+    assert sorted(all_lines(path.parent)) == ["a", "new", "old"]
+
+
+# R2 … R5: under a lock that is none any more, or with the log in other hands
+
+
+def test_nothing_is_renamed_under_a_lock_that_was_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3: the lock file is deleted after it was locked: the rename waits until the process has the lock that others see."""
+    held: list[bool] = []
+
+    def rename(source: str, target: str) -> None:
+        held.append(os.path.exists(f"{path}.lock") and taken(path.with_name("app.log.lock")))
+        OPERATIONS.rename_new(source, target)
+
+    reading = Once(OPERATIONS.read_at)
+    use_clock(monkeypatch, rename_new=rename, read_at=reading)
+    log = log_at(path, "H")
+    log.write("a")
+    reading.after = lambda: os.unlink(f"{path}.lock")
+    assert log.rotate()
+    assert reading.after is None
+    assert held == [True]
+
+
+def test_log_that_was_replaced_before_the_rename_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3: what the name leads to is looked at just before the rename: another file than the decided one is not even tried."""
+    renaming = Once(OPERATIONS.rename_new)
+
+    def read_at(fd: int, size: int, offset: int) -> bytes:
+        data = OPERATIONS.read_at(fd, size, offset)
+        if (
+            data.startswith(b"mpfhandler-state")
+            and taken(path.with_name("app.log.lock"))
+            and not path.with_name("moved").exists()
+        ):
+            replace_log(path, "", clock.now())
+        return data
+
+    clock = use_clock(monkeypatch, rename_new=renaming)
+    with log_at(path, "H") as log:
+        log.write("a")
+    clock.step(3600)
+    log = another(clock, monkeypatch, path, rename_new=renaming, read_at=read_at)
+    log.write("b")
+    assert lines(path.with_name("moved")) == ["a"]
+    assert lines(path) == ["b"]
+    assert renaming.calls == 0
+
+
+def test_log_that_was_replaced_at_the_last_moment_is_moved_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3, P4: another file that came under the log's name right before the rename has its name back afterwards."""
+    renaming = Once(OPERATIONS.rename_new)
+    clock = use_clock(monkeypatch, rename_new=renaming)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    renaming.before = lambda: replace_log(path, "theirs\n", clock.now())
+    log.write("b")
+    assert renaming.before is None
+    assert segments(path.parent) == ["app.log", "moved"]
+    assert lines(path.with_name("moved")) == ["a"]
+    assert lines(path) == ["theirs", "b"]
+
+
+def test_log_that_goes_before_it_is_opened_is_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: the log is moved away between the look at it and its opening: it is created, and nothing is reported."""
+    opening = Once(OPERATIONS.open_existing)
+    clock = use_clock(monkeypatch)
+    path.write_text("theirs\n")
+    os.utime(path, (clock.now(), clock.now()))
+    opening.before = lambda: os.rename(path, path.with_name("moved"))
+    log = another(clock, monkeypatch, path, open_existing=opening)
+    assert opening.before is None
+    log.write("a")
+    assert lines(path) == ["a"]
+    assert reported == []
+    assert log.stats().last_error is None
+
+
+def test_log_that_was_replaced_before_it_is_opened_is_judged_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, I3: an older file that takes the log's place between the look at it and its opening becomes the segment of its own
+    period."""
+    opening = Once(OPERATIONS.open_existing)
+    clock = use_clock(monkeypatch)
+    path.write_text("now\n")
+    os.utime(path, (clock.now(), clock.now()))
+    opening.before = lambda: replace_log(path, "old\n", clock.now() - 3600)
+    log = another(clock, monkeypatch, path, open_existing=opening)
+    assert opening.before is None
+    log.write("a")
+    assert lines(path) == ["a"]
+    assert lines(path.with_name("app.log.2026-03-04_09")) == ["old"]
+
+
+# late records
+
+
+def late_by_another(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, **entries: Any) -> tuple[TimedLogFile, float]:
+    """An engine that has no descriptor of the period before, whose segment is there; and a time in that period."""
+    with log_at(path, "H") as first:
+        first.write("a")
+        made = clock.now()
+        clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+        first.write("b")
+    return another(clock, monkeypatch, path, **entries), made
+
+
+def test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, I6: a sealer unlinks the segment between its opening and its lease: the late record goes to the active file."""
+    opening = Once(OPERATIONS.open_append, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_append=opening)
+    segment = path.with_name(SEGMENT)
+    opening.after = lambda: os.rename(segment, f"{segment}.gz")
+    log.write("late", made)
+    assert opening.after is None
+    assert lines(path) == ["b", "late"]
+
+
+def test_segment_that_is_being_sealed_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, I6: while a sealer holds the exclusive lock on a segment, a late record goes to the active file."""
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path)
+    with path.with_name(SEGMENT).open() as sealer:
+        fcntl.flock(sealer, fcntl.LOCK_EX)
+        log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b", "late"]
+
+
+def test_late_record_follows_the_last_split_of_its_period(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: where a period has several segments, a late record of it goes to the last one."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+        first.rotate()
+        first.write("b")
+        made = clock.now()
+        clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+        first.write("c")
+    log = another(clock, monkeypatch, path)
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path.with_name(f"{SEGMENT}.1")) == ["b", "late"]
+
+
+def test_late_records_wait_for_a_lock_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: with the rotation lock held for ever one late record waits `lock_timeout`, and no later one waits again; the lock is
+    tried once a second, not with every late record."""
+    clock = use_clock(monkeypatch)
+    trying = Once(OPERATIONS.open_lock)
+    log, made = late_by_another(clock, monkeypatch, path, open_lock=trying)
+    log.write("c")
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        before = clock.steady
+        for number in range(3):
+            log.write(f"late-{number}", made)
+            clock.step(1.5)
+        assert clock.steady - before - 3 * 1.5 == pytest.approx(2.0)
+        trying.calls = 0
+        clock.step(1.5)
+        for number in range(20):
+            log.write(f"later-{number}", made)
+        assert trying.calls <= 2
+    assert log.stats().lock_timeouts == 1
+    assert [line for line in lines(path) if line.startswith("late")] == [
+        *(f"late-{number}" for number in range(3)),
+        *(f"later-{number}" for number in range(20)),
+    ]
+
+
+def test_kept_segment_is_not_written_past_its_grace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the grace ends between two looks: the descriptor that is still open takes no late record any more."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("a")
+    made = clock.now()
+    end = 3600 * (clock.wall // 3600 + 1)
+    for moment in (end + 1, end + 9.5):
+        clock.wall = moment
+        log.write("b")
+    clock.step(0.7)
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b", "b", "late"]
+
+
+def test_kept_segment_is_closed_after_its_grace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: after the grace no descriptor leads to the segment, so that a sealer can have it."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    log.write("b")
+    assert taken(path.with_name(SEGMENT))
+    clock.step(3600)
+    log.write("c")
+    assert not taken(path.with_name(SEGMENT))
