@@ -142,24 +142,21 @@ def test_nothing_is_renamed_under_a_lock_that_was_deleted(path: Path, monkeypatc
 
 def test_log_that_was_replaced_before_the_rename_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """I3: what the name leads to is looked at just before the rename: another file than the decided one is not even tried."""
-    renaming = Once(OPERATIONS.rename_new)
+    renaming, armed = Once(OPERATIONS.rename_new), []
 
     def read_at(fd: int, size: int, offset: int) -> bytes:
-        data = OPERATIONS.read_at(fd, size, offset)
-        if (
-            data.startswith(b"mpfhandler-state")
-            and taken(path.with_name("app.log.lock"))
-            and not path.with_name("moved").exists()
-        ):
+        if armed and taken(path.with_name("app.log.lock")):
+            armed.clear()
             replace_log(path, "", clock.now())
-        return data
+        return OPERATIONS.read_at(fd, size, offset)
 
-    clock = use_clock(monkeypatch, rename_new=renaming)
-    with log_at(path, "H") as log:
-        log.write("a")
+    clock = use_clock(monkeypatch, rename_new=renaming, read_at=read_at)
+    log = log_at(path, "H")
+    log.write("a")
     clock.step(3600)
-    log = another(clock, monkeypatch, path, rename_new=renaming, read_at=read_at)
+    armed.append("the state record is read under the lock")
     log.write("b")
+    assert armed == []
     assert lines(path.with_name("moved")) == ["a"]
     assert lines(path) == ["b"]
     assert renaming.calls == 0
