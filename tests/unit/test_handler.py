@@ -10,6 +10,7 @@ import logging.handlers
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from pathlib import Path
@@ -461,6 +462,28 @@ def test_formatter_can_be_changed(make: Make, path: Path) -> None:
     handler.setFormatter(None)
     handler.handle(record("four"))
     assert path.read_text() == "one\nINFO two\nname three\nfour\n"
+
+
+def test_formatter_of_ones_own_runs_under_the_handlers_lock(make: Make) -> None:
+    """A formatter may keep state, as in the standard library: no two threads are in it at the same time."""
+    free: list[bool] = []
+
+    class Mine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            thread = threading.Thread(target=try_lock)
+            thread.start()
+            thread.join()
+            return super().format(record)
+
+    def try_lock() -> None:
+        free.append(handler.lock.acquire(blocking=False))
+        if free[-1]:
+            handler.lock.release()
+
+    handler = make()
+    handler.setFormatter(Mine())
+    handler.handle(record("one"))
+    assert free == [False]
 
 
 def test_overridden_format_counts(make: Make, path: Path) -> None:
