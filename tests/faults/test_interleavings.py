@@ -310,3 +310,34 @@ def test_kept_segment_is_closed_after_its_grace(path: Path, monkeypatch: pytest.
     clock.step(3600)
     log.write("c")
     assert not taken(path.with_name(SEGMENT))
+
+
+# the clock, the state record
+
+
+def test_name_is_looked_at_after_the_clock_was_set_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a clock that was set back within a period does not put off the next look at the log's name."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    os.rename(path, path.with_name("moved"))
+    clock.wall -= 3600
+    log.write("b")
+    assert lines(path) == ["b"]
+
+
+def test_record_of_a_file_that_was_set_back_within_its_period_is_written_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I4: the state record gets the file's older time, so that it can be believed again, and keeps who chose the period."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    before = path.with_name("app.log.lock").read_text().split()
+    os.utime(path, (clock.now(), clock.now()))
+    with log_at(path, "M", interval=60) as second:
+        second.write("b")
+        assert lines(path) == ["a", "b"]
+    after = path.with_name("app.log.lock").read_text().split()
+    assert int(after[4]) == int(clock.now() * 1e9) < int(before[4])
+    assert (after[2:4], after[5:8]) == (before[2:4], before[5:8])
