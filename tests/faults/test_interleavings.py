@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _disk_support import Clock, all_lines, lines, log_at, segments, use, use_clock
+from _disk_support import Clock, Switch, all_lines, handler_at, lines, log_at, record, segments, use, use_clock
 
 from mpfhandler import TimedLogFile
 from mpfhandler._platform import OPERATIONS
@@ -341,3 +341,107 @@ def test_record_of_a_file_that_was_set_back_within_its_period_is_written_anew(
     after = path.with_name("app.log.lock").read_text().split()
     assert int(after[4]) == int(clock.now() * 1e9) < int(before[4])
     assert (after[2:4], after[5:8]) == (before[2:4], before[5:8])
+
+
+# re-entrancy: a hook or a signal handler that uses the handler in the middle of its slow path
+
+
+@pytest.mark.parametrize("what", ["doRollover", "flush", "close", "_open"])
+def test_namer_that_uses_its_handler_does_not_rotate_twice(path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """P1, P5: rollover, flush, close and open inside a rotation neither begin another one nor let its lock go; a `close` is done
+    when the rotation is over."""
+    held: list[bool] = []
+
+    def namer(default: str) -> str:
+        if not held:
+            getattr(handler, what)()
+            held.append(taken(path.with_name("app.log.lock")))
+        return default
+
+    writing = Switch(OPERATIONS.write)
+    clock = use_clock(monkeypatch, write=writing)
+    log_at(path, "H").close()
+    handler = handler_at(path, "H", delay=what == "_open")
+    handler.namer = namer
+    if what != "_open":
+        handler.handleError = lambda _record: None  # type: ignore[method-assign]
+        handler.emit(record("a", clock.now()))
+        writing.on = True
+        handler.emit(record("b", clock.now()))
+        writing.on = False
+    else:
+        path.write_text("a\nb\n")
+    os.utime(path, (clock.now(), clock.now()))
+    clock.step(3600)
+    handler.emit(record("c", clock.now()))
+    assert (handler.stream is None) == (what == "close")
+    assert held == [True]
+    assert segments(path.parent) == ["app.log", SEGMENT]
+    assert sorted(all_lines(path.parent)) == ["a", "b", "c"]
+
+
+def test_record_of_a_namer_goes_to_the_new_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a record that is made while the log is rotated belongs to the new period; it is kept whatever `spill_bytes` is."""
+
+    def namer(default: str) -> str:
+        if not done:
+            done.append(default)
+            handler.emit(record("namer", clock.now()))
+        return default
+
+    done: list[str] = []
+    clock = use_clock(monkeypatch)
+    handler = handler_at(path, "H", spill_bytes=0)
+    handler.namer = namer
+    handler.emit(record("a", clock.now()))
+    clock.step(3600)
+    handler.emit(record("b", clock.now()))
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert sorted(lines(path)) == ["b", "namer"]
+    assert handler.stats().lost == 0
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_record_of_a_signal_handler_is_written_at_once(path: Path, monkeypatch: pytest.MonkeyPatch, waiting: bool) -> None:
+    """P1: a record that is made in the middle of a look at the log is in the file when its call returns, unless older ones wait
+    for the disk: then it stands behind them."""
+    seen: list[list[str]] = []
+    armed: list[bool] = []
+
+    def stat_path(name: str) -> Any:
+        if armed:
+            armed.clear()
+            log.write("signal")
+            seen.append(lines(path))
+        return OPERATIONS.stat_path(name)
+
+    writing = Switch(OPERATIONS.write)
+    clock = use_clock(monkeypatch, stat_path=stat_path, write=writing)
+    log = log_at(path, "H")
+    log.write("a")
+    writing.on = waiting
+    log.write("b")
+    writing.on = False
+    clock.step(3)
+    armed.append(True)
+    log.write("c")
+    assert seen == [["a"] if waiting else ["a", "b", "signal"]]
+    assert lines(path) == ["a", "b", "signal", "c"] or lines(path) == ["a", "b", "c", "signal"]
+
+
+def test_record_that_comes_at_the_end_of_the_slow_path_is_not_left_waiting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a signal handler that logs after the last look at what waits: the record is in the file when the outer call returns."""
+    use_clock(monkeypatch)
+    log = log_at(path, "H", late_grace=0)
+    open_window = log._writer._open_window
+    done: list[str] = []
+
+    def interrupted() -> None:
+        if not done:
+            done.append("signal")
+            log.write("signal")
+        open_window()
+
+    monkeypatch.setattr(log._writer, "_open_window", interrupted)
+    log.write("a")
+    assert lines(path) == ["a", "signal"]
