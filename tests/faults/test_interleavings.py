@@ -445,3 +445,83 @@ def test_record_that_comes_at_the_end_of_the_slow_path_is_not_left_waiting(path:
     monkeypatch.setattr(log._writer, "_open_window", interrupted)
     log.write("a")
     assert lines(path) == ["a", "signal"]
+
+
+# the lock file
+
+
+def test_deleted_lock_file_is_back_with_the_state_at_the_next_look(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I4: a deletion takes the state record with it: a process that logs writes it anew within a second, not at the boundary."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    clock.step(2)
+    log.write("b")
+    before = path.with_name("app.log.lock").read_text().split()
+    os.unlink(f"{path}.lock")
+    clock.step(2)
+    log.write("c")
+    after = path.with_name("app.log.lock").read_text().split()
+    assert (after[:4], after[5:8]) == (before[:4], before[5:8])
+
+
+def test_busy_lock_is_tried_once_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: records that are written while the lock cannot be had do not ask for it one by one."""
+    clock = use_clock(monkeypatch)
+    trying = Once(OPERATIONS.open_lock)
+    log = another(clock, monkeypatch, path, open_lock=trying)
+    log.write("a")
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        clock.step(3600)
+        log.write("b")
+        for _ in range(3):
+            trying.calls = 0
+            for _ in range(20):
+                log.write("c")
+            assert trying.calls <= 1
+            clock.step(1.5)
+
+
+def test_rename_does_not_wait_for_ever_for_a_stopped_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: with `late_grace=0` a writer that was stopped between its look and its write holds up a rotation for `lock_timeout`."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H", late_grace=0, lock_timeout=2)
+    log.write("a")
+    with path.open() as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_SH)
+        before = clock.steady
+        assert log.rotate()
+        assert clock.steady - before == pytest.approx(2, abs=0.1)
+    log.write("b")
+    assert lines(path) == ["b"]
+
+
+def test_side_descriptor_that_somebody_closed_is_opened_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a program that closes the second descriptor alone takes the guard away for a second at most."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    os.close(log._writer.segment._side)  # type: ignore[union-attr, arg-type]
+    clock.step(2)
+    log.write("b")
+    with path.open("ab") as stump:
+        stump.write(b"s" * (4096 - 4))
+    log.write("c")
+    assert lines(path)[-1] == "c"
+    assert log.stats().repaired == 1
+
+
+def test_late_record_under_a_namer_that_names_a_foreign_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P4: where the namer's name for the period is somebody's file, which does not read as a segment, a late record goes to the
+    active file."""
+    clock = use_clock(monkeypatch)
+    foreign = path.with_name("theirs")
+    foreign.write_text("theirs\n")
+    names = iter(range(1000))
+    handler = handler_at(path, "H", late_grace=7200)
+    handler.namer = lambda default: str(foreign) if next(names) < 2 else default
+    handler.emit(record("a", clock.now()))
+    handler.emit(record("late", clock.now() - 3600))
+    assert foreign.read_text() == "theirs\n"
+    assert sorted(line for line in all_lines(path.parent)) == ["a", "late"]
