@@ -119,6 +119,52 @@ def test_follower_that_opened_another_file_than_it_read_of_looks_again(path: Pat
     assert sorted(all_lines(path.parent)) == ["a", "new", "old"]
 
 
+def test_period_that_is_over_is_not_followed_into(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P2: a state record of a period that has ended sends its reader to the rotation, not into the old file."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    clock.step(3600)
+    log_at(path, "H", delay=True).write("b")
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b"]
+
+
+def test_state_record_of_another_file_is_not_followed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P2: a file that took the log's place is judged by itself, though the state record is of the present period."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    replace_log(path, "theirs\n", os.stat(path).st_mtime + 7200)
+    assert clock.now() < os.stat(path).st_mtime - 86400
+    log_at(path, "H", delay=True).write("b")
+    assert lines(path) == ["b"]
+
+
+def test_forced_rotation_is_done_though_another_process_has_rotated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rotate()` closes the file that is there now, also where this process had not noticed yet that it is a new one."""
+    use_clock(monkeypatch)
+    first, second = log_at(path, "H"), log_at(path, "H")
+    first.write("a")
+    assert first.rotate()
+    first.write("b")
+    assert second.rotate()
+    assert segments(path.parent) == ["app.log", SEGMENT, f"{SEGMENT}.1"]
+
+
+def test_follower_takes_no_lock_at_its_later_looks_either(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P3: who has opened the log without the lock knows the lock file by that, and finds it unchanged."""
+    clock = use_clock(monkeypatch)
+    log_at(path, "H").write("a")
+    trying = Once(OPERATIONS.open_lock)
+    second = another(clock, monkeypatch, path, open_lock=trying)
+    for _ in range(4):
+        second.write("b")
+        clock.step(1.5)
+    assert lines(path) == ["a"] + ["b"] * 4
+    assert trying.calls == 0
+
+
 # R2 … R5: under a lock that is none any more, or with the log in other hands
 
 
