@@ -570,3 +570,45 @@ def test_a_fork_inside_a_rotation_leaves_the_child_with_a_working_handler(log: P
     assert run(code, log) == "held\n"
     names = {line.name for line in read_lines(log_files(log.parent))}
     assert names == {"child-0", "parent-0", "parent-1"}
+
+
+def test_housekeeping_stops_for_a_fork_and_goes_on_on_both_sides(log: Path) -> None:
+    """P3, P5: the process forks without the housekeeper's thread; afterwards parent and child each can delete again."""
+    code = """
+        import os, sys, threading
+        threads = []
+        os.register_at_fork(before=lambda: threads.append(threading.active_count()))  # runs after the package's own hook
+        from _support import *
+
+        def unlink(path):
+            time.sleep(0.01)
+            os.unlink(path)
+
+        def old():
+            for number in range(10, 60):
+                with open(f"{sys.argv[1]}.2020-01-01_00-00-{number}", "w"):
+                    pass
+
+        def cleaned():
+            keeper = handler._writer._housekeeper
+            keeper.ask()
+            keeper.finish(30)
+            return len(segment_names(Path(sys.argv[1]).parent)) == 1
+
+        logger, handler = make_logger(sys.argv[1], backupCount=1)
+        replace_operation("unlink", unlink)
+        logger.info("parent-0")
+        old()
+        handler._writer._housekeeper.ask()
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(0.5)
+            old()
+            os._exit(not cleaned())
+        status = os.waitpid(pid, 0)[1]
+        old()
+        assert threads == [1], threads
+        assert status == 0
+        assert cleaned()
+    """
+    run(code, log)
