@@ -571,3 +571,45 @@ def test_late_record_under_a_namer_that_names_a_foreign_file(path: Path, monkeyp
     handler.emit(record("late", clock.now() - 3600))
     assert foreign.read_text() == "theirs\n"
     assert sorted(line for line in all_lines(path.parent)) == ["a", "late"]
+
+
+def test_follower_of_a_rotation_takes_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P3: at a boundary one process rotates under the lock, and the others follow without it, also while it is held."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    trying = Once(OPERATIONS.open_lock)
+    second = another(clock, monkeypatch, path, open_lock=trying)
+    second.write("a")
+    clock.step(3600)
+    first.write("b")
+    trying.calls = 0
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        second.write("c")
+    assert lines(path) == ["b", "c"]
+    assert trying.calls == 0
+
+
+def test_idle_writer_without_grace_holds_up_no_rotation(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: with `late_grace=0` a writer holds its lock on the file for the time of a write only."""
+    clock = use_clock(monkeypatch)
+    first, second = log_at(path, "H", late_grace=0), log_at(path, "H", late_grace=0)
+    first.write("a")
+    before = clock.steady
+    assert second.rotate()
+    assert clock.steady == before
+
+
+def test_inherited_descriptor_that_stays_in_use_has_a_lease(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I6: a child that may not open the log goes on through the parent's descriptor, and a sealer sees it."""
+    opening = [Switch(entry) for entry in (OPERATIONS.open_existing, OPERATIONS.open_append)]
+    use_clock(monkeypatch, open_existing=opening[0], open_append=opening[1])
+    log = log_at(path, "D")
+    log.write("a")
+    log._writer.after_fork_in_child()
+    assert not taken(path)
+    for one in opening:
+        one.on = True
+    log.write("b")
+    assert lines(path) == ["a", "b"]
+    assert taken(path)
