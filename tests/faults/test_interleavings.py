@@ -613,3 +613,56 @@ def test_inherited_descriptor_that_stays_in_use_has_a_lease(path: Path, monkeypa
     log.write("b")
     assert lines(path) == ["a", "b"]
     assert taken(path)
+
+
+# forks, without forking: what the hooks leave
+
+
+@pytest.mark.parametrize("side", ["parent", "child"])
+@pytest.mark.parametrize("trouble", ["none", "no state", "no state, busy lock"])
+def test_shared_position_is_given_up_at_the_next_record(
+    path: Path, monkeypatch: pytest.MonkeyPatch, side: str, trouble: str
+) -> None:
+    """P1: after a fork both sides open the log anew, whether there is a state record to follow or a lock to be had."""
+    use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    with open(f"{path}.lock", "r+") as other:
+        if "no state" in trouble:
+            other.truncate(0)
+        if "busy" in trouble:
+            fcntl.flock(other, fcntl.LOCK_EX)
+        before = log.fileno()
+        getattr(log._writer, f"after_fork_in_{side}")()
+        log.write("b")
+        assert log.fileno() != before
+    assert lines(path) == ["a", "b"]
+
+
+def test_child_does_not_wait_for_what_failed_in_the_parent(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the parent's pause after a lock that was busy is not the child's."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log.write("b")
+    log._writer.after_fork_in_child()
+    log.write("c")
+    assert lines(path) == ["c"]
+
+
+def test_shared_descriptor_is_not_kept_for_late_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P2: a late record of a segment that was open over a fork goes there by a descriptor of its own."""
+    opening = Once(OPERATIONS.open_append, SEGMENT)
+    clock = use_clock(monkeypatch, open_append=opening)
+    log = log_at(path, "H")
+    log.write("a")
+    made = clock.now()
+    log._writer.after_fork_in_parent()
+    clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+    log.write("b")
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a", "late"]
+    assert opening.calls == 1
