@@ -23,6 +23,8 @@ from _disk_support import (
     use_clock,
 )
 
+from mpfhandler._platform import OPERATIONS
+
 
 def mode_of(path: Path) -> int:
     """Its permission bits."""
@@ -284,3 +286,42 @@ def test_mode_is_not_set_where_it_is_right(tmp_path: Path, monkeypatch: pytest.M
     log.write("record")
     assert log.stats().last_error is None
     assert lines(tmp_path / "app.log") == ["record"]
+
+
+def test_new_file_is_never_more_open_than_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chmod` is the mode that log, segments and lock file are created with: there is no moment in which others may read them."""
+    modes: list[int] = []
+
+    def open_append(path: str, mode: int) -> int:
+        modes.append(mode)
+        return OPERATIONS.open_append(path, mode)
+
+    def open_lock(path: str, mode: int) -> tuple[int, bool]:
+        modes.append(mode)
+        return OPERATIONS.open_lock(path, mode)
+
+    clock = use_clock(monkeypatch, open_append=open_append, open_lock=open_lock)
+    log = log_at(tmp_path / "app.log", "H", chmod=0o600)
+    log.write("record")
+    log.rotate()
+    log.write("late", clock.now() - 1800)
+    assert len(modes) > 3
+    assert set(modes) == {0o600}
+
+
+def test_segment_that_is_made_for_a_late_record_has_the_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`chmod` applies to the segment of a period that had no record before, too."""
+    clock = use_clock(monkeypatch)
+    log = log_at(tmp_path / "app.log", "H", chmod=0o604, late_grace=7200)
+    log.write("record")
+    log.write("late", clock.now() - 3600)
+    assert lines(tmp_path / "app.log.2026-03-04_09") == ["late"]
+    assert mode_of(tmp_path / "app.log.2026-03-04_09") == 0o604
+
+
+@needs_root
+def test_mode_survives_the_change_of_owner(tmp_path: Path) -> None:
+    """The owner is changed first: chown(2) takes the set-id bits away."""
+    log_at(tmp_path / "app.log", chmod=0o4777, owner=(NOBODY, NOBODY)).close()
+    assert {owner_of(tmp_path / name) for name in os.listdir(tmp_path)} == {(NOBODY, NOBODY)}
+    assert {mode_of(tmp_path / name) for name in os.listdir(tmp_path)} == {0o4777}

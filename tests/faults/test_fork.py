@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _support import record_names, run, segment_names, verify
+from _support import log_files, read_lines, record_names, run, segment_names, verify
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -430,3 +430,185 @@ def test_a_worker_that_dropped_its_privileges_rotates_where_chmod_and_owner_let_
     verify(public, record_names("nobody", 400) | {"root-0"}, "S")
     assert {found.stat().st_uid for found in public.iterdir()} == {NOBODY}
     assert {found.stat().st_mode & 0o777 for found in public.iterdir()} == {0o664}
+
+
+SHARED = """
+    import os, sys
+    from _support import *
+    logger, handler = make_logger(sys.argv[1], when="D")
+    logger.info("parent-0")
+    inherited = handler.stream.fileno()
+    ask, asked = os.pipe()
+    answer, answered = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        while os.read(ask, 1):
+            os.write(answered, b"%020d" % os.lseek(inherited, 0, os.SEEK_CUR))
+            if os.getppid() == 1:
+                break
+        os._exit(0)
+
+    def position():
+        os.write(asked, b"?")
+        return int(os.read(answer, 20))
+"""
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_parent_does_not_write_through_a_position_that_its_child_shares(log: Path, busy: bool) -> None:
+    """P1: after a fork the very next record of the parent goes through a description of its own, whether the rotation lock is
+    to be had or not: the guard trusts a position only if no other process can move it."""
+    code = (
+        SHARED
+        + """
+    import fcntl
+    other = open(sys.argv[1] + ".lock")
+    if eval(sys.argv[2]):
+        fcntl.flock(other, fcntl.LOCK_EX)
+    before = position()
+    logger.info("parent-1")
+    logger.info("parent-2")
+    after = position()
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    assert before == after, (before, after)
+    """
+    )
+    run(code, log, busy)
+    verify(log.parent, record_names("parent", 3), "D")
+
+
+def test_a_child_that_does_not_log_keeps_no_lease(log: Path) -> None:
+    """I6: a child that lives on without ever logging holds up no sealer, neither of the log nor of a segment of before."""
+    code = """
+        import fcntl, os, sys
+        from _support import *
+        logger, handler = make_logger(sys.argv[1], late_grace=60)
+        logger.info("parent-0")
+        next_second()
+        logger.info("parent-1")
+        going, go = os.pipe()
+        begun, ready = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(go)
+            os.write(ready, b"!")
+            os.read(going, 1)
+            os._exit(0)
+        os.read(begun, 1)
+        handler.close()
+        for path in log_files(Path(sys.argv[1]).parent):
+            with open(path) as sealer:
+                fcntl.flock(sealer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(go)
+        os.waitpid(pid, 0)
+    """
+    run(code, log)
+    assert len(segment_names(log.parent)) == 1
+
+
+def test_a_child_has_a_lock_that_nobody_holds(log: Path) -> None:
+    """P3: whoever held the parent's lock, all threads of the child can log; and the fork itself does not wait for ever."""
+    code = """
+        import os, sys, threading
+        from _support import *
+        logger, handler = make_logger(sys.argv[1], when="D")
+        held, done = threading.Event(), threading.Event()
+
+        def hold():
+            with handler.lock:
+                held.set()
+                done.wait(60)
+
+        for turn in range(2):
+            if turn:
+                threading.Thread(target=hold, daemon=True).start()
+                held.wait(60)
+            pid = os.fork()
+            if pid == 0:
+                thread = threading.Thread(target=logger.info, args=(f"child{turn}-0",), daemon=True)
+                thread.start()
+                thread.join(20)
+                os._exit(thread.is_alive())
+            assert os.waitpid(pid, 0)[1] == 0
+        done.set()
+        logger.info("parent-0")
+    """
+    run(code, log)
+    verify(log.parent, {"child0-0", "child1-0", "parent-0"}, "D")
+
+
+def test_a_fork_inside_a_rotation_leaves_the_child_with_a_working_handler(log: Path) -> None:
+    """P1, P3: a namer forks under the rotation lock: the child's record is written, although the child never comes out of the
+    call in which it was made, and the parent still has its lock afterwards."""
+    code = """
+        import fcntl, os, sys
+        from _support import *
+        forks, errors = [], []
+        logger, handler = make_logger(sys.argv[1], errors, lock_timeout=0.1)
+
+        def namer(default):
+            if not forks:
+                forks.append(0)
+                pid = os.fork()
+                if pid == 0:
+                    logger.info("child-0")
+                    os._exit(0)
+                assert os.waitpid(pid, 0)[1] == 0
+                with open(sys.argv[1] + ".lock") as other:
+                    try:
+                        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except BlockingIOError:
+                        say("held")
+            return default
+
+        handler.namer = namer
+        logger.info("parent-0")
+        next_second()
+        logger.info("parent-1")
+    """
+    assert run(code, log) == "held\n"
+    names = {line.name for line in read_lines(log_files(log.parent))}
+    assert names == {"child-0", "parent-0", "parent-1"}
+
+
+def test_housekeeping_stops_for_a_fork_and_goes_on_on_both_sides(log: Path) -> None:
+    """P3, P5: the process forks without the housekeeper's thread; afterwards parent and child each can delete again."""
+    code = """
+        import os, sys, threading
+        threads = []
+        os.register_at_fork(before=lambda: threads.append(threading.active_count()))  # runs after the package's own hook
+        from _support import *
+
+        def unlink(path):
+            time.sleep(0.01)
+            os.unlink(path)
+
+        def old():
+            for number in range(10, 60):
+                with open(f"{sys.argv[1]}.2020-01-01_00-00-{number}", "w"):
+                    pass
+
+        def cleaned():
+            keeper = handler._writer._housekeeper
+            keeper.ask()
+            keeper.finish(30)
+            return len(segment_names(Path(sys.argv[1]).parent)) == 1
+
+        logger, handler = make_logger(sys.argv[1], backupCount=1)
+        replace_operation("unlink", unlink)
+        logger.info("parent-0")
+        old()
+        handler._writer._housekeeper.ask()
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(0.5)
+            old()
+            os._exit(not cleaned())
+        status = os.waitpid(pid, 0)[1]
+        old()
+        assert threads == [1], threads
+        assert status == 0
+        assert cleaned()
+    """
+    run(code, log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 import time
@@ -543,3 +544,68 @@ def _rotate_and_die(path: Path, clock: Clock, last: int, patch: pytest.MonkeyPat
     clock.step(60)
     assert os.waitstatus_to_exitcode(status) in {0, 77}
     return os.waitstatus_to_exitcode(status) == 77
+
+
+def test_log_that_cannot_be_opened_is_news_again_after_it_could(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: a failure to open the log is reported once, and again when it comes back after the log was open."""
+    opening = Switch(OPERATIONS.open_append, errno.EMFILE)
+    clock = use_clock(monkeypatch, open_append=opening)
+    handler = handler_at(tmp_path / "app.log")
+    reports = collect(handler)
+    handler.emit(record("0", clock.now()))
+    for turn in (1, 2):
+        os.rename(tmp_path / "app.log", tmp_path / f"moved.{turn}")
+        opening.on = True
+        for _ in range(3):
+            clock.step(100)
+            handler.emit(record("no file", clock.now()))
+        assert len(reports) == turn, reports
+        opening.on = False
+        clock.step(100)
+        handler.emit(record("file", clock.now()))
+        assert lines(tmp_path / "app.log")[-1] == "file"
+    assert all("Too many open files" in report for report in reports)
+
+
+def test_lock_that_is_busy_is_news_again_after_it_was_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: a rotation lock that cannot be had is reported once, and again when that comes back after it was had."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "H")
+    reports = collect(handler)
+    handler.emit(record("0", clock.now()))
+    for turn in (1, 2):
+        with open(tmp_path / "app.log.lock") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            clock.step(3600)
+            for _ in range(5):
+                handler.emit(record("busy", clock.now()))
+                clock.step(5)
+        assert len(reports) == turn, reports
+        handler.emit(record("free", clock.now()))
+        assert handler.stats().rotations == turn
+    assert handler.stats().lock_timeouts == 2
+
+
+@pytest.mark.parametrize("broken", ["lock file", "suffix"])
+def test_look_that_fails_is_not_repeated_with_every_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    """P3, P5: whatever keeps a rotation from being begun, it is tried less and less, and every record is written."""
+    opening = Switch(OPERATIONS.open_lock, errno.EACCES)
+    clock = use_clock(monkeypatch, open_lock=opening)
+    handler = handler_at(tmp_path / "app.log", "H")
+    reports = collect(handler)
+    handler.emit(record("first", clock.now()))
+    if broken == "suffix":
+        handler.suffix = object()  # type: ignore[assignment]
+    else:
+        opening.on = True
+    clock.step(3600)
+    opening.calls = 0
+    for _ in range(50):
+        handler.emit(record("record", clock.now()))
+    assert opening.calls == 1
+    for _ in range(600):
+        clock.step(1)
+        handler.emit(record("record", clock.now()))
+    assert opening.calls < 20
+    assert len(reports) == 1, reports
+    assert lines(tmp_path / "app.log") == ["first"] + ["record"] * 650

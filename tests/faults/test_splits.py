@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from _disk_support import all_lines, ended, handler_at, lines, log_at, record, segments, start_python, use_clock
 
+from mpfhandler._platform import OPERATIONS
+
 NAME = "app.log.2026-03-04_10"
 
 
@@ -128,3 +130,26 @@ def test_split_that_another_process_made_is_not_made_twice(tmp_path: Path, monke
     assert len(sizes) == 1
     assert 100 <= sizes[0] <= 120
     assert len(all_lines(tmp_path)) == 20
+
+
+def test_records_after_a_split_take_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: a split that is done, by this process or another, is forgotten: the records after it take the short way again."""
+    locks: list[str] = []
+
+    def open_lock(path: str, mode: int) -> tuple[int, bool]:
+        locks.append(path)
+        return OPERATIONS.open_lock(path, mode)
+
+    use_clock(monkeypatch, open_lock=open_lock)
+    one, two = (log_at(tmp_path / "app.log", "H", max_bytes=100) for _ in range(2))
+    for number in range(5):
+        one.write(f"one {number:05}")
+        two.write(f"two {number:05}")
+    for log in (one, two):
+        log.write("splits or follows")
+    assert one.stats().rotations + two.stats().rotations == 1
+    locks.clear()
+    for number in range(3):
+        one.write(f"one {number:05}")
+        two.write(f"two {number:05}")
+    assert locks == []

@@ -113,6 +113,32 @@ def test_stump_in_a_segment_that_takes_late_records(tmp_path: Path, monkeypatch:
     assert (log.stats().late, log.stats().repaired) == (1, 1)
 
 
+def test_repairs_are_counted_over_the_life_of_a_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`stats().repaired` counts the repairs in files that have been closed since, too."""
+    path = tmp_path / "app.log"
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("before")
+    leave_stump(path, 4096)
+    log.write("after")
+    made = clock.now()
+    clock.step(3600)
+    log.write("next")
+    leave_stump(tmp_path / "app.log.2026-03-04_10", 8192)
+    clock.wall = 3600 * (clock.wall // 3600) + 5
+    log.write("late", made)
+    assert log.stats().repaired == 2
+    clock.step(60)
+    log.write("later")
+    assert log.stats().repaired == 2
+    leave_stump(path, 4096)
+    log.write("after")
+    log.close()
+    assert log.stats().repaired == 3
+    log.write("again")
+    assert log.stats().repaired == 3
+
+
 def test_position_that_somebody_else_moved_costs_nobody_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A position that points into another record (a child shares the descriptor) repairs nothing: the guard looks for its own
     record first (P1)."""

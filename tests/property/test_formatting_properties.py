@@ -102,6 +102,68 @@ def test_everything_that_is_not_stock_goes_its_own_way(monkeypatch: pytest.Monke
     assert fast(make(moments[2], "m")).startswith("1970-01-01 00:00:00")
 
 
+def test_date_format_that_is_changed_counts_at_once() -> None:
+    """A date format that is set within a second shows in the next record of that second."""
+    formatter = logging.Formatter("%(asctime)s %(message)s", "%Y")
+    fast = StockFormat(formatter)
+    assert fast(make(1.7e9, "m")) == "2023 m"
+    formatter.datefmt = "%Y-%m"
+    assert fast(make(1.7e9, "m")) == "2023-11 m"
+
+
+def test_converter_of_ones_own_is_asked_for_each_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converter that is no pure function of the second is not asked once for all records of a second."""
+    monkeypatch.setattr(logging.Formatter, "converter", staticmethod(lambda created: time.gmtime(created % 1 * 100)))
+    fast = StockFormat(logging.Formatter("%(asctime)s %(message)s", "%S"))
+    assert [fast(make(1.7e9 + part, "m")) for part in (0.0, 0.25, 0.5)] == ["00 m", "25 m", "50 m"]
+
+
+def test_formatter_of_a_subclass_goes_its_own_way() -> None:
+    """What a subclass overrides is obeyed, whatever it is."""
+
+    class Loud(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:
+            return super().formatMessage(record).upper()
+
+    fast = StockFormat(Loud("%(asctime)s %(message)s"))
+    fast(make(1.7e9, "warm"))
+    assert fast(make(1.7e9, "m")).endswith(" M")
+
+
+def test_style_of_ones_own_goes_its_own_way() -> None:
+    """A style that is none of the standard library's, or was changed itself, is asked for each record."""
+
+    class Sometimes(logging.PercentStyle):
+        wanted = True
+
+        def usesTime(self) -> bool:
+            return self.wanted
+
+    formatter = logging.Formatter("%(message)s")
+    formatter._style = style = Sometimes("%(message)s")
+    fast = StockFormat(formatter)
+    fast(make(1.7e9, "warm"))
+    style.wanted = False
+    plain = make(1.7e9, "m")
+    assert fast(plain) == "m"
+    assert "asctime" not in plain.__dict__
+
+    formatter = logging.Formatter("%(message)s")
+    fast = StockFormat(formatter)
+    fast(make(1.7e9, "warm"))
+    formatter._style.format = lambda record: "own"  # type: ignore[method-assign]
+    assert fast(make(1.7e9 + 1, "m")) == "own"
+
+
+@pytest.mark.parametrize("created", [[-1.0, -1.5], [-1.5, -1.0], [-86400.5, -86400.0]])
+def test_times_before_the_epoch(created: list[float]) -> None:
+    """Times before 1970, where a second is not the whole part of the time, give the stock text too."""
+    formatter = logging.Formatter("%(asctime)s %(message)s")
+    fast = StockFormat(formatter)
+    for moment in created:
+        assert fast(make(moment, "m")) == formatter.format(make(moment, "m"))
+
+
 @pytest.mark.parametrize("created", [float("nan"), float("inf"), None, "yesterday"])
 def test_a_record_without_a_usable_time_is_formatted_if_its_format_needs_none(created: object) -> None:
     """A time that is none does not cost a record whose format does not show it."""

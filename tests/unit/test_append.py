@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -233,6 +234,52 @@ def test_write_that_fails_writes_nothing(log: Path, opened: Opener) -> None:
         opened(replace(OPERATIONS, write=fail)).append(b"record\n")
     assert not isinstance(caught.value, Incomplete)
     assert log.read_bytes() == b""
+
+
+def unreadable(*taken: int | None) -> Operations:
+    """A log that may be written but not read. write(2) takes so many bytes of each record, None fails, and then all of them."""
+    turns = iter(taken)
+
+    def write(fd: int, data: bytes) -> int:
+        size = next(turns, len(data))
+        if size is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return OPERATIONS.write(fd, data[:size])
+
+    def denied(_path: str) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    return replace(OPERATIONS, write=write, open_side=denied)
+
+
+def test_fragment_that_cannot_be_ended_in_place_is_ended_by_the_next_record(log: Path, opened: Opener) -> None:
+    """Where the log may not be read, the next record brings the fragment's terminator along, in one write."""
+    segment = opened(unreadable(4))
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    segment.append(b"next\n")
+    segment.append(b"last\n")
+    assert log.read_bytes() == b"reco\nnext\nlast\n"
+
+
+def test_terminator_of_a_fragment_is_owed_until_it_is_written(log: Path, opened: Opener) -> None:
+    """A record that fails in between does not pay for it."""
+    segment = opened(unreadable(4, None))
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    with pytest.raises(OSError, match="No space"):
+        segment.append(b"next\n")
+    segment.append(b"next\n")
+    assert log.read_bytes() == b"reco\nnext\n"
+
+
+def test_fragment_of_nothing_owes_nothing(log: Path, opened: Opener) -> None:
+    """Where nothing at all was written there is no line to be ended."""
+    segment = opened(unreadable(0))
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    segment.append(b"next\n")
+    assert log.read_bytes() == b"next\n"
 
 
 # --- as long as the name leads here -----------------------------------------------------------------------------------

@@ -324,6 +324,32 @@ def test_failing_constructor_leaves_what_was_there(tmp_path: Path, monkeypatch: 
     assert tree(tmp_path) == before
 
 
+@makers
+def test_constructor_that_cannot_open_the_log_leaves_the_lock_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    """The lock file of processes that log already is not removed by one that fails to open the log."""
+    from dataclasses import replace
+    from functools import partial
+
+    from mpfhandler._engine import build, timedlogfile
+    from mpfhandler._faces import handler as faces
+    from mpfhandler._platform import OPERATIONS
+
+    def refuse(_path: str, _mode: int = 0) -> int:
+        raise OSError(28, "No space left on device")
+
+    make(tmp_path / "app.log").close()
+    before = tree(tmp_path)
+    assert len(before) == 2
+    with_table = partial(build.build, ops=replace(OPERATIONS, open_append=refuse, open_existing=refuse))
+    monkeypatch.setattr(faces, "build", with_table)
+    monkeypatch.setattr(timedlogfile, "build", with_table)
+    with pytest.raises(OSError, match="No space left"):
+        make(tmp_path / "app.log")
+    assert tree(tmp_path) == before
+
+
 def test_errors_survive_a_pickle(tmp_path: Path) -> None:
     """An error of a constructor in another process comes back as the same error."""
     import pickle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def wrong(found: Findings) -> dict[str, int]:
 def large(writer: str, start: int = 1) -> int:
     """The number of that writer's first record that is longer than a page."""
     return next(number for number in range(start, 10_000) if len(RECIPE.payload(f"{writer}.0", number)) > 4096)
+
+
+@pytest.mark.parametrize("kind", ["lost", "doubled", "torn", "misfiled", "strange"])
+def test_a_single_fault_of_any_kind_is_a_failure(kind: str) -> None:
+    """One record lost, doubled, torn, misfiled or strange, and the log is not clean."""
+    none = Findings(9, 9, 1, 0, 0, 0, 0, 0, 0, 0, (), ())
+    assert none.clean
+    assert not replace(none, **{kind: 1}).clean
 
 
 def test_a_log_that_keeps_all_promises_passes(tmp_path: Path) -> None:
@@ -77,6 +86,12 @@ def test_a_record_of_another_second_is_misfiled(tmp_path: Path) -> None:
 def test_an_old_record_in_the_active_file_is_misfiled(tmp_path: Path) -> None:
     """The active file belongs to the newest period that has a record anywhere."""
     assert wrong(check(tmp_path, {"": [line(1), line(2, second=SECOND + 1)]}, Writer("w0", (2,)))) == {"misfiled": 1}
+
+
+def test_a_record_in_the_active_file_after_the_rotation_is_misfiled(tmp_path: Path) -> None:
+    """Where a segment has a newer record than the active file, the records of the active file are in the wrong one."""
+    files = {NEXT: [line(1, second=SECOND + 1)], "": [line(2), line(3)]}
+    assert wrong(check(tmp_path, files, Writer("w0", (3,)))) == {"misfiled": 2}
 
 
 @pytest.mark.parametrize("where", [5, 40, -12, -2])

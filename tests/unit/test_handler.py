@@ -10,6 +10,7 @@ import logging.handlers
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from pathlib import Path
@@ -425,6 +426,20 @@ def test_stump_is_ended_by_the_terminator_in_force(make: Make, path: Path, closi
     assert handler.stats().repaired == 1
 
 
+def test_record_with_another_terminator_is_no_stump(make: Make, path: Path) -> None:
+    """Where records of this process end in two ways the guard cannot tell them from stumps: it changes no byte."""
+    handler = make()
+    handler.emit(record("x" * 4095))
+    handler.terminator = "\r\n"
+    handler.emit(record("mine"))
+    assert path.read_bytes() == b"x" * 4095 + b"\nmine\r\n"
+    assert handler.stats().repaired == 0
+    handler.close()
+    path.write_bytes(b"x" * 4095 + b"\n")
+    handler.emit(record("mine"))  # by a segment that was opened anew
+    assert path.read_bytes() == b"x" * 4095 + b"\nmine\r\n"
+
+
 def test_terminator_of_a_subclass_counts(make: Make, path: Path) -> None:
     """A class attribute is as good."""
 
@@ -447,6 +462,28 @@ def test_formatter_can_be_changed(make: Make, path: Path) -> None:
     handler.setFormatter(None)
     handler.handle(record("four"))
     assert path.read_text() == "one\nINFO two\nname three\nfour\n"
+
+
+def test_formatter_of_ones_own_runs_under_the_handlers_lock(make: Make) -> None:
+    """A formatter may keep state, as in the standard library: no two threads are in it at the same time."""
+    free: list[bool] = []
+
+    class Mine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            thread = threading.Thread(target=try_lock)
+            thread.start()
+            thread.join()
+            return super().format(record)
+
+    def try_lock() -> None:
+        free.append(handler.lock.acquire(blocking=False))
+        if free[-1]:
+            handler.lock.release()
+
+    handler = make()
+    handler.setFormatter(Mine())
+    handler.handle(record("one"))
+    assert free == [False]
 
 
 def test_overridden_format_counts(make: Make, path: Path) -> None:

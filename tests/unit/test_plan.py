@@ -87,6 +87,13 @@ def test_state_record_of_another_inode_does_not_count() -> None:
     assert period_of(found, seen(T + 60, found, state(NOW, 0, OTHER)), HOURLY) == BEFORE
 
 
+@pytest.mark.parametrize("mtime", [1e18, -1e18])
+def test_file_with_a_time_that_no_calendar_has_belongs_to_now(mtime: float) -> None:
+    """A file system may have times that no calendar has: they tell nothing, and the file is taken to be of now."""
+    found = file(mtime=mtime)
+    assert period_of(found, seen(T + 60, found), HOURLY) == NOW
+
+
 def test_file_without_record_belongs_to_the_period_of_its_last_write() -> None:
     """Without memory and record mtime tells."""
     found = file(mtime=T - 1)

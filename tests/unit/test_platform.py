@@ -394,3 +394,35 @@ def test_modes_and_owners_are_set_by_descriptor(descriptor: int) -> None:
     OPERATIONS.set_mode(descriptor, 0o604)
     OPERATIONS.set_owner(descriptor, -1, -1)
     assert stat.S_IMODE(os.fstat(descriptor).st_mode) == 0o604
+
+
+OF_OURS = [
+    lambda path: OPERATIONS.open_append(path, 0o600),
+    lambda path: OPERATIONS.open_existing(path),
+    lambda path: OPERATIONS.open_side(path),
+    lambda path: OPERATIONS.open_lock(path, 0o600)[0],
+    lambda path: OPERATIONS.open_read(path),
+    lambda path: OPERATIONS.open_debug(path, 0o600),
+]
+
+
+@pytest.mark.parametrize("opener", OF_OURS)
+def test_link_in_the_place_of_a_file_of_ours_is_not_followed(tmp_path: Path, opener: Callable[[str], int]) -> None:
+    """Names are real paths by the time they are opened: a symbolic link was put there by somebody, and is refused."""
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    with pytest.raises(OSError, match="symbolic link"):
+        opener(str(tmp_path / "link"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("opener", OF_OURS)
+def test_fifo_in_the_place_of_a_file_of_ours_hangs_nobody(tmp_path: Path, opener: Callable[[str], int]) -> None:
+    """Opening a pipe without another end returns at once, or fails at once."""
+    os.mkfifo(tmp_path / "pipe")
+    faults: list[Fault] = []
+    try:
+        os.close(opener(str(tmp_path / "pipe")))
+    except OSError as error:
+        faults.append(OPERATIONS.fault(error))
+    assert faults in ([], [Fault.BUSY])

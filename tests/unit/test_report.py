@@ -61,6 +61,20 @@ def test_listener_that_fails_is_ignored(tmp_path: Path) -> None:
     assert report.last == "write: OSError: [Errno 28] disk full"
 
 
+def test_listener_that_fails_in_the_same_way_is_not_called_again(tmp_path: Path) -> None:
+    """A listener that logs, and so meets the failure that it is told of, does not recurse into itself."""
+    depth: list[int] = []
+
+    def logs(_error: Exception) -> None:
+        depth.append(len(depth))
+        if len(depth) < 10:
+            report("write", OSError(28, "disk full"))
+
+    report = Reporter(trace(tmp_path / "debug", enabled=False), logs)
+    report("write", OSError(28, "disk full"))
+    assert depth == [0]
+
+
 def test_nobody_listening_is_fine(tmp_path: Path) -> None:
     """Without a listener failures are still remembered and traced."""
     report = Reporter(trace(tmp_path / "debug"), None)

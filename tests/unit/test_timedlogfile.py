@@ -182,6 +182,17 @@ def test_time_is_now_unless_given(make: Make, path: Path, clock: list[float]) ->
 # --- as the file of others --------------------------------------------------------------------------------------------
 
 
+def test_time_zero_is_a_time(make: Make, path: Path, clock: list[float]) -> None:
+    """A `created` of 0 is the first hour of 1970; None is now, also where the grace reaches back that far."""
+    log = make(late_grace=3e9)
+    log.write("now")
+    log.write("epoch", 0.0)
+    log.write("now")
+    assert path.read_bytes() == b"now\nnow\n"
+    assert segments(path) == {"1970-01-01_00": b"epoch\n"}
+    assert log.stats().late == 1
+
+
 def test_print_writes_one_line(make: Make, path: Path) -> None:
     """`print(text, file=log)`, which writes the text and the line's end by two calls, gives one line."""
     log = make()

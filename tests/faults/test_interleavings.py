@@ -1,0 +1,668 @@
+"""Two engines in one process with a clock that is set by hand; one acts between two system calls of the other."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _disk_support import Clock, Switch, all_lines, handler_at, lines, log_at, record, segments, use, use_clock
+
+from mpfhandler import TimedLogFile
+from mpfhandler._platform import OPERATIONS
+
+SEGMENT = "app.log.2026-03-04_10"
+
+
+class Once:
+    """An entry of the table of operations. What is put into `before` or `after` happens once, at the next call for this name."""
+
+    def __init__(self, entry: Callable[..., Any], name: str = "") -> None:
+        self.entry = entry
+        self.name = name
+        self.calls = 0
+        self.before: Callable[[], object] | None = None
+        self.after: Callable[[], object] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self.name and self.name != os.path.basename(arguments[0]):
+            return self.entry(*arguments)
+        self.calls += 1
+        before, self.before = self.before, None
+        if before is not None:
+            before()
+        result = self.entry(*arguments)
+        after, self.after = self.after, None
+        if after is not None:
+            after()
+        return result
+
+
+def another(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, **entries: Callable[..., Any]) -> TimedLogFile:
+    """A second engine on the log, with the same clock and these entries."""
+    use(monkeypatch, **clock.entries(), **entries)
+    return log_at(path, "H", on_error=reported.append)
+
+
+reported: list[Exception] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_reported() -> None:
+    reported.clear()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the log."""
+    return tmp_path / "app.log"
+
+
+def replace_log(path: Path, text: str, moment: float) -> None:
+    """Somebody moves the log away and puts another file in its place, which was written last at this moment."""
+    os.rename(path, path.with_name("moved"))
+    path.write_text(text)
+    os.utime(path, (moment, moment))
+
+
+def taken(path: Path) -> bool:
+    """Whether somebody holds a lock on this file, of whatever kind."""
+    with path.open() as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+# R0: following without the lock
+
+
+def test_follower_looks_again_after_it_has_opened_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, I6: the log is rotated once more while a process opens what it was: the process goes on in the newest file."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    opening = Once(OPERATIONS.open_existing)
+    second = another(clock, monkeypatch, path, open_existing=opening)
+    second.write("a")
+    first.rotate()
+    clock.step(2)
+    opening.after = first.rotate
+    second.write("b")
+    assert opening.after is None
+    assert lines(path) == ["b"]
+
+
+def test_follower_that_opened_another_file_than_it_read_of_looks_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P2: the period ends between the look at the state record and the opening: the new file is not taken for the old."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    opening = Once(OPERATIONS.open_existing)
+    second = another(clock, monkeypatch, path, open_existing=opening)
+    second.write("a")
+    first.rotate()
+    clock.wall = 3600 * (clock.wall // 3600 + 1) - 0.5
+    clock.steady += 5
+    made = clock.now()
+
+    def end_of_period() -> None:
+        clock.step(1)
+        first.write("new")
+
+    opening.before = end_of_period
+    second.write("old", made)
+    assert opening.before is None
+    assert lines(path) == ["new"]
+    assert sorted(all_lines(path.parent)) == ["a", "new", "old"]
+
+
+def test_period_that_is_over_is_not_followed_into(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P2: a state record of a period that has ended sends its reader to the rotation, not into the old file."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    clock.step(3600)
+    log_at(path, "H", delay=True).write("b")
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b"]
+
+
+def test_state_record_of_another_file_is_not_followed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P2: a file that took the log's place is judged by itself, though the state record is of the present period."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    replace_log(path, "theirs\n", os.stat(path).st_mtime + 7200)
+    assert clock.now() < os.stat(path).st_mtime - 86400
+    log_at(path, "H", delay=True).write("b")
+    assert lines(path) == ["b"]
+
+
+def test_forced_rotation_is_done_though_another_process_has_rotated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rotate()` closes the file that is there now, also where this process had not noticed yet that it is a new one."""
+    use_clock(monkeypatch)
+    first, second = log_at(path, "H"), log_at(path, "H")
+    first.write("a")
+    assert first.rotate()
+    first.write("b")
+    assert second.rotate()
+    assert segments(path.parent) == ["app.log", SEGMENT, f"{SEGMENT}.1"]
+
+
+def test_follower_takes_no_lock_at_its_later_looks_either(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P3: who has opened the log without the lock knows the lock file by that, and finds it unchanged."""
+    clock = use_clock(monkeypatch)
+    log_at(path, "H").write("a")
+    trying = Once(OPERATIONS.open_lock)
+    second = another(clock, monkeypatch, path, open_lock=trying)
+    for _ in range(4):
+        second.write("b")
+        clock.step(1.5)
+    assert lines(path) == ["a"] + ["b"] * 4
+    assert trying.calls == 0
+
+
+# R2 … R5: under a lock that is none any more, or with the log in other hands
+
+
+def test_nothing_is_renamed_under_a_lock_that_was_deleted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3: the lock file is deleted after it was locked: the rename waits until the process has the lock that others see."""
+    held: list[bool] = []
+
+    def rename(source: str, target: str) -> None:
+        held.append(os.path.exists(f"{path}.lock") and taken(path.with_name("app.log.lock")))
+        OPERATIONS.rename_new(source, target)
+
+    reading = Once(OPERATIONS.read_at)
+    use_clock(monkeypatch, rename_new=rename, read_at=reading)
+    log = log_at(path, "H")
+    log.write("a")
+    reading.after = lambda: os.unlink(f"{path}.lock")
+    assert log.rotate()
+    assert reading.after is None
+    assert held == [True]
+
+
+def test_log_that_was_replaced_before_the_rename_is_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3: what the name leads to is looked at just before the rename: another file than the decided one is not even tried."""
+    renaming, armed = Once(OPERATIONS.rename_new), []
+
+    def read_at(fd: int, size: int, offset: int) -> bytes:
+        if armed and taken(path.with_name("app.log.lock")):
+            armed.clear()
+            replace_log(path, "", clock.now())
+        return OPERATIONS.read_at(fd, size, offset)
+
+    clock = use_clock(monkeypatch, rename_new=renaming, read_at=read_at)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    armed.append("the state record is read under the lock")
+    log.write("b")
+    assert armed == []
+    assert lines(path.with_name("moved")) == ["a"]
+    assert lines(path) == ["b"]
+    assert renaming.calls == 0
+
+
+def test_log_that_was_replaced_at_the_last_moment_is_moved_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3, P4: another file that came under the log's name right before the rename has its name back afterwards."""
+    renaming = Once(OPERATIONS.rename_new)
+    clock = use_clock(monkeypatch, rename_new=renaming)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    renaming.before = lambda: replace_log(path, "theirs\n", clock.now())
+    log.write("b")
+    assert renaming.before is None
+    assert segments(path.parent) == ["app.log", "moved"]
+    assert lines(path.with_name("moved")) == ["a"]
+    assert lines(path) == ["theirs", "b"]
+
+
+def test_log_that_goes_before_it_is_opened_is_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: the log is moved away between the look at it and its opening: it is created, and nothing is reported."""
+    opening = Once(OPERATIONS.open_existing)
+    clock = use_clock(monkeypatch)
+    path.write_text("theirs\n")
+    os.utime(path, (clock.now(), clock.now()))
+    opening.before = lambda: os.rename(path, path.with_name("moved"))
+    log = another(clock, monkeypatch, path, open_existing=opening)
+    assert opening.before is None
+    log.write("a")
+    assert lines(path) == ["a"]
+    assert reported == []
+    assert log.stats().last_error is None
+
+
+def test_log_that_was_replaced_before_it_is_opened_is_judged_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, I3: an older file that takes the log's place between the look at it and its opening becomes the segment of its own
+    period."""
+    opening = Once(OPERATIONS.open_existing)
+    clock = use_clock(monkeypatch)
+    path.write_text("now\n")
+    os.utime(path, (clock.now(), clock.now()))
+    opening.before = lambda: replace_log(path, "old\n", clock.now() - 3600)
+    log = another(clock, monkeypatch, path, open_existing=opening)
+    assert opening.before is None
+    log.write("a")
+    assert lines(path) == ["a"]
+    assert lines(path.with_name("app.log.2026-03-04_09")) == ["old"]
+
+
+# late records
+
+
+def late_by_another(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, **entries: Any) -> tuple[TimedLogFile, float]:
+    """An engine that has no descriptor of the period before, whose segment is there; and a time in that period."""
+    with log_at(path, "H") as first:
+        first.write("a")
+        made = clock.now()
+        clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+        first.write("b")
+    return another(clock, monkeypatch, path, **entries), made
+
+
+def test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, I6: a sealer unlinks the segment between its opening and its lease: the late record goes to the active file."""
+    opening = Once(OPERATIONS.open_append, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_append=opening)
+    segment = path.with_name(SEGMENT)
+    opening.after = lambda: os.rename(segment, f"{segment}.gz")
+    log.write("late", made)
+    assert opening.after is None
+    assert lines(path) == ["b", "late"]
+
+
+def test_segment_that_is_being_sealed_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, I6: while a sealer holds the exclusive lock on a segment, a late record goes to the active file."""
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path)
+    with path.with_name(SEGMENT).open() as sealer:
+        fcntl.flock(sealer, fcntl.LOCK_EX)
+        log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b", "late"]
+
+
+def test_late_record_follows_the_last_split_of_its_period(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: where a period has several segments, a late record of it goes to the last one."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+        first.rotate()
+        first.write("b")
+        made = clock.now()
+        clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+        first.write("c")
+    log = another(clock, monkeypatch, path)
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path.with_name(f"{SEGMENT}.1")) == ["b", "late"]
+
+
+def test_late_records_wait_for_a_lock_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: with the rotation lock held for ever one late record waits `lock_timeout`, and no later one waits again; the lock is
+    tried once a second, not with every late record."""
+    clock = use_clock(monkeypatch)
+    trying = Once(OPERATIONS.open_lock)
+    log, made = late_by_another(clock, monkeypatch, path, open_lock=trying)
+    log.write("c")
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        before = clock.steady
+        for number in range(3):
+            log.write(f"late-{number}", made)
+            clock.step(1.5)
+        assert clock.steady - before - 3 * 1.5 == pytest.approx(2.0)
+        trying.calls = 0
+        clock.step(1.5)
+        for number in range(20):
+            log.write(f"later-{number}", made)
+        assert trying.calls <= 2
+    assert log.stats().lock_timeouts == 1
+    assert [line for line in lines(path) if line.startswith("late")] == [
+        *(f"late-{number}" for number in range(3)),
+        *(f"later-{number}" for number in range(20)),
+    ]
+
+
+def test_kept_segment_is_not_written_past_its_grace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the grace ends between two looks: the descriptor that is still open takes no late record any more."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("a")
+    made = clock.now()
+    end = 3600 * (clock.wall // 3600 + 1)
+    for moment in (end + 1, end + 9.5):
+        clock.wall = moment
+        log.write("b")
+    clock.step(0.7)
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b", "b", "late"]
+
+
+def test_kept_segment_is_closed_after_its_grace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: after the grace no descriptor leads to the segment, so that a sealer can have it."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    log.write("b")
+    assert taken(path.with_name(SEGMENT))
+    clock.step(3600)
+    log.write("c")
+    assert not taken(path.with_name(SEGMENT))
+
+
+# the clock, the state record
+
+
+def test_name_is_looked_at_after_the_clock_was_set_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a clock that was set back within a period does not put off the next look at the log's name."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    os.rename(path, path.with_name("moved"))
+    clock.wall -= 3600
+    log.write("b")
+    assert lines(path) == ["b"]
+
+
+def test_record_of_a_file_that_was_set_back_within_its_period_is_written_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I4: the state record gets the file's older time, so that it can be believed again, and keeps who chose the period."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    before = path.with_name("app.log.lock").read_text().split()
+    os.utime(path, (clock.now(), clock.now()))
+    with log_at(path, "M", interval=60) as second:
+        second.write("b")
+        assert lines(path) == ["a", "b"]
+    after = path.with_name("app.log.lock").read_text().split()
+    assert int(after[4]) == int(clock.now() * 1e9) < int(before[4])
+    assert (after[2:4], after[5:8]) == (before[2:4], before[5:8])
+
+
+# re-entrancy: a hook or a signal handler that uses the handler in the middle of its slow path
+
+
+@pytest.mark.parametrize("what", ["doRollover", "flush", "close", "_open"])
+def test_namer_that_uses_its_handler_does_not_rotate_twice(path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """P1, P5: rollover, flush, close and open inside a rotation neither begin another one nor let its lock go; a `close` is done
+    when the rotation is over."""
+    held: list[bool] = []
+
+    def namer(default: str) -> str:
+        if not held:
+            getattr(handler, what)()
+            held.append(taken(path.with_name("app.log.lock")))
+        return default
+
+    writing = Switch(OPERATIONS.write)
+    clock = use_clock(monkeypatch, write=writing)
+    log_at(path, "H").close()
+    handler = handler_at(path, "H", delay=what == "_open")
+    handler.namer = namer
+    if what != "_open":
+        handler.handleError = lambda _record: None  # type: ignore[method-assign]
+        handler.emit(record("a", clock.now()))
+        writing.on = True
+        handler.emit(record("b", clock.now()))
+        writing.on = False
+    else:
+        path.write_text("a\nb\n")
+    os.utime(path, (clock.now(), clock.now()))
+    clock.step(3600)
+    handler.emit(record("c", clock.now()))
+    assert (handler.stream is None) == (what == "close")
+    assert held == [True]
+    assert segments(path.parent) == ["app.log", SEGMENT]
+    assert sorted(all_lines(path.parent)) == ["a", "b", "c"]
+
+
+def test_record_of_a_namer_goes_to_the_new_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a record that is made while the log is rotated belongs to the new period; it is kept whatever `spill_bytes` is."""
+
+    def namer(default: str) -> str:
+        if not done:
+            done.append(default)
+            handler.emit(record("namer", clock.now()))
+        return default
+
+    done: list[str] = []
+    clock = use_clock(monkeypatch)
+    handler = handler_at(path, "H", spill_bytes=0)
+    handler.namer = namer
+    handler.emit(record("a", clock.now()))
+    clock.step(3600)
+    handler.emit(record("b", clock.now()))
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert sorted(lines(path)) == ["b", "namer"]
+    assert handler.stats().lost == 0
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_record_of_a_signal_handler_is_written_at_once(path: Path, monkeypatch: pytest.MonkeyPatch, waiting: bool) -> None:
+    """P1: a record that is made in the middle of a look at the log is in the file when its call returns, unless older ones wait
+    for the disk: then it stands behind them."""
+    seen: list[list[str]] = []
+    armed: list[bool] = []
+
+    def stat_path(name: str) -> Any:
+        if armed:
+            armed.clear()
+            log.write("signal")
+            seen.append(lines(path))
+        return OPERATIONS.stat_path(name)
+
+    writing = Switch(OPERATIONS.write)
+    clock = use_clock(monkeypatch, stat_path=stat_path, write=writing)
+    log = log_at(path, "H")
+    log.write("a")
+    writing.on = waiting
+    log.write("b")
+    writing.on = False
+    clock.step(3)
+    armed.append(True)
+    log.write("c")
+    assert seen == [["a"] if waiting else ["a", "b", "signal"]]
+    assert lines(path) == ["a", "b", "signal", "c"] or lines(path) == ["a", "b", "c", "signal"]
+
+
+def test_record_that_comes_at_the_end_of_the_slow_path_is_not_left_waiting(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a signal handler that logs after the last look at what waits: the record is in the file when the outer call returns."""
+    use_clock(monkeypatch)
+    log = log_at(path, "H", late_grace=0)
+    open_window = log._writer._open_window
+    done: list[str] = []
+
+    def interrupted() -> None:
+        if not done:
+            done.append("signal")
+            log.write("signal")
+        open_window()
+
+    monkeypatch.setattr(log._writer, "_open_window", interrupted)
+    log.write("a")
+    assert lines(path) == ["a", "signal"]
+
+
+# the lock file
+
+
+def test_deleted_lock_file_is_back_with_the_state_at_the_next_look(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I4: a deletion takes the state record with it: a process that logs writes it anew within a second, not at the boundary."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    clock.step(2)
+    log.write("b")
+    before = path.with_name("app.log.lock").read_text().split()
+    os.unlink(f"{path}.lock")
+    clock.step(2)
+    log.write("c")
+    after = path.with_name("app.log.lock").read_text().split()
+    assert (after[:4], after[5:8]) == (before[:4], before[5:8])
+
+
+def test_busy_lock_is_tried_once_a_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: records that are written while the lock cannot be had do not ask for it one by one."""
+    clock = use_clock(monkeypatch)
+    trying = Once(OPERATIONS.open_lock)
+    log = another(clock, monkeypatch, path, open_lock=trying)
+    log.write("a")
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        clock.step(3600)
+        log.write("b")
+        for _ in range(3):
+            trying.calls = 0
+            for _ in range(20):
+                log.write("c")
+            assert trying.calls <= 1
+            clock.step(1.5)
+
+
+def test_rename_does_not_wait_for_ever_for_a_stopped_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: with `late_grace=0` a writer that was stopped between its look and its write holds up a rotation for `lock_timeout`."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H", late_grace=0, lock_timeout=2)
+    log.write("a")
+    with path.open() as stopped:
+        fcntl.flock(stopped, fcntl.LOCK_SH)
+        before = clock.steady
+        assert log.rotate()
+        assert clock.steady - before == pytest.approx(2, abs=0.1)
+    log.write("b")
+    assert lines(path) == ["b"]
+
+
+def test_side_descriptor_that_somebody_closed_is_opened_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a program that closes the second descriptor alone takes the guard away for a second at most."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    os.close(log._writer.segment._side)  # type: ignore[union-attr, arg-type]
+    clock.step(2)
+    log.write("b")
+    with path.open("ab") as stump:
+        stump.write(b"s" * (4096 - 4))
+    log.write("c")
+    assert lines(path)[-1] == "c"
+    assert log.stats().repaired == 1
+
+
+def test_late_record_under_a_namer_that_names_a_foreign_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P4: where the namer's name for the period is somebody's file, which does not read as a segment, a late record goes to the
+    active file."""
+    clock = use_clock(monkeypatch)
+    foreign = path.with_name("theirs")
+    foreign.write_text("theirs\n")
+    names = iter(range(1000))
+    handler = handler_at(path, "H", late_grace=7200)
+    handler.namer = lambda default: str(foreign) if next(names) < 2 else default
+    handler.emit(record("a", clock.now()))
+    handler.emit(record("late", clock.now() - 3600))
+    assert foreign.read_text() == "theirs\n"
+    assert sorted(line for line in all_lines(path.parent)) == ["a", "late"]
+
+
+def test_follower_of_a_rotation_takes_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R0, P3: at a boundary one process rotates under the lock, and the others follow without it, also while it is held."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    trying = Once(OPERATIONS.open_lock)
+    second = another(clock, monkeypatch, path, open_lock=trying)
+    second.write("a")
+    clock.step(3600)
+    first.write("b")
+    trying.calls = 0
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        second.write("c")
+    assert lines(path) == ["b", "c"]
+    assert trying.calls == 0
+
+
+def test_idle_writer_without_grace_holds_up_no_rotation(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: with `late_grace=0` a writer holds its lock on the file for the time of a write only."""
+    clock = use_clock(monkeypatch)
+    first, second = log_at(path, "H", late_grace=0), log_at(path, "H", late_grace=0)
+    first.write("a")
+    before = clock.steady
+    assert second.rotate()
+    assert clock.steady == before
+
+
+def test_inherited_descriptor_that_stays_in_use_has_a_lease(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I6: a child that may not open the log goes on through the parent's descriptor, and a sealer sees it."""
+    opening = [Switch(entry) for entry in (OPERATIONS.open_existing, OPERATIONS.open_append)]
+    use_clock(monkeypatch, open_existing=opening[0], open_append=opening[1])
+    log = log_at(path, "D")
+    log.write("a")
+    log._writer.after_fork_in_child()
+    assert not taken(path)
+    for one in opening:
+        one.on = True
+    log.write("b")
+    assert lines(path) == ["a", "b"]
+    assert taken(path)
+
+
+# forks, without forking: what the hooks leave
+
+
+@pytest.mark.parametrize("side", ["parent", "child"])
+@pytest.mark.parametrize("trouble", ["none", "no state", "no state, busy lock"])
+def test_shared_position_is_given_up_at_the_next_record(
+    path: Path, monkeypatch: pytest.MonkeyPatch, side: str, trouble: str
+) -> None:
+    """P1: after a fork both sides open the log anew, whether there is a state record to follow or a lock to be had."""
+    use_clock(monkeypatch)
+    log = log_at(path, "D")
+    log.write("a")
+    with open(f"{path}.lock", "r+") as other:
+        if "no state" in trouble:
+            other.truncate(0)
+        if "busy" in trouble:
+            fcntl.flock(other, fcntl.LOCK_EX)
+        before = log.fileno()
+        getattr(log._writer, f"after_fork_in_{side}")()
+        log.write("b")
+        assert log.fileno() != before
+    assert lines(path) == ["a", "b"]
+
+
+def test_child_does_not_wait_for_what_failed_in_the_parent(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the parent's pause after a lock that was busy is not the child's."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log.write("b")
+    log._writer.after_fork_in_child()
+    log.write("c")
+    assert lines(path) == ["c"]
+
+
+def test_shared_descriptor_is_not_kept_for_late_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P2: a late record of a segment that was open over a fork goes there by a descriptor of its own."""
+    opening = Once(OPERATIONS.open_append, SEGMENT)
+    clock = use_clock(monkeypatch, open_append=opening)
+    log = log_at(path, "H")
+    log.write("a")
+    made = clock.now()
+    log._writer.after_fork_in_parent()
+    clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+    log.write("b")
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a", "late"]
+    assert opening.calls == 1
