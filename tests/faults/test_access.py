@@ -296,11 +296,15 @@ def test_new_file_is_never_more_open_than_asked(tmp_path: Path, monkeypatch: pyt
         modes.append(mode)
         return OPERATIONS.open_append(path, mode)
 
+    def open_new(path: str, mode: int) -> int:
+        modes.append(mode)
+        return OPERATIONS.open_new(path, mode)
+
     def open_lock(path: str, mode: int) -> tuple[int, bool]:
         modes.append(mode)
         return OPERATIONS.open_lock(path, mode)
 
-    clock = use_clock(monkeypatch, open_append=open_append, open_lock=open_lock)
+    clock = use_clock(monkeypatch, open_append=open_append, open_new=open_new, open_lock=open_lock)
     log = log_at(tmp_path / "app.log", "H", chmod=0o600)
     log.write("record")
     log.rotate()

@@ -530,7 +530,7 @@ def test_busy_lock_is_tried_once_a_second(path: Path, monkeypatch: pytest.Monkey
 
 
 def test_rename_does_not_wait_for_ever_for_a_stopped_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P3: with `late_grace=0` a writer that was stopped between its look and its write holds up a rotation for `lock_timeout`."""
+    """P3: with `late_grace=0` a writer that was stopped between its look and its write does not hold up a rotation."""
     clock = use_clock(monkeypatch)
     log = log_at(path, "H", late_grace=0, lock_timeout=2)
     log.write("a")
@@ -538,7 +538,7 @@ def test_rename_does_not_wait_for_ever_for_a_stopped_writer(path: Path, monkeypa
         fcntl.flock(stopped, fcntl.LOCK_SH)
         before = clock.steady
         assert log.rotate()
-        assert clock.steady - before == pytest.approx(2, abs=0.1)
+        assert clock.steady - before < 0.1
     log.write("b")
     assert lines(path) == ["b"]
 

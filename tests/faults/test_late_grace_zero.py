@@ -75,7 +75,7 @@ def test_a_rename_waits_for_a_writer_that_has_looked_but_not_written(tmp_path: P
             threads[0].join(0.5)
         return os.write(fd, data)
 
-    writer = engine(log, replace(OPERATIONS, write=write_slowly), 0.0)
+    writer = engine(log, replace(watched, write=write_slowly), 0.0)
     writer.write(b"zero\n", writer.now())
     writer.write(b"second\n", writer.now())
     threads[0].join()

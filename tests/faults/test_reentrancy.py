@@ -336,9 +336,8 @@ def test_stderr_that_leads_into_the_log(tmp_path: Path, monkeypatch: pytest.Monk
     found = all_lines(tmp_path)
     expected = ["one", *(f"failing {number}" for number in range(20)), "last"]
     assert [line for line in found if line in expected] == expected
-    complaints = [line for line in found if line not in expected]
-    assert 1 <= len(complaints) < 100, complaints[:3]
-    assert any("made to fail" in line for line in complaints)
+    assert 1 <= found.count("--- Logging error ---") < 10
+    assert any("made to fail" in line for line in found)
 
 
 def test_garbage_collector_that_logs(tmp_path: Path) -> None:

@@ -548,19 +548,19 @@ def _rotate_and_die(path: Path, clock: Clock, last: int, patch: pytest.MonkeyPat
 
 def test_log_that_cannot_be_opened_is_news_again_after_it_could(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P5: a failure to open the log is reported once, and again when it comes back after the log was open."""
-    opening = Switch(OPERATIONS.open_append, errno.EMFILE)
-    clock = use_clock(monkeypatch, open_append=opening)
+    opening, creating = Switch(OPERATIONS.open_append, errno.EMFILE), Switch(OPERATIONS.open_new, errno.EMFILE)
+    clock = use_clock(monkeypatch, open_append=opening, open_new=creating)
     handler = handler_at(tmp_path / "app.log")
     reports = collect(handler)
     handler.emit(record("0", clock.now()))
     for turn in (1, 2):
         os.rename(tmp_path / "app.log", tmp_path / f"moved.{turn}")
-        opening.on = True
+        opening.on = creating.on = True
         for _ in range(3):
             clock.step(100)
             handler.emit(record("no file", clock.now()))
         assert len(reports) == turn, reports
-        opening.on = False
+        opening.on = creating.on = False
         clock.step(100)
         handler.emit(record("file", clock.now()))
         assert lines(tmp_path / "app.log")[-1] == "file"

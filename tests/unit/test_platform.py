@@ -411,8 +411,23 @@ def test_link_in_the_place_of_a_file_of_ours_is_not_followed(tmp_path: Path, ope
     """Names are real paths by the time they are opened: a symbolic link was put there by somebody, and is refused."""
     (tmp_path / "theirs").write_text("theirs")
     (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    if os.geteuid():
+        pytest.skip("only root can make a link that belongs to somebody else")
+    os.lchown(tmp_path / "link", 12345, 12345)
     with pytest.raises(OSError, match="symbolic link"):
         opener(str(tmp_path / "link"))
+
+
+@pytest.mark.parametrize("opener", OF_OURS[:3])
+def test_link_of_our_own_in_the_place_of_the_log_is_followed(tmp_path: Path, opener: Callable[[str], int]) -> None:
+    """Who runs the program may move its log to another disk and leave a symbolic link: records go on there."""
+    (tmp_path / "moved").write_text("before")
+    (tmp_path / "link").symlink_to(tmp_path / "moved")
+    fd = opener(str(tmp_path / "link"))
+    try:
+        assert os.fstat(fd).st_ino == (tmp_path / "moved").stat().st_ino
+    finally:
+        os.close(fd)
 
 
 @pytest.mark.timeout(20)

@@ -284,7 +284,7 @@ class Active:
         try:
             followed = self.rotation.follow(mine, self.terminator) if self._demand is not Demand.FORCE else None
             outcome = Outcome(followed) if followed is not None else self._run(mine)
-        except OSError as error:
+        except Exception as error:  # of the system, or of a suffix that makes no names
             self._retry.failed(self._ops.monotonic())
             self._go_on(mine, error)
             return
@@ -334,7 +334,7 @@ class Active:
         self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)
         self._go_on(mine)
 
-    def _go_on(self, mine: OpenSegment | None, because: OSError | None = None) -> None:
+    def _go_on(self, mine: OpenSegment | None, because: Exception | None = None) -> None:
         """No rotation now: write to the file in hand while the log's name leads to it, else to the one that is there.
 
         If that cannot be opened either, a descriptor that still works is better than none: it may be the inherited one of a
@@ -344,7 +344,7 @@ class Active:
         try:
             self._open_without_lock(mine)
         except OSError as error:
-            if because is not None and because.errno != error.errno:  # one cause is told once
+            if because is not None and getattr(because, "errno", None) != error.errno:  # one cause is told once
                 self._report("rotation", because)
             if self.segment is None:
                 raise
