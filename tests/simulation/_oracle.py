@@ -35,6 +35,8 @@ class Record:
     process: Process
     begun: float  # wall clock
     returned: float | None = None  # wall clock
+    lowest: float = 0.0  # the wall clock may be set meanwhile
+    highest: float = 0.0
     slow: bool = False  # it, or one before it in its process, may have run into the lock's timeout
 
 
@@ -58,16 +60,30 @@ class Ledger:
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     deletes: bool = False  # the world has a backupCount: old segments go
     keeps: int = 0
+    blind: bool = False  # the state record was taken away, or could not be read, where a period lasts seconds
 
     def begin(self, process: Process, name: str, line: bytes, created: float) -> Record:
         """A logging call starts."""
-        record = self.records[line] = Record(name, line, created, process, self.kernel.wall())
+        now = self.kernel.wall()
+        record = self.records[line] = Record(name, line, created, process, now, None, now, now)
         return record
 
     def end(self, record: Record) -> None:
         """It has returned."""
         record.returned = self.kernel.wall()
+        self._clock_is(record.returned, record)
         record.slow = record.process.slow
+
+    def clock_set(self, before: float) -> None:
+        """The wall clock was set; it showed this before."""
+        for record in self.records.values():
+            if record.returned is None:
+                self._clock_is(before, record)
+                self._clock_is(self.kernel.wall(), record)
+
+    @staticmethod
+    def _clock_is(now: float, record: Record) -> None:
+        record.lowest, record.highest = min(record.lowest, now), max(record.highest, now)
 
     def incomplete(self, _process: Process, data: bytes) -> None:
         """A write was cut off."""
@@ -176,12 +192,17 @@ class Ledger:
 
     def _may_be_anywhere(self, record: Record) -> bool:
         """Later than the grace, or from the future: it goes to the active file. The same for a process that did not get the lock
-        in time (promise P3 goes before P2), or for which an operation failed."""
-        if record.slow or record.process.hurt or (record.process.name == OLD and any(one.slow for one in self.records.values())):
+        in time (promise P3 goes before P2), or for which an operation failed. And where the state record is gone just when a period
+        ends, the file's last write tells its period, and that may be a record of the old one that was still on its way."""
+        if (
+            self.blind
+            or record.slow
+            or record.process.hurt
+            or (record.process.name == OLD and any(one.slow for one in self.records.values()))
+        ):
             return True
         end = self._end(record.created)
-        late = max(record.begun, record.returned or 0.0) >= end + self.grace
-        return late or self._start(record.created) > min(record.begun, record.returned or record.begun)
+        return record.highest >= end + self.grace or self._start(record.created) > record.lowest
 
     def _suffix_of(self, name: str) -> str | None:
         if not name.startswith(LOG + "."):

@@ -62,6 +62,7 @@ class Process:
     def copy_of(self, writer: Writer, child: Process, keep: tuple[object, ...]) -> Writer:
         """The engine in the memory of a forked child."""
         memo: dict[int, Any] = {id(one): one for one in (self.scheduler, self.kernel, *keep)}
+        memo |= {id(thread): thread for thread in self.scheduler.threads}
         memo |= {id(self): child, id(self.ops): child.ops, id(self.table): child.table, id(writer.options): writer.options}
         twin = copy.deepcopy(writer, memo)
         for (table, number), owner in list(descriptors._owners.items()):

@@ -132,6 +132,7 @@ class Scheduler:
     plain: float = 0.8
     traced: bool = False
     torn: Callable[[Process, bytes], None] = lambda _process, _data: None  # is told of every write that was not whole
+    failed: Callable[[str], None] = lambda _name: None  # is told which operation was made to fail
 
     def __post_init__(self) -> None:
         self.main = getcurrent()
@@ -324,6 +325,7 @@ class Scheduler:
     def _fail(self, thread: Thread, number: int) -> None:
         self.budget.faults -= 1
         thread.process.hurt = True
+        self.failed(thread.pending[0])
         self._outcome = fail(number)
         self._go(thread)
 

@@ -76,7 +76,7 @@ class World:
         )
         self.scheduler = Scheduler(
             self.kernel, choices, replace(spec.budget), self._events(), see,
-            granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced, torn=self.ledger.incomplete,
+            granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced, torn=self.ledger.incomplete, failed=self._failed,
         )  # fmt: skip
         zone = None if spec.zone == "UTC" else spec.zone
         self.options = Options(
@@ -156,16 +156,22 @@ class World:
 
     def event_clock_back(self) -> None:
         """Somebody sets the clock back a little, or a lot."""
-        self.kernel.step(-(0.7, 3.0, 3700.0)[self.choices.pick(3, 0.4)])
+        self._step(-(0.7, 3.0, 3700.0)[self.choices.pick(3, 0.4)])
 
     def event_clock_forward(self) -> None:
         """Somebody sets the clock forward a little, or a lot."""
-        self.kernel.step((0.7, 3.0, 3700.0)[self.choices.pick(3, 0.4)])
+        self._step((0.7, 3.0, 3700.0)[self.choices.pick(3, 0.4)])
+
+    def _step(self, seconds: float) -> None:
+        before = self.kernel.wall()
+        self.kernel.step(seconds)
+        self.ledger.clock_set(before)
 
     def event_lock_deleted(self) -> None:
         """rm app.log.lock"""
         if LOG + ".lock" in self.kernel.names:
             self.kernel.unlink(LOG + ".lock")
+            self.ledger.blind = self.spec.when == "S"
 
     def event_log_moved(self) -> None:
         """mv app.log elsewhere"""
@@ -209,7 +215,7 @@ class World:
             line = b"old-0 " + b"o" * self.spec.size
             process = Process(self.scheduler, self.kernel, 1, OLD)
             record = self.ledger.begin(process, "old-0", line, moment)
-            record.begun, record.returned = moment, moment
+            record.begun = record.returned = record.lowest = record.highest = moment
             self._put(LOG, line + b"\n")
             self.kernel.names[LOG].mtime_ns = int(moment * 1e9)
         if whole is not None:
@@ -238,6 +244,9 @@ class World:
             process.threads.clear()
             self.launch(name, steps, writer, process)
         scheduler.budget, scheduler.events, scheduler.see, scheduler.choices = whole, events, see, made
+
+    def _failed(self, name: str) -> None:
+        self.ledger.blind = self.ledger.blind or (name == "read_at" and self.spec.when == "S")
 
     def _reported(self, error: Exception) -> None:
         self.reports.append(error)

@@ -207,14 +207,14 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
         return Plan(Action.CREATE, hour_of(evidence.now))
     named = record is not None and record.file == found.id
     remembered = evidence.remembered is not None and evidence.remembered[0] == found.id
-    restored = named and record is not None and found.mtime_ns < record.mtime_ns
+    restored = named and record is not None and record.mtime_ns - found.mtime_ns > 10e9 and record.mtime_ns <= evidence.now * 1e9
     memory = evidence.remembered[1] if evidence.remembered else NOW
     recorded = record.period if record else NOW
     by_rule = [
         (remembered and named and not restored, lambda: max(memory, recorded)),
         (remembered, lambda: memory),
         (named and not restored, lambda: recorded),
-        (not named and found.size == 0, lambda: hour_of(evidence.now)),
+        (not named and found.size == 0 and not 0 <= evidence.now - found.mtime_ns / 1e9 < 10, lambda: hour_of(evidence.now)),
         (True, lambda: hour_of(found.mtime_ns / 1e9)),
     ]
     period = next(rule() for holds, rule in by_rule if holds)

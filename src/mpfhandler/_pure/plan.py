@@ -13,7 +13,9 @@ from .facts import FileId, FileStat
 from .schedule import Period, Schedule
 from .state import State
 
-__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "period_of"]
+__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "period_of", "restored"]
+
+_FRESH = 10.0  # seconds; steps of a clock that is kept right are smaller
 
 
 class Demand(Enum):
@@ -80,21 +82,32 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     """The period that a file belongs to.
 
     What is known of it is what this process remembers and what the state record says; the later of the two, because a
-    file is only ever adopted for a later period. The record does not count where the file is older than it: both times are
-    the file system's, so somebody restored the file or set its time back. (After a clock was set back the file looks like
-    that, too, but then there is a process that remembers.) Never is mtime compared with the clock of this machine.
+    file is only ever adopted for a later period. The record does not count where somebody restored the file or set its
+    time back. Otherwise mtime is not compared with anything while there is a record.
+
+    An empty file that nobody knows belongs to now: somebody has prepared it, and a segment without records helps nobody. But not
+    if it was made just now: then it may be the log of the period that is just ending, whose record went with the lock file.
     """
     state, known = seen.state, list[Period]()
     if seen.remembered is not None and seen.remembered[0] == file.id:
         known.append(seen.remembered[1])
     named = state is not None and state.file == file.id
-    if named and state is not None and file.mtime_ns >= state.mtime_ns:
+    if named and state is not None and not restored(file, state, seen.now):
         known.append(state.period)
     if known:
         return max(known)
     if named:
         return _by_mtime(file, seen.now, schedule)
-    return schedule.period(seen.now) if file.size == 0 else _by_mtime(file, seen.now, schedule)
+    if file.size == 0 and not 0 <= seen.now - file.mtime_ns / 1e9 < _FRESH:
+        return schedule.period(seen.now)
+    return _by_mtime(file, seen.now, schedule)
+
+
+def restored(file: FileStat, state: State, now: float) -> bool:
+    """Whether the file that the record names is older than the record by more than a small step of the clock. Both times are the
+    file system's. Where the record itself is from the future, it is the clock that was set back."""
+    age = (state.mtime_ns - file.mtime_ns) / 1e9
+    return age > _FRESH and state.mtime_ns / 1e9 <= now
 
 
 def _chosen_by_another(file: FileStat, state: State | None, schedule: Schedule) -> bool:

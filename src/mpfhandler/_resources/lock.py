@@ -57,10 +57,12 @@ class HeldLock:
         return found is not None and found.id == self.file
 
     def read_state(self) -> State | None:
-        """The state record, or None where there is none that is whole."""
+        """The state record, or None where there is none that is whole. One that cannot be read is not written over either: other
+        processes may be able to read it."""
         try:
             return unpack(self._ops.read_at(self._fd, SIZE, 0))
         except OSError:
+            self._writable = False
             return None
 
     def write_state(self, state: State) -> None:
@@ -76,6 +78,15 @@ class HeldLock:
         if not self._ours():
             raise FileExistsError(f"{self._path}: is not a lock file of this log, but somebody's file; it is left as it is")
         self._ops.write_at(self._fd, pack(state), 0)
+
+    def clear_state(self) -> None:
+        """Before a log is created where there is none: the new file may get the inode of the removed one that the record names.
+        After a failure the old record may stand. Safe to repeat. Never raises."""
+        try:
+            if self._writable and self._ours():
+                self._ops.write_at(self._fd, b" " * (SIZE - 1) + b"\n", 0)
+        except OSError:
+            pass
 
     def _ours(self) -> bool:
         try:
