@@ -32,6 +32,17 @@ class Counts:
         return text if self.finished else text + " (not all: the time was over)"
 
 
+class Coverage:
+    """Tells what searches have covered, a line each."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def add(self, name: str, counts: Counts) -> None:
+        """One search more."""
+        self._tell(f"{name}: {counts}")
+
+
 @dataclass
 class Failure(AssertionError):
     """A schedule that breaks a promise, shrunk, with its trace."""

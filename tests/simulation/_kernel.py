@@ -159,8 +159,9 @@ class Kernel:
 
     def rename(self, source: str, target: str, *, replace: bool = True) -> None:
         """rename(2), or renameat2(2) with RENAME_NOREPLACE."""
-        inode = self._find(source)
+        self._check_parent(source)
         self._check_parent(target)
+        inode = self._find(source)
         there = self.names.get(target)
         if there is not None and not replace:
             raise fail(errno.EEXIST, source, None, target)
@@ -179,6 +180,8 @@ class Kernel:
         self._check_parent(target)
         if target in self.names:
             raise fail(errno.EEXIST, source, None, target)
+        if inode.folder:
+            raise fail(errno.EPERM, source, None, target)
         self.names[target] = inode
         inode.links += 1
         self.changes += 1

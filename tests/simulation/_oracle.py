@@ -60,7 +60,7 @@ class Ledger:
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     deletes: bool = False  # the world has a backupCount: old segments go
     keeps: int = 0
-    blind: bool = False  # the state record was taken away, or could not be read, where a period lasts seconds
+    blind: bool = False  # the state record was taken away, or could not be read, just after the end of a period
 
     def begin(self, process: Process, name: str, line: bytes, created: float) -> Record:
         """A logging call starts."""
@@ -191,15 +191,12 @@ class Ledger:
                 raise Violation(f"P2: the active file has records of several periods: {periods}")
 
     def _may_be_anywhere(self, record: Record) -> bool:
-        """Later than the grace, or from the future: it goes to the active file. The same for a process that did not get the lock
-        in time (promise P3 goes before P2), or for which an operation failed. And where the state record is gone just when a period
-        ends, the file's last write tells its period, and that may be a record of the old one that was still on its way."""
-        if (
-            self.blind
-            or record.slow
-            or record.process.hurt
-            or (record.process.name == OLD and any(one.slow for one in self.records.values()))
-        ):
+        """Later than the grace, or from the future: it goes to the active file. The same for a process that did not get the
+        lock in time (promise P3 goes before P2), or for which an operation failed. And where the state record is gone just
+        after the end of a period, the file's last write tells its period: perhaps a record that was still on its way."""
+        if self.blind or record.slow or record.process.hurt:
+            return True
+        if record.process.name == OLD and any(one.slow for one in self.records.values()):
             return True
         end = self._end(record.created)
         return record.highest >= end + self.grace or self._start(record.created) > record.lowest

@@ -108,7 +108,8 @@ class Move:
 
     def __str__(self) -> str:
         who = self.thread.name if self.thread is not None else ""
-        return f"{self.kind} {who} {self.detail or ''}".rstrip()
+        what = self.detail.name if isinstance(self.detail, Event) else self.detail or ""
+        return f"{self.kind} {who} {what}".rstrip()
 
 
 @dataclass

@@ -76,7 +76,8 @@ class World:
         )
         self.scheduler = Scheduler(
             self.kernel, choices, replace(spec.budget), self._events(), see,
-            granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced, torn=self.ledger.incomplete, failed=self._failed,
+            granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
+            torn=self.ledger.incomplete, failed=self._failed,
         )  # fmt: skip
         zone = None if spec.zone == "UTC" else spec.zone
         self.options = Options(
@@ -171,7 +172,7 @@ class World:
         """rm app.log.lock"""
         if LOG + ".lock" in self.kernel.names:
             self.kernel.unlink(LOG + ".lock")
-            self.ledger.blind = self.spec.when == "S"
+            self._blinded()
 
     def event_log_moved(self) -> None:
         """mv app.log elsewhere"""
@@ -246,7 +247,12 @@ class World:
         scheduler.budget, scheduler.events, scheduler.see, scheduler.choices = whole, events, see, made
 
     def _failed(self, name: str) -> None:
-        self.ledger.blind = self.ledger.blind or (name == "read_at" and self.spec.when == "S")
+        if name == "read_at":
+            self._blinded()
+
+    def _blinded(self) -> None:
+        """The state record cannot be read, and perhaps the records of the last period are still on their way."""
+        self.ledger.blind = self.ledger.blind or self.kernel.wall() % UNIT[self.spec.when] < self.spec.late_grace + 1
 
     def _reported(self, error: Exception) -> None:
         self.reports.append(error)

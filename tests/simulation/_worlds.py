@@ -1,0 +1,78 @@
+"""The worlds that are explored: small ones in full, larger ones at random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from _scheduler import Budget
+from _world import Spec
+
+_BOUNDARY = (("clock_boundary", 1),)
+_TWO = (("log",), ("log",))
+
+# Every schedule of these, without a bound on preemptions.
+SMALL = {
+    "two processes, one boundary": Spec(_TWO, events=_BOUNDARY),
+    "two processes, one boundary, lock never waited for": Spec(_TWO, events=_BOUNDARY, lock_timeout=0.0),
+    "two processes, one boundary, one kill anywhere": Spec(_TWO, events=_BOUNDARY, budget=Budget(kills=1, tears=True), size=70),
+    "two processes, one boundary, one rename or open that fails": Spec(_TWO, events=_BOUNDARY, budget=Budget(faults=1)),
+    "two processes, one boundary, lock file deleted": Spec(
+        _TWO, when="M", boundary=1_700_000_040, events=(*_BOUNDARY, ("lock_deleted", 1))
+    ),
+    "two processes, one split by size": Spec((("log", "log"), ("log", "log")), max_bytes=80, before=0.9),
+    "rotation and a late record": Spec((("log",), ("log 0.6",)), events=_BOUNDARY),
+    "two threads, one boundary": Spec((("log",),), threads=2, events=_BOUNDARY),
+    "a fork at a boundary": Spec((("log", "fork log", "log"),), events=_BOUNDARY),
+    "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
+    "two processes start on an old log": Spec(_TWO, old=True, opened=False),
+}
+
+# Every schedule with so many preemptions at the most.
+BOUNDED = {
+    "three processes, one boundary": Spec((("log",),) * 3, events=_BOUNDARY, budget=Budget(preemptions=2)),
+    "three processes, one split": Spec((("log", "log"),) * 3, max_bytes=80, before=0.9, budget=Budget(preemptions=2)),
+    "three processes, two boundaries, one kill": Spec(
+        (("log", "log"),) * 3, events=(("clock_boundary", 2),), budget=Budget(preemptions=2, kills=1)
+    ),
+}
+
+_TIMES = (("clock_boundary", 2), ("clock_second", 2))
+_BASE = Spec((("anything",) * 6,) * 3, step_ns=20_000, size=50, events=_TIMES)
+_LARGE = replace(_BASE, programs=(("anything",) * 30,) * 8, events=(("clock_boundary", 4), ("clock_second", 6)))
+
+# Random schedules of these.
+RANDOM = {
+    "times": _BASE,
+    "kills and stops": replace(_BASE, budget=Budget(kills=2, tears=True, stops=2)),
+    "lock file deleted": replace(
+        _BASE, when="M", boundary=1_700_000_040, events=(*_TIMES, ("lock_deleted", 3)), budget=Budget(kills=1, tears=True)
+    ),
+    "log moved": replace(_BASE, events=(*_TIMES, ("log_moved", 2))),
+    "log removed": replace(_BASE, events=(*_TIMES, ("log_removed", 2))),
+    "name taken": replace(_BASE, events=(*_TIMES, ("name_taken", 2))),
+    "clock set": replace(_BASE, events=(*_TIMES, ("clock_back", 1), ("clock_forward", 1))),
+    "clock set, kills": replace(_BASE, events=(*_TIMES, ("clock_back", 2)), budget=Budget(kills=1, tears=True)),
+    "daylight saving ends": replace(
+        _BASE, when="H", zone="Europe/Berlin", boundary=1_793_494_800, events=(("clock_boundary", 3), ("clock_back", 1))
+    ),
+    "daylight saving begins": replace(
+        _BASE, when="H", zone="Europe/Berlin", boundary=1_774_746_000, events=(("clock_boundary", 3), ("clock_forward", 1))
+    ),
+    "half an hour of daylight saving": replace(
+        _BASE, when="H", zone="Australia/Lord_Howe", boundary=1_775_314_800, events=(("clock_boundary", 3),)
+    ),
+    "faults": replace(_BASE, budget=Budget(faults=3)),
+    "short writes": replace(_BASE, budget=Budget(short_writes=3)),
+    "size splits": replace(_BASE, max_bytes=150, budget=Budget(kills=1)),
+    "threads": replace(_BASE, threads=2),
+    "threads, kills": replace(_BASE, threads=2, budget=Budget(kills=1, stops=1)),
+    "an old log": replace(_BASE, old=True, opened=False, budget=Budget(kills=1)),
+    "nothing after the rename": replace(_BASE, late_grace=0.0),
+    "nothing after the rename, kills": replace(_BASE, late_grace=0.0, budget=Budget(kills=1)),
+    "full disk": replace(_BASE, events=(*_TIMES, ("disk_freed", 1)), capacity=8192, size=1500, granularity=4096),
+    "backups": replace(_BASE, backup_count=2),
+    "eight processes": _LARGE,
+    "eight processes, everything": replace(
+        _LARGE, budget=Budget(kills=3, tears=True, stops=3, faults=3), events=(*_LARGE.events, ("log_moved", 1))
+    ),
+}

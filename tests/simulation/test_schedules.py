@@ -1,0 +1,70 @@
+"""Promises P1 to P5 under every schedule of small worlds, and under random ones of large worlds.
+
+`MPFHANDLER_PROOF` is the number of seconds that each world gets (`nox -s proof`); without it a run is short. What a run has
+covered is printed at its end.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+import pytest
+
+pytest.importorskip("greenlet", reason="simulated threads are greenlets")
+
+from _choices import Choices, shrink
+from _explore import Coverage, explore, search
+from _scheduler import Budget
+from _world import Spec, World, failing, story
+from _worlds import BOUNDED, RANDOM, SMALL
+
+PROOF = float(os.environ.get("MPFHANDLER_PROOF", "0"))
+SHORT = 2.5  # seconds for each world in an ordinary run
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_schedule_of_a_small_world(name: str, covered: Coverage) -> None:
+    """Whoever goes on at each operation, no record is lost, doubled, torn or misfiled, and nobody waits too long."""
+    covered.add(name, explore(SMALL[name], PROOF or SHORT))
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_every_schedule_with_few_preemptions(name: str, covered: Coverage) -> None:
+    """The same for three processes, with two preemptions anywhere."""
+    covered.add(name, explore(BOUNDED[name], PROOF or SHORT))
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_schedules(name: str, covered: Coverage) -> None:
+    """The same with kills, torn and short writes, errors, stopped processes, clock steps and files that are taken away."""
+    first = random.SystemRandom().randrange(1 << 40) if PROOF else int(time.time() // 86400) << 20
+    covered.add(name, search([RANDOM[name]], range(first, first + 10**9), PROOF or SHORT))
+
+
+def test_a_run_is_replayed_exactly() -> None:
+    """The same choices give the same trace: what fails can be looked at again."""
+    spec = RANDOM["kills and stops"]
+    choices = Choices(random_source=random.Random(7))
+    World(spec, choices).run()
+    assert story(spec, choices.made) == story(spec, choices.made)
+    assert failing(spec, choices.made) is None
+
+
+def test_what_fails_is_shrunk() -> None:
+    """Of the choices that matter, none is lost, and the others go."""
+    fails = [3, 0, 5, 1, 0, 7, 2, 2]
+    assert shrink(fails, lambda choices: 5 in choices and 7 in choices) == [5, 7]
+
+
+def test_a_world_without_choices_is_one_schedule() -> None:
+    """One process alone has one schedule, and it ends."""
+    counts = explore(Spec((("log", "log"),)))
+    assert (counts.runs, counts.finished) == (1, True)
+
+
+def test_independent_steps_are_not_told_apart() -> None:
+    """Two processes that never meet have many schedules, but only so many states as they have steps together."""
+    counts = explore(Spec((("log",), ("log",)), budget=Budget(preemptions=0)))
+    assert counts.runs <= 2
