@@ -276,6 +276,7 @@ POSIX = Operations(
     wait_writable=_wait_writable,
     granularity=_granularity,
     stat_path=lambda path: _file_stat(os.stat(path)),
+    stat_link=lambda path: _file_stat(os.lstat(path)),
     stat_fd=lambda fd: _file_stat(os.fstat(fd)),
     set_mode=os.fchmod,
     set_owner=os.fchown,
