@@ -178,7 +178,7 @@ def _truncations(wall: datetime) -> list[datetime]:
     """What is left of a time that is told as far as the year, the month, … or not at all."""
     told = (wall.year, wall.month, wall.day, wall.hour, wall.minute, wall.second)
     least = tuple(_LEAST.values())
-    return [datetime(*told[:fields], *least[fields:]) for fields in range(len(told) + 1)]  # type: ignore[arg-type,misc]
+    return [datetime(*told[:fields], *least[fields:]) for fields in range(len(told) + 1)]  # type: ignore[arg-type]
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterable[str]:
