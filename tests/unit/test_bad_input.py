@@ -94,7 +94,13 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "encoding", "hex", {}),
     (TypeError, "encoding", 8, {}),
     (ValueError, "errors", "whatever", {}),
+    (ValueError, "encoding", "idna", {}),
+    (ValueError, "encoding", "punycode", {}),
+    (ValueError, "encoding", "unicode_escape", {}),
+    (ValueError, "encoding", "undefined", {}),
     (TypeError, "errors", 3, {}),
+    (TypeError, "errors", 0, {}),
+    (ValueError, "errors", "", {}),
     (TypeError, "utc", "perhaps", {}),
     (TypeError, "utc", 2, {}),
     (TypeError, "utc", None, {}),
@@ -102,6 +108,10 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (TypeError, "mkdir", "perhaps", {}),
     (ValueError, "chmod", 0o10000, {}),
     (ValueError, "chmod", -1, {}),
+    (ValueError, "chmod", 640, {}),
+    (ValueError, "chmod", 0, {}),
+    (ValueError, "chmod", 0o440, {}),
+    (ValueError, "chmod", 0o200, {}),
     (TypeError, "chmod", "rw-r--r--", {}),
     (TypeError, "chmod", "0999", {}),
     (TypeError, "chmod", 6.44, {}),
@@ -111,6 +121,16 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "owner", ("root", "no-such-group-here"), {}),
     (ValueError, "owner", ("root",), {}),
     (ValueError, "owner", -1, {}),
+    (ValueError, "owner", 2**32 - 1, {}),
+    (ValueError, "owner", 2**40, {}),
+    (ValueError, "owner", "4294967295", {}),
+    (ValueError, "owner", "9" * 5000, {}),
+    (ValueError, "owner", ("root", 2**64), {}),
+    (ValueError, "owner", "a\0b", {}),
+    (ValueError, "owner", "\ud800", {}),
+    (ValueError, "owner", "root:a\0b", {}),
+    (ValueError, "owner", "", {}),
+    (ValueError, "owner", ":", {}),
     (TypeError, "owner", 1.5, {}),
     (TypeError, "owner", True, {}),
     (ValueError, "lock_timeout", -1, {}),
@@ -141,6 +161,38 @@ def test_value_that_cannot_be_used(
     check_message(str(caught.value), spelled(make, parameter), value)
     assert isinstance(caught.value, mpfhandler.MpfHandlerError)
     assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameter", "value"),
+    [
+        (TypeError, "delay", "perhaps"),
+        (TypeError, "delay", 3),
+        (ValueError, "terminator", ""),
+        (ValueError, "terminator", b""),
+        (ValueError, "terminator", b"\xff"),
+        (TypeError, "terminator", 5),
+        (TypeError, "terminator", None),
+        (TypeError, "on_error", 5),
+    ],
+)
+def test_value_that_the_engine_cannot_use(tmp_path: Path, kind: type[Exception], parameter: str, value: Any) -> None:
+    """What only the engine has as parameters is checked like the rest."""
+    with pytest.raises(kind) as caught:
+        engine(tmp_path / "app.log", **{parameter: value})
+    check_message(str(caught.value), parameter, value)
+    assert isinstance(caught.value, mpfhandler.MpfHandlerError)
+    assert tree(tmp_path) == []
+
+
+def test_terminator_may_be_bytes_and_delay_text(tmp_path: Path) -> None:
+    """Bytes that are text in the encoding, and a configuration file's "False", are no bad input."""
+    path = tmp_path / "app.log"
+    with engine(path, terminator="\r\n".encode("utf-16-le"), encoding="utf-16-le", delay="False") as log:
+        assert path.exists()
+        log.write("one")
+        log.write("two")
+    assert path.read_bytes().decode("utf-16-le") == "one\r\ntwo\r\n"
 
 
 def check_message(message: str, parameter: str, value: Any) -> None:

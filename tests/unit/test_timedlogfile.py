@@ -117,7 +117,7 @@ def test_strict_errors_are_the_callers_wish(make: Make, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("terminator", "written"), [("\r\n", b"a\r\nb\r\nc\n\r\n"), ("\0", b"a\0b\r\n\0c\n\0"), ("", b"ab\r\nc\n")]
+    ("terminator", "written"), [("\r\n", b"a\r\nb\r\nc\n\r\n"), ("\0", b"a\0b\r\n\0c\n\0"), (b"\n\n", b"a\n\nb\r\n\n\nc\n\n\n")]
 )
 def test_terminator_is_what_was_asked_for(make: Make, path: Path, terminator: str, written: bytes) -> None:
     """Records end in the terminator, once; with an empty one they are written as they are."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
+from .._pure.errors import InvalidOptionType
+from .._pure.options import to_encoding, to_flag, to_terminator
 from .build import Parameters, build, open_or_undo
 from .stats import Stats
 
@@ -67,7 +69,7 @@ class TimedLogFile:
         max_bytes: int = 0,
         encoding: str = "utf-8",
         errors: str = "backslashreplace",
-        terminator: str = "\n",
+        terminator: str | bytes = "\n",
         delay: bool = False,
         debug: bool = False,
         chmod: int | str | None = None,
@@ -79,17 +81,21 @@ class TimedLogFile:
         spill_bytes: int = 1 << 20,
         on_error: Callable[[Exception], None] | None = None,
     ) -> None:
+        if on_error is not None and not callable(on_error):
+            raise InvalidOptionType("on_error", on_error, "cannot be called", "use a function of one argument, the exception")
+        open_now = not to_flag("delay", delay)
+        ending = to_terminator("terminator", terminator, to_encoding("encoding", encoding, errors, "utf-8")[0])
         given = Parameters(
             path=path, when=when, interval=interval, backup_count=backup_count, at_time=at_time, utc=utc, tz=tz,
             max_bytes=max_bytes, encoding=encoding, errors=errors, debug=debug, chmod=chmod, owner=owner, mkdir=mkdir,
             lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
         )  # fmt: skip
-        self._writer = build(given, terminator, "utf-8", Hooks(), on_error, {})
+        self._writer = build(given, ending, "utf-8", Hooks(), on_error, {})
         self._encoding, self._errors = self._writer.options.encoding, self._writer.options.errors
         self._terminator = self._writer.terminator
         self._now = OPERATIONS.now
         self._append = self._writer.write
-        if not delay:
+        if open_now:
             open_or_undo(self._writer)
 
     @property

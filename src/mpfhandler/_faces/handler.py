@@ -37,6 +37,7 @@ _EXT_MATCH = {
     "H": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}(?!\d)",
     "MONTH": r"(?<!\d)\d{4}-\d{2}(?!\d)",
 }
+_ERRORS = "backslashreplace"
 _EXT_MATCH_DAY = r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)"
 
 
@@ -99,8 +100,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     ) -> None:
         given = Parameters(
             path=filename, when=when, interval=interval, backup_count=backupCount, at_time=atTime, utc=utc, tz=tz,
-            max_bytes=maxBytes, encoding=encoding, errors=errors or "backslashreplace", debug=debug, chmod=chmod, owner=owner,
-            mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+            max_bytes=maxBytes, encoding=encoding, errors=_ERRORS if errors is None else errors, debug=debug, chmod=chmod,
+            owner=owner, mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
         )  # fmt: skip
         self._start(given, open_now=not to_flag("delay", delay))
 
