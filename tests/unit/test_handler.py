@@ -722,6 +722,31 @@ def test_copy_is_another_handler_of_the_same_log(
     assert path.read_bytes() == b"INFO one\r\nINFO two\r\nINFO three\r\n"
 
 
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda handler: pickle.loads(pickle.dumps(handler))])
+def test_copy_keeps_the_file_wherever_the_program_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closing: Any, copied: Callable[[Handler], Handler]
+) -> None:
+    """A relative path means what it meant when the handler was made, as `baseFilename` does."""
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    handler = closing(Handler("app.log", lock_dir="locks", encoding="utf-8"))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    twin = closing(copied(handler))
+    twin.handle(record("of the copy"))
+    assert twin.baseFilename == handler.baseFilename == str(tmp_path / "app.log")
+    assert (tmp_path / "app.log").read_text() == "of the copy\n"
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_path_as_bytes(path: Path, closing: Any) -> None:
+    """A path given as bytes is told as text."""
+    handler = closing(Handler(os.fsencode(path), encoding="utf-8"))
+    handler.handle(record("message"))
+    assert handler.baseFilename == str(path)
+    assert path.read_text() == "message\n"
+
+
 def test_pickled_handler_has_no_descriptors(make: Make) -> None:
     """What goes to a spawned process is configuration only."""
     handler = make()

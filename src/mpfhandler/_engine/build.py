@@ -16,10 +16,10 @@ from .._pure.errors import InvalidOption
 from .._pure.options import Access, Options, spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.schedule import Schedule
 from .owner import find_owner
-from .place import find_place
+from .place import absolute, find_place
 from .writer import Writer
 
-__all__ = ["Parameters", "build", "open_or_undo"]
+__all__ = ["Parameters", "build", "lasting", "open_or_undo"]
 
 
 class Parameters(TypedDict):
@@ -80,6 +80,15 @@ def build(
     ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names)
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
+
+
+def lasting(given: Parameters) -> Parameters:
+    """The same parameters for a copy that is made when the current folder may be another one."""
+    kept = given.copy()
+    kept["path"] = absolute(given["path"])
+    if given["lock_dir"] is not None:
+        kept["lock_dir"] = absolute(given["lock_dir"])
+    return kept
 
 
 def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedule:

@@ -16,7 +16,7 @@ from .._pure.errors import InvalidOptionType, path_error
 from .._pure.naming import lock_name
 from .._pure.options import Access, spelled
 
-__all__ = ["Place", "find_place", "make_folders"]
+__all__ = ["Place", "absolute", "find_place", "make_folders"]
 
 _STREAM_FOLDERS = ("/dev/", "/proc/")
 
@@ -54,6 +54,11 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     locks = _lock_folder(ops, lock_dir)
     lock = lock_name(log, base, None if locks is None else _digest(log))
     return Place(log, lock if locks is None else os.path.join(locks, lock), f"{log}.debug", special=False, missing=missing)
+
+
+def absolute(path: object) -> str:
+    """A path that `find_place` has accepted, as it is to be written where the current folder is another one."""
+    return os.path.abspath(_text("path", path))
 
 
 def make_folders(ops: Operations, log: str, access: Access) -> list[str]:

@@ -18,7 +18,8 @@ from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
 from typing import Any
 
-from .._engine.build import Parameters, build, open_or_undo
+from .._engine.build import Parameters, build, lasting, open_or_undo
+from .._engine.place import absolute
 from .._engine.stats import Stats
 from .._protocols.hooks import Hooks
 from .._pure.options import to_flag
@@ -101,18 +102,19 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         given = Parameters(
             path=filename, when=when, interval=interval, backup_count=backupCount, at_time=atTime, utc=utc, tz=tz,
             max_bytes=maxBytes, encoding=encoding, errors=_ERRORS if errors is None else errors, debug=debug, chmod=chmod,
-            owner=owner, mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+            owner=owner, mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace,
+            spill_bytes=spill_bytes,
         )  # fmt: skip
         self._start(given, open_now=not to_flag("delay", delay))
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
         writer = build(given, self.terminator, _locale_encoding(), self._hooks(), self._engine_failed, _NAMES)
-        self._given = given
+        self._given = lasting(given)
         self._writer = writer
         self._foreign: io.TextIOBase | None = None
         self._stream = LogStream(writer)
         encoding, errors = writer.options.encoding, writer.options.errors
-        super().__init__(os.fspath(given["path"]), "a", encoding=encoding, delay=True, errors=errors)  # type: ignore[call-overload]
+        super().__init__(absolute(given["path"]), "a", encoding=encoding, delay=True, errors=errors)
         schedule = writer.options.schedule
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
