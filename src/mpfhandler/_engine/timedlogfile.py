@@ -13,7 +13,7 @@ from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
 from .._pure.errors import InvalidOptionType
 from .._pure.options import to_encoding, to_flag, to_terminator
-from .build import Parameters, build, lasting, open_or_undo
+from .build import Parameters, build, lasting, open_or_undo, warn
 from .stats import Stats
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class TimedLogFile:
         self._terminator = self._writer.terminator
         self._now = OPERATIONS.now
         self._append = self._writer.write
+        warn(self._writer)
 
     def __getstate__(self) -> tuple[Parameters, str, Callable[[Exception], None] | None]:
         """A copy, here or in another process, is an engine of its own, which opens the log at its first record."""

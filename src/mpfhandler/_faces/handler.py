@@ -18,7 +18,7 @@ from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
 from typing import Any
 
-from .._engine.build import Parameters, build, lasting, open_or_undo
+from .._engine.build import Parameters, build, lasting, open_or_undo, warn
 from .._engine.place import absolute
 from .._engine.stats import Stats
 from .._protocols.hooks import Hooks
@@ -137,6 +137,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._choose_format()
         own = type(self)
         self._plain = own.emit is MultProcTimedRotatingFileHandler.emit and own.filter is logging.Handler.filter
+        warn(writer)
         if open_now:
             open_or_undo(writer)
 

@@ -114,7 +114,11 @@ def _open_lock(path: str, mode: int) -> tuple[int, bool]:
     except OSError as error:  # flock(2) needs no permission to write: a lock of another user's is still a lock
         if _fault(error) is not Fault.DENIED:
             raise
-    return _lift(os.open(path, os.O_RDONLY | _OWN_NAME)), False
+        denied = error
+    try:
+        return _lift(os.open(path, os.O_RDONLY | _OWN_NAME)), False
+    except FileNotFoundError:
+        raise denied from None  # that it is missing is not the trouble, but that it may not be created
 
 
 def _open_read(path: str) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name"]
+__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending"]
 
 _PENDING = ".rotating"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
@@ -129,6 +129,13 @@ class Names:
 def lock_name(log: str, base: str, digest: str | None) -> str:
     """The lock file's name: beside the log the name that users know, in a folder of locks one that no other log has."""
     return f"{log}.lock" if digest is None else f"{base}.{digest}.lock"
+
+
+def longest_ending(suffix: str) -> int:
+    """How many bytes longer than the log's own the longest name beside it is: a segment's with a number of four digits that
+    waits for the user's `rotator`."""
+    ending = f"..{_SAMPLE.strftime(suffix)}.9999{_PENDING}"
+    return len(ending.encode("utf-8", "surrogateescape"))
 
 
 def _pattern(suffix: str) -> str:
