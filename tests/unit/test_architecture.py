@@ -59,7 +59,10 @@ SYSTEM_EXCEPTIONS = {
         "stat": "constants of file kinds",
     },
     "_engine/build.py": {"os.path.lexists": "a constructor that fails removes what it created"},
-    "_faces/formatting.py": {"time": "localtime and gmtime, functions of their argument; no clock is read"},
+    "_faces/formatting.py": {
+        "os.path.normcase": "text: `logging` knows its own file by it",
+        "time": "localtime and gmtime, functions of their argument; no clock is read",
+    },
     "_faces/handler.py": {"os.getpid": "a fork that no hook told of is seen by the pid; LogRecord asks the same way"},
     "_faces/cli.py": {
         "os.O_WRONLY": "standard output is pointed nowhere after its reader has gone",

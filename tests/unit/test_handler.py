@@ -570,6 +570,68 @@ def test_filter_that_is_set_on_the_handler_counts(make: Make, path: Path, monkey
     assert path.read_text() == "yes\n"
 
 
+def test_methods_of_the_standard_librarys_handler_may_be_replaced(
+    make: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a tracing agent puts in the place of `Handler.format` and `Handler.filter` counts from the next record on."""
+    handler = make()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.handle(record("one"))
+    monkeypatch.setattr(logging.Handler, "format", lambda self, one: "patched")
+    monkeypatch.setattr(logging.Handler, "filter", lambda self, one: one.msg != "drop")
+    handler.handle(record("two"))
+    handler.handle(record("drop"))
+    monkeypatch.undo()
+    handler.handle(record("three"))
+    assert path.read_text() == "one\npatched\nthree\n"
+
+
+@pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s")])
+def test_handle_returns_what_the_standard_librarys_does(make: Make, formatter: Any) -> None:
+    """The record from Python 3.12 on, True before, and what the filter said where it said no."""
+    mine = make()
+    stock = logging.StreamHandler(io.StringIO())
+    for handler in (mine, stock):
+        handler.setFormatter(formatter)
+    one = record("message")
+    assert mine.handle(one) == stock.handle(one)
+    for handler in (mine, stock):
+        handler.addFilter(lambda one: one.msg != "message")
+    assert mine.handle(one) is stock.handle(one)
+
+
+def test_deepcopy_has_its_own_filters(make: Make, closing: Any) -> None:
+    """A filter that is added to a deep copy is not on the original; those that were there are on both."""
+    handler = make()
+    handler.addFilter(print)
+    twin = closing(copy.deepcopy(handler))
+    twin.addFilter(len)
+    assert (handler.filters, twin.filters) == ([print], [print, len])
+
+
+def test_backup_count_and_size_may_be_changed(make: Make, path: Path, clock: list[float]) -> None:
+    """`handler.backupCount = n` and `handler.maxBytes = n` count from then on, in copies too, and are checked like the
+    parameters."""
+    handler = make()
+    handler.backupCount, handler.maxBytes = "2", 10
+    assert (handler.backupCount, handler.maxBytes) == (2, 10)
+    for number in range(-4, 6):
+        handler.handle(record(f"record {number}"))
+    handler.close()
+    assert len(segments(path)) == 2
+    twin = pickle.loads(pickle.dumps(handler))
+    assert (twin.backupCount, twin.maxBytes, twin._writer.options.backup_count) == (2, 10, 2)
+    with pytest.raises(ValueError, match="backupCount=-1: "):
+        handler.backupCount = -1
+    with pytest.raises(TypeError, match="maxBytes=None: "):
+        handler.maxBytes = None
+    assert (handler.backupCount, handler.maxBytes) == (2, 10)
+    handler.maxBytes = 0
+    handler.handle(record("record 6"))
+    handler.handle(record("record 7"))
+    assert path.read_text() == "record 4\nrecord 5\nrecord 6\nrecord 7\n"
+
+
 def test_level_of_the_handler_counts(make: Make, path: Path) -> None:
     """Through a logger, records below the level are not written."""
     handler = make()
