@@ -312,6 +312,21 @@ def test_rotator_that_fails_half_way_gets_the_same_target_again(tmp_path: Path) 
     assert begun == {}
 
 
+def test_rotator_that_fails_half_way_doubles_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler whose rotator fails after it has written its target gives it the same target again (P1)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    collect(handler)
+    handler.rotator = half_way([errno.ENOSPC])
+    sent = log_three_periods(handler, clock)
+    clock.step(10)
+    handler.handle(record("last", clock.now()))
+    handler.close()
+    wait_for(lambda: not list(tmp_path.glob(".*")), "the rotator")
+    packed = b"".join(gzip.decompress(path.read_bytes()) for path in sorted(tmp_path.glob("app.log.2*")))
+    assert packed.decode().splitlines() == sent
+
+
 def test_target_that_somebody_else_has_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
     """A target that is not the file any more that the rotator had begun is not given to it again (P4)."""
     (tmp_path / WAITING).write_text("record\n")
