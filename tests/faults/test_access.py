@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from _disk_support import (
     NOBODY,
     all_lines,
     collect,
+    failing,
     handler_at,
     lines,
     log_at,
@@ -281,6 +283,7 @@ def test_mode_is_not_set_where_it_is_right(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "app.log").write_text("")
     (tmp_path / "app.log").chmod(0o664)
     (tmp_path / "app.log.lock").write_text("1795478962")
+    (tmp_path / "app.log.lock").chmod(0o664)
     use(monkeypatch, set_mode=refuse)
     log = log_at(tmp_path / "app.log", chmod=0o664)
     log.write("record")
@@ -329,3 +332,15 @@ def test_mode_survives_the_change_of_owner(tmp_path: Path) -> None:
     log_at(tmp_path / "app.log", chmod=0o4777, owner=(NOBODY, NOBODY)).close()
     assert {owner_of(tmp_path / name) for name in os.listdir(tmp_path)} == {(NOBODY, NOBODY)}
     assert {mode_of(tmp_path / name) for name in os.listdir(tmp_path)} == {0o4777}
+
+
+def test_mode_and_owner_that_cannot_be_given_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not give files away is told the parameter, its value and the remedy, and logs all the same (P5)."""
+    for parameter, value, entry in (("owner", "65533:65532", "set_owner"), ("chmod", "0o677", "set_mode")):
+        use(monkeypatch, **{entry: failing(errno.EPERM, "Operation not permitted")})
+        told: list[Exception] = []
+        with log_at(tmp_path / f"{parameter}.log", on_error=told.append, **{parameter: value}) as log:
+            log.write("record")
+        assert {str(error).partition(":")[0] for error in told} == {f"{parameter}={value!r}".partition(":")[0]}
+        assert all("Operation not permitted" in str(error) and "; " in str(error) for error in told)
+        assert (tmp_path / f"{parameter}.log").read_text() == "record\n"

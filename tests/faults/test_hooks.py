@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import shutil
@@ -25,6 +26,10 @@ from _disk_support import (
 )
 
 import mpfhandler
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._protocols.handover import Begun, Handover, hand_over
+from mpfhandler._pure.naming import Names
+from mpfhandler._resources.report import Reporter
 
 Handler = mpfhandler.MultProcTimedRotatingFileHandler
 BOUNDARY = "2026-03-04_10-20-0"
@@ -258,6 +263,93 @@ def test_rotator_finds_its_target_free(tmp_path: Path, monkeypatch: pytest.Monke
     sent = log_three_periods(handler, clock)
     assert foreign.read_text() == "somebody else's\n"
     assert sorted(all_lines(tmp_path)) == sorted([*sent, "somebody else's"])
+
+
+def test_rotator_never_gets_a_taken_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a namer that gives one name to all segments of a period, a compressing rotator overwrites none of them (P4)."""
+    clock = use_clock(monkeypatch)
+    handler = with_namer(tmp_path / "app.log", lambda name: str(tmp_path / "app.log.2026-03-04.gz"), maxBytes=10)
+    collect(handler)
+    handler.rotator = compress
+    sent = [f"record {number}" for number in range(6)]
+    for text in sent:
+        handler.handle(record(text, clock.now()))
+    handler.close()
+    files = [path.read_bytes() for path in tmp_path.glob("app.log*") if path.suffix != ".lock"]
+    text = b"".join(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data for data in files).decode()
+    assert sorted(text.splitlines()) == sent
+
+
+WAITING = f".app.log.{BOUNDARY}0.rotating"
+
+
+def half_way(failures: list[int]) -> Callable[[str, str], None]:
+    """A compressing rotator that fails after it has written its target, as often as there are failures."""
+
+    def rotator(source: str, target: str) -> None:
+        Path(target).write_bytes(gzip.compress(Path(source).read_bytes()))
+        if failures:
+            raise OSError(failures.pop(), "half way")
+        os.remove(source)
+
+    return rotator
+
+
+def hand_over_to(folder: Path, rotator: Callable[[str, str], None], begun: Begun) -> Handover:
+    """One try for every file that waits in the folder."""
+    names = Names(str(folder / "app.log"), "%Y-%m-%d_%H-%M-%S")
+    return hand_over(OPERATIONS, names, rotator, Reporter(lambda *_a, **_f: None, None), begun)  # type: ignore[arg-type]
+
+
+def test_rotator_that_fails_half_way_gets_the_same_target_again(tmp_path: Path) -> None:
+    """What a failing rotator has begun to write is what it is given at the next try, so that no record is doubled (P1)."""
+    (tmp_path / WAITING).write_text("record\n")
+    begun: Begun = {}
+    rotator = half_way([errno.ENOSPC, errno.EIO])
+    results = [hand_over_to(tmp_path, rotator, begun) for _ in range(3)]
+    assert results == [Handover.FAILED, Handover.FAILED, Handover.DONE]
+    assert os.listdir(tmp_path) == [f"app.log.{BOUNDARY}0"]
+    assert begun == {}
+
+
+def test_rotator_that_fails_half_way_doubles_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler whose rotator fails after it has written its target gives it the same target again (P1)."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    collect(handler)
+    handler.rotator = half_way([errno.ENOSPC])
+    sent = log_three_periods(handler, clock)
+    clock.step(10)
+    handler.handle(record("last", clock.now()))
+    handler.close()
+    wait_for(lambda: not list(tmp_path.glob(".*")), "the rotator")
+    packed = b"".join(gzip.decompress(path.read_bytes()) for path in sorted(tmp_path.glob("app.log.2*")))
+    assert packed.decode().splitlines() == sent
+
+
+def test_target_that_somebody_else_has_taken_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    """A target that is not the file any more that the rotator had begun is not given to it again (P4)."""
+    (tmp_path / WAITING).write_text("record\n")
+    begun: Begun = {}
+    rotator = half_way([errno.ENOSPC])
+    hand_over_to(tmp_path, rotator, begun)
+    target = tmp_path / f"app.log.{BOUNDARY}0"
+    (tmp_path / "new").write_text("somebody else's\n")
+    os.replace(tmp_path / "new", target)
+    assert hand_over_to(tmp_path, rotator, begun) is Handover.DONE
+    assert target.read_text() == "somebody else's\n"
+    assert gzip.decompress((tmp_path / f"app.log.{BOUNDARY}0.1").read_bytes()) == b"record\n"
+
+
+def test_file_that_somebody_else_has_handed_over_is_forgotten(tmp_path: Path) -> None:
+    """A file that waits under the same name later is another one, and gets a target of its own."""
+    (tmp_path / WAITING).write_text("record\n")
+    begun: Begun = {}
+    hand_over_to(tmp_path, half_way([errno.ENOSPC]), begun)
+    assert len(begun) == 1
+    (tmp_path / WAITING).unlink()
+    assert hand_over_to(tmp_path, half_way([]), begun) is Handover.DONE
+    assert begun == {}
 
 
 def test_file_that_waits_for_a_rotator_survives_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

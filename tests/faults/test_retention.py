@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _disk_support import (
+    all_lines,
     attribute,
     collect,
     handler_at,
@@ -138,16 +140,55 @@ def test_segments_of_another_log_in_the_folder_stay(tmp_path: Path, monkeypatch:
 
 
 def test_link_that_is_named_like_a_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever becomes of a symbolic link with the name of a segment, the file that it leads to stays (P4)."""
+    """A symbolic link or a folder with the name of a segment is somebody else's: neither counted nor deleted (P4)."""
     use_clock(monkeypatch)
     (tmp_path / "elsewhere").mkdir()
     precious = tmp_path / "elsewhere" / "precious"
     precious.write_text("somebody else's")
     (tmp_path / "app.log.2026-03-04_01").symlink_to(precious)
-    log = log_at(tmp_path / "app.log", "H", backup_count=1)
+    (tmp_path / "app.log.2026-03-04_02").symlink_to("nowhere")
+    (tmp_path / "app.log.2026-03-04_03").mkdir()
+    (tmp_path / "app.log.2026-03-04_04").write_text("ours\n")
+    before = sorted(os.listdir(tmp_path))
+    log = log_at(tmp_path / "app.log", "H", backup_count=2)
     log.write("record")
     log.rotate()
     assert precious.read_text() == "somebody else's"
+    assert set(before) <= set(os.listdir(tmp_path))
+
+
+@pytest.mark.parametrize("suffix", ["%m-%d", "%d", "%j"])
+def test_newest_stays_where_the_suffix_has_no_year(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    """Where the names do not tell which segment is older, the time of the last write does."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "D", backupCount=2)
+    handler.suffix = suffix
+    for days in (64, 63):  # the last days of the year before have the greater numbers
+        then = time.localtime(clock.now() - days * 86400)
+        old = tmp_path / f"app.log.{time.strftime(suffix, then)}"
+        old.write_text("old\n")
+        os.utime(old, (time.mktime(then), time.mktime(then)))
+    handler.handle(record("precious", clock.now()))
+    handler.doRollover()
+    handler.close()
+    kept = [name for name in segments(tmp_path) if name != "app.log"]
+    assert len(kept) == 2
+    assert "precious" in all_lines(tmp_path)
+
+
+def test_suffix_that_cannot_be_read_back_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments whose names mean nothing all stay, and that is told once, with the remedy."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "D", backupCount=1)
+    handler.suffix = "%Y-%W"
+    reports = collect(handler)
+    for number in range(4):
+        handler.handle(record(f"record {number}", clock.now()))
+        handler.doRollover()
+    handler.close()
+    assert all_lines(tmp_path) == [f"record {number}" for number in range(4)]
+    assert len(reports) == 1
+    assert "suffix='%Y-%W'" in str(reports[0])
 
 
 @pytest.mark.parametrize("ending", ["gz", "zst", "xz", "bz2"])

@@ -285,10 +285,13 @@ def test_a_broken_probe_fails_the_run() -> None:
         ["check", "--procs", "x"],
         ["check", "--secs", "-1"],
         ["check", "--secs", "nan"],
-        ["check", "--when", "W0"],
+        ["check", "--when", "W7"],
+        ["check", "--when", "H", "--interval", "25"],
+        ["check", "--when", "MONTH", "--interval", "13"],
         ["check", "--interval", "0"],
         ["check", "--size", "0"],
         ["check", "no/such/folder"],
+        ["check", "/dev"],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -297,6 +300,26 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     assert out == ""
     assert err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--when", "H", "--interval", "30"], "--interval=30: is too large for when='H'; "),
+        (["/dev"], "DIR='/dev': "),
+    ],
+)
+def test_what_cannot_be_tested_is_said(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A schedule that the handler would refuse, and a folder of streams, are told in one line that names the argument."""
+    assert cli.main(["check", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(f"mpfhandler check: {said}")
+
+
+@pytest.mark.parametrize("when", ["W3", "MONTH"])
+def test_weeks_and_months_can_be_tested(tmp_path: Path, when: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every unit that the handler has is accepted."""
+    assert cli.main(["check", str(tmp_path), "--when", when, "--secs", "0.5", "--procs", "2"]) == 0
+    assert "PASS" in capsys.readouterr().out
 
 
 def test_too_little_space_ends_early(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import mpfhandler
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ["README.md", "README.zh-CN.md"]
@@ -37,16 +40,30 @@ def test_links_lead_somewhere(readme: str) -> None:
 
 
 def test_both_languages_say_the_same() -> None:
-    """The two READMEs have the same code, the same figures and name the same parameters."""
+    """The two READMEs have the same code, the same figures, and name the same parameters, methods and files."""
     english, chinese = ((ROOT / readme).read_text(encoding="utf-8") for readme in READMES)
     assert blocks("README.md", "sh") == blocks("README.zh-CN.md", "sh")
     assert len(blocks("README.md", "python")) == len(blocks("README.zh-CN.md", "python"))
     figures = [re.findall(r"\| ([\d. %]+) \| ([\d. %]+) \| ([\d. %]+) \|", text) for text in (english, chinese)]
     assert figures[0] == figures[1]
     assert len(figures[0]) == 4
-    names = [
-        set(re.findall(r"`([a-zA-Z_]+)`", text)) & {"late_grace", "lock_dir", "spill_bytes", "maxBytes", "atTime", "tz", "owner"}
-        for text in (english, chinese)
-    ]
-    assert names[0] == names[1]
-    assert len(names[0]) == 7
+    spans = [sorted(re.findall(r"`([!-~]+)`", text)) for text in (english, chinese)]
+    assert spans[0] == spans[1]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_parameter_is_in_the_table(readme: str) -> None:
+    """The table of options names each parameter of the handler once, and no other."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    rows = [row for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) if "FileHandler" not in row]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(inspect.signature(mpfhandler.MultProcTimedRotatingFileHandler).parameters)
+
+
+@pytest.mark.parametrize("folder", [*READMES, "examples/django_gunicorn/README.md"])
+def test_nothing_is_installed_from_an_index_that_does_not_have_it(folder: str) -> None:
+    """The package is installed from the checkout that the reader has."""
+    text = (ROOT / folder).read_text(encoding="utf-8")
+    commands = [line for line in text.splitlines() if line.startswith("pip install")]
+    assert commands
+    assert [line for line in commands if "mpfhandler" in line.partition("&&")[0]] == []

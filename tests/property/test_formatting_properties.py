@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -35,7 +37,12 @@ def make(created: float, message: str, **more: object) -> logging.LogRecord:
 
 
 times = st.lists(
-    st.one_of(st.floats(0, 4e9), st.floats(1.7e9, 1.7e9 + 3), st.sampled_from([0.0, 0.999999, 1.7e9, 1.7e9 + 0.9999999])),
+    st.one_of(
+        st.floats(-4e9, 4e9),
+        st.floats(-2, 2),
+        st.floats(1.7e9, 1.7e9 + 3),
+        st.sampled_from([0.0, 0.999999, 1.7e9, 1.7e9 + 0.9999999]),
+    ),
     min_size=1,
     max_size=12,
 )
@@ -48,7 +55,7 @@ def test_same_text(created: list[float], style: tuple[str, str], date: str | Non
     before = logging.Formatter.converter
     logging.Formatter.converter = staticmethod(converter)  # type: ignore[assignment]
     try:
-        fast = StockFormat(formatter)
+        fast = StockFormat(formatter).format
         for moment in created:
             mine = make(moment, message)
             theirs = copy.copy(mine)
@@ -73,7 +80,7 @@ def exception() -> object:
 def test_exceptions_and_stacks(more: dict[str, object]) -> None:
     """A record with an exception or a stack goes the formatter's own way."""
     formatter = logging.Formatter("%(asctime)s %(message)s")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     fast(make(1.7e9, "warm"))
     assert fast(make(1.7e9 + 0.5, "m", **more)) == formatter.format(make(1.7e9 + 0.5, "m", **more))
 
@@ -82,20 +89,20 @@ def test_everything_that_is_not_stock_goes_its_own_way(monkeypatch: pytest.Monke
     """An override on the instance, the class, the style or the converter is obeyed, at the latest in the next second."""
     moments = [1.7e9 + 1, 1.7e9 + 2, 1.7e9 + 3, 1.7e9 + 4]
     formatter = logging.Formatter("%(asctime)s %(message)s")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     fast(make(1.7e9, "warm"))
     formatter.default_msec_format = "%s.%03d"  # type: ignore[misc]
     assert fast(make(1.7e9, "m")) == formatter.format(make(1.7e9, "m"))
     del formatter.default_msec_format
     formatter._style = logging.PercentStyle("%(message)s!")
     assert fast(make(1.7e9, "m")) == "m!"
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     monkeypatch.setattr(logging.Formatter, "formatMessage", lambda self, record: "patched")
     assert fast(make(moments[0], "m")) == "patched"
     monkeypatch.undo()
     monkeypatch.setattr(logging.Formatter, "formatTime", lambda self, record, datefmt=None: "noon")
     formatter = logging.Formatter("%(asctime)s %(message)s")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     assert fast(make(moments[1], "m")) == "noon m"
     monkeypatch.undo()
     monkeypatch.setattr(logging.Formatter, "converter", staticmethod(lambda created: time.gmtime(0)))
@@ -105,7 +112,7 @@ def test_everything_that_is_not_stock_goes_its_own_way(monkeypatch: pytest.Monke
 def test_date_format_that_is_changed_counts_at_once() -> None:
     """A date format that is set within a second shows in the next record of that second."""
     formatter = logging.Formatter("%(asctime)s %(message)s", "%Y")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     assert fast(make(1.7e9, "m")) == "2023 m"
     formatter.datefmt = "%Y-%m"
     assert fast(make(1.7e9, "m")) == "2023-11 m"
@@ -114,7 +121,7 @@ def test_date_format_that_is_changed_counts_at_once() -> None:
 def test_converter_of_ones_own_is_asked_for_each_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """A converter that is no pure function of the second is not asked once for all records of a second."""
     monkeypatch.setattr(logging.Formatter, "converter", staticmethod(lambda created: time.gmtime(created % 1 * 100)))
-    fast = StockFormat(logging.Formatter("%(asctime)s %(message)s", "%S"))
+    fast = StockFormat(logging.Formatter("%(asctime)s %(message)s", "%S")).format
     assert [fast(make(1.7e9 + part, "m")) for part in (0.0, 0.25, 0.5)] == ["00 m", "25 m", "50 m"]
 
 
@@ -125,7 +132,7 @@ def test_formatter_of_a_subclass_goes_its_own_way() -> None:
         def formatMessage(self, record: logging.LogRecord) -> str:
             return super().formatMessage(record).upper()
 
-    fast = StockFormat(Loud("%(asctime)s %(message)s"))
+    fast = StockFormat(Loud("%(asctime)s %(message)s")).format
     fast(make(1.7e9, "warm"))
     assert fast(make(1.7e9, "m")).endswith(" M")
 
@@ -141,7 +148,7 @@ def test_style_of_ones_own_goes_its_own_way() -> None:
 
     formatter = logging.Formatter("%(message)s")
     formatter._style = style = Sometimes("%(message)s")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     fast(make(1.7e9, "warm"))
     style.wanted = False
     plain = make(1.7e9, "m")
@@ -149,7 +156,7 @@ def test_style_of_ones_own_goes_its_own_way() -> None:
     assert "asctime" not in plain.__dict__
 
     formatter = logging.Formatter("%(message)s")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     fast(make(1.7e9, "warm"))
     formatter._style.format = lambda record: "own"  # type: ignore[method-assign]
     assert fast(make(1.7e9 + 1, "m")) == "own"
@@ -159,7 +166,7 @@ def test_style_of_ones_own_goes_its_own_way() -> None:
 def test_times_before_the_epoch(created: list[float]) -> None:
     """Times before 1970, where a second is not the whole part of the time, give the stock text too."""
     formatter = logging.Formatter("%(asctime)s %(message)s")
-    fast = StockFormat(formatter)
+    fast = StockFormat(formatter).format
     for moment in created:
         assert fast(make(moment, "m")) == formatter.format(make(moment, "m"))
 
@@ -169,11 +176,80 @@ def test_a_record_without_a_usable_time_is_formatted_if_its_format_needs_none(cr
     """A time that is none does not cost a record whose format does not show it."""
     record = make(0.0, "m")
     record.created = created  # type: ignore[assignment]
-    assert StockFormat(logging.Formatter("%(message)s"))(record) == "m"
+    assert StockFormat(logging.Formatter("%(message)s")).format(record) == "m"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="Formatter has no defaults")
 def test_defaults() -> None:
     """A formatter's defaults are filled in."""
     formatter = logging.Formatter("%(asctime)s %(message)s %(extra)s", defaults={"extra": "none"})
-    assert StockFormat(formatter)(make(1.7e9, "m")) == formatter.format(make(1.7e9, "m"))
+    assert StockFormat(formatter).format(make(1.7e9, "m")) == formatter.format(make(1.7e9, "m"))
+
+
+CHANGES = {
+    "default_msec_format": None,
+    "default_time_format": "%H",
+    "converter": staticmethod(lambda _created: time.gmtime(0)),
+    "formatTime": lambda _self, _record, _datefmt=None: "noon",
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+@pytest.mark.parametrize("on", ["class", "instance"])
+def test_change_counts_from_the_next_record_on(monkeypatch: pytest.MonkeyPatch, name: str, on: str) -> None:
+    """How the class or the formatter writes times may be changed at any moment, also within a second, and back again."""
+    formatter = logging.Formatter("%(asctime)s %(message)s")
+    fast = StockFormat(formatter).format
+    fast(make(1.7e9, "warm"))
+    for value in (CHANGES[name], getattr(logging.Formatter, name)):
+        if on == "instance":
+            value = getattr(value, "__func__", value)
+            value = (lambda record, datefmt=None: "noon") if name == "formatTime" else value
+        monkeypatch.setattr(logging.Formatter if on == "class" else formatter, name, value, raising=False)
+        assert fast(make(1.7e9 + 0.25, "m")) == formatter.format(make(1.7e9 + 0.25, "m"))
+
+
+def test_change_of_the_style_counts_from_the_next_record_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So do the format of a style and the style's own methods."""
+    formatter = logging.Formatter("%(asctime)s %(message)s")
+    fast = StockFormat(formatter).format
+    fast(make(1.7e9, "warm"))
+    formatter._style._fmt = "%(message)s!"
+    assert fast(make(1.7e9, "m")) == "m!"
+    monkeypatch.setattr(logging.PercentStyle, "format", lambda _self, _record: "patched")
+    assert fast(make(1.7e9, "m")) == "patched"
+
+
+def test_style_of_another_kind() -> None:
+    """A style that only has what a formatter asks of it is obeyed, at every record."""
+
+    class Shout:
+        def usesTime(self) -> bool:
+            return False
+
+        def format(self, record: logging.LogRecord) -> str:
+            return record.message.upper()
+
+    formatter = logging.Formatter()
+    formatter._style = Shout()  # type: ignore[assignment]
+    fast = StockFormat(formatter).format
+    assert [fast(make(1.7e9, text)) for text in ("a", "b")] == ["A", "B"]
+
+
+PATCHED = """
+import logging, sys
+logging.Formatter.formatTime = lambda self, record, datefmt=None: "noon"
+logging.Handler.format = (lambda stock: lambda self, record: "[" + stock(self, record) + "]")(logging.Handler.format)
+logging.Handler.filter = lambda self, record: record.msg != "drop"
+from mpfhandler import MultProcTimedRotatingFileHandler
+handler = MultProcTimedRotatingFileHandler(sys.argv[1], encoding="utf-8")
+handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+for text in ("keep", "drop"):
+    handler.handle(logging.makeLogRecord({"msg": text}))
+"""
+
+
+def test_what_was_replaced_before_the_import_counts(tmp_path: Path) -> None:
+    """Whoever replaces methods of `logging` may do so before this package is imported."""
+    subprocess.run([sys.executable, "-c", PATCHED, str(tmp_path / "app.log")], check=True, timeout=60)
+    assert (tmp_path / "app.log").read_text() == "[noon keep]\n"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import mpfhandler
+from mpfhandler._pure.naming import longest_ending
+from mpfhandler._pure.schedule import Period
 
 Make = Callable[..., Any]
 
@@ -94,7 +99,13 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "encoding", "hex", {}),
     (TypeError, "encoding", 8, {}),
     (ValueError, "errors", "whatever", {}),
+    (ValueError, "encoding", "idna", {}),
+    (ValueError, "encoding", "punycode", {}),
+    (ValueError, "encoding", "unicode_escape", {}),
+    (ValueError, "encoding", "undefined", {}),
     (TypeError, "errors", 3, {}),
+    (TypeError, "errors", 0, {}),
+    (ValueError, "errors", "", {}),
     (TypeError, "utc", "perhaps", {}),
     (TypeError, "utc", 2, {}),
     (TypeError, "utc", None, {}),
@@ -102,6 +113,10 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (TypeError, "mkdir", "perhaps", {}),
     (ValueError, "chmod", 0o10000, {}),
     (ValueError, "chmod", -1, {}),
+    (ValueError, "chmod", 640, {}),
+    (ValueError, "chmod", 0, {}),
+    (ValueError, "chmod", 0o440, {}),
+    (ValueError, "chmod", 0o200, {}),
     (TypeError, "chmod", "rw-r--r--", {}),
     (TypeError, "chmod", "0999", {}),
     (TypeError, "chmod", 6.44, {}),
@@ -111,6 +126,16 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "owner", ("root", "no-such-group-here"), {}),
     (ValueError, "owner", ("root",), {}),
     (ValueError, "owner", -1, {}),
+    (ValueError, "owner", 2**32 - 1, {}),
+    (ValueError, "owner", 2**40, {}),
+    (ValueError, "owner", "4294967295", {}),
+    (ValueError, "owner", "9" * 5000, {}),
+    (ValueError, "owner", ("root", 2**64), {}),
+    (ValueError, "owner", "a\0b", {}),
+    (ValueError, "owner", "\ud800", {}),
+    (ValueError, "owner", "root:a\0b", {}),
+    (ValueError, "owner", "", {}),
+    (ValueError, "owner", ":", {}),
     (TypeError, "owner", 1.5, {}),
     (TypeError, "owner", True, {}),
     (ValueError, "lock_timeout", -1, {}),
@@ -141,6 +166,38 @@ def test_value_that_cannot_be_used(
     check_message(str(caught.value), spelled(make, parameter), value)
     assert isinstance(caught.value, mpfhandler.MpfHandlerError)
     assert tree(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameter", "value"),
+    [
+        (TypeError, "delay", "perhaps"),
+        (TypeError, "delay", 3),
+        (ValueError, "terminator", ""),
+        (ValueError, "terminator", b""),
+        (ValueError, "terminator", b"\xff"),
+        (TypeError, "terminator", 5),
+        (TypeError, "terminator", None),
+        (TypeError, "on_error", 5),
+    ],
+)
+def test_value_that_the_engine_cannot_use(tmp_path: Path, kind: type[Exception], parameter: str, value: Any) -> None:
+    """What only the engine has as parameters is checked like the rest."""
+    with pytest.raises(kind) as caught:
+        engine(tmp_path / "app.log", **{parameter: value})
+    check_message(str(caught.value), parameter, value)
+    assert isinstance(caught.value, mpfhandler.MpfHandlerError)
+    assert tree(tmp_path) == []
+
+
+def test_terminator_may_be_bytes_and_delay_text(tmp_path: Path) -> None:
+    """Bytes that are text in the encoding, and a configuration file's "False", are no bad input."""
+    path = tmp_path / "app.log"
+    with engine(path, terminator="\r\n".encode("utf-16-le"), encoding="utf-16-le", delay="False") as log:
+        assert path.exists()
+        log.write("one")
+        log.write("two")
+    assert path.read_bytes().decode("utf-16-le") == "one\r\ntwo\r\n"
 
 
 def check_message(message: str, parameter: str, value: Any) -> None:
@@ -237,6 +294,127 @@ def test_lock_dir_that_does_not_exist(tmp_path: Path, make: Make, delay: bool) -
     assert tree(tmp_path) == []
 
 
+@makers
+@delays
+@pytest.mark.parametrize("path", ["/dev/nosuch/app.log", "/dev/nosuch", "/dev", "/dev/shm", "/proc/app.log", "/proc/self/fd"])
+def test_stream_that_does_not_exist(make: Make, delay: bool, path: str) -> None:
+    """Below /dev and /proc nothing is created: what is not there, or is a folder, is refused by a message like any other."""
+    if not os.path.isdir(os.path.dirname(path)) and path.count("/") == 2:
+        pytest.skip("this system has no such folder")
+    with pytest.raises(OSError, match="; ") as caught:
+        make(path, delay=delay)
+    assert str(caught.value).startswith(f"{spelled(make, 'filename')}={path!r}: ")
+
+
+@makers
+@delays
+def test_unix_socket_as_filename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make, delay: bool) -> None:
+    """A socket's name cannot be opened: refused at once, instead of records that wait for ever."""
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("app.sock")
+        before = tree(tmp_path)
+        with pytest.raises(OSError, match="Unix socket") as caught:
+            make("app.sock", delay=delay)
+    check_message(str(caught.value), spelled(make, "filename"), "app.sock")
+    assert tree(tmp_path) == before
+
+
+@makers
+@delays
+@pytest.mark.parametrize("where", ["loop", "loop/app.log", "there/app.log"])
+def test_symbolic_links_in_a_circle(tmp_path: Path, make: Make, delay: bool, where: str) -> None:
+    """Symbolic links that lead back to themselves are refused by name."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "there").symlink_to("back")
+    (tmp_path / "back").symlink_to("there")
+    before = tree(tmp_path)
+    for mkdir in (False, True):
+        with pytest.raises(OSError, match="leads back to itself") as caught:
+            make(tmp_path / where, delay=delay, mkdir=mkdir, debug=True)
+        check_message(str(caught.value), spelled(make, "filename"), str(tmp_path / where))
+    assert tree(tmp_path) == before
+
+
+@makers
+@delays
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo"])
+def test_something_in_the_place_of_the_lock_file(tmp_path: Path, make: Make, delay: bool, kind: str) -> None:
+    """What lies under the lock's name and cannot be a lock is refused at once, and left alone."""
+    lock = tmp_path / "app.log.lock"
+    {"folder": lock.mkdir, "link": lambda: lock.symlink_to("elsewhere"), "fifo": lambda: os.mkfifo(lock)}[kind]()
+    before = tree(tmp_path)
+    with pytest.raises(OSError, match=r"app\.log\.lock is ") as caught:
+        make(tmp_path / "app.log", delay=delay)
+    check_message(str(caught.value), spelled(make, "filename"), str(tmp_path / "app.log"))
+    assert tree(tmp_path) == before
+
+
+@makers
+@delays
+def test_names_that_are_too_long(tmp_path: Path, make: Make, delay: bool) -> None:
+    """A name is refused that leaves no room for those of the lock file and the segments, in characters of any width."""
+    (tmp_path / "locks").mkdir()
+    before = tree(tmp_path)
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("x" * 256, {}),
+        ("x" * 251, {}),
+        ("x" * 240, {"when": "MONTH"}),
+        ("\u65e5" * 76, {}),
+        ("x" * 239, {"lock_dir": tmp_path / "locks"}),
+        ("x" * 300 + "/app.log", {"mkdir": True}),
+        ("/".join(["x" * 200] * 21), {"mkdir": True}),
+    ]
+    for name, options in cases:
+        with pytest.raises(OSError, match="too long") as caught:
+            make(tmp_path / name, delay=delay, **options)
+        check_message(str(caught.value), spelled(make, "filename"), str(tmp_path / name))
+    assert tree(tmp_path) == before
+
+
+@makers
+def test_longest_name_works(tmp_path: Path, make: Make) -> None:
+    """The longest name that is not refused can be rotated, by a rotator too."""
+    path = tmp_path / ("x" * (255 - longest_ending("%Y-%m-%d_%H-%M-%S")))
+    log = make(path, when="S")
+    segments = log._writer._active.rotation.segments
+    assert all(len(os.path.basename(text)) <= 255 for text in islice(segments.targets(Period(0, 1)), 10))
+    log.close()
+    with pytest.raises(OSError, match="too long"):
+        make(f"{path}x", when="S")
+
+
+def test_link_to_a_stream_is_a_stream(tmp_path: Path) -> None:
+    """A log that is a link to /dev/stdout is not rotated where the shell has redirected that to a file."""
+    (tmp_path / "folder").symlink_to("/dev")
+    (tmp_path / "app.log").symlink_to("folder/stdout")
+    code = """
+import sys
+from mpfhandler import TimedLogFile
+log = TimedLogFile(sys.argv[1])
+log.write("record")
+print(log.rotate(), file=sys.stderr)
+"""
+    for path in ("app.log", "folder/stdout", "folder/fd/1"):
+        with (tmp_path / "out").open("w") as out:
+            command = [sys.executable, "-c", code, str(tmp_path / path)]
+            done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "False\n")
+        assert (tmp_path / "out").read_text() == "record\n"
+    assert sorted(os.listdir(tmp_path)) == ["app.log", "folder", "out"]
+
+
+def test_link_in_shared_memory_is_a_file(tmp_path: Path) -> None:
+    """/dev/shm holds regular files, also through a link."""
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("this system has no /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="mpfhandler-test-") as folder:
+        (tmp_path / "link").symlink_to(folder)
+        with engine(tmp_path / "link" / "app.log") as log:
+            log.write("record")
+            assert log.rotate()
+
+
 UNPRIVILEGED = """
 import os, sys
 sys.path.insert(0, sys.argv[3])
@@ -292,25 +470,104 @@ def test_folder_without_permission(make: Make) -> None:
         assert tree(folder) == before
 
 
+WARNED = """
+import os, sys
+sys.path.insert(0, sys.argv[3])
+import _strptime, ctypes, grp, pwd, hashlib
+import mpfhandler
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+told = []
+if sys.argv[1] == "engine":
+    log = mpfhandler.TimedLogFile(sys.argv[2], delay=True, on_error=told.append)
+else:
+    class Handler(mpfhandler.MultProcTimedRotatingFileHandler):
+        def handleError(self, record):
+            told.append(sys.exc_info()[1])
+    log = Handler(sys.argv[2], delay=True)
+print(*told, sep="\\n")
+log._writer.write(b"record\\n", 0)
+print(log.stats().last_error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may act as another user")
 @makers
-def test_failing_constructor_removes_the_folders_it_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
-    """Where opening fails only after `mkdir=True` has made folders, they and the lock file are removed again."""
-    from dataclasses import replace
-    from functools import partial
+def test_log_that_cannot_be_renamed_is_told_at_once(make: Make) -> None:
+    """Where the log may be written, but nothing be created beside it, the constructor says that it is never rotated, and the
+    first failure says that permission is denied, not that a file is missing."""
+    with tempfile.TemporaryDirectory(prefix="mpfhandler-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "app.log").touch()
+        (folder / "app.log").chmod(0o666)
+        package = os.path.dirname(os.path.dirname(os.path.abspath(mpfhandler.__file__)))
+        kind = "engine" if make is engine else "handler"
+        command = [sys.executable, "-c", WARNED, kind, str(folder / "app.log"), package]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        warning, last = done.stdout.splitlines()
+        check_message(warning, spelled(make, "filename"), str(folder / "app.log"))
+        assert "never rotated" in warning
+        assert "Permission denied" in last
+        assert "app.log.lock" in last
+        assert (folder / "app.log").read_text() == "record\n"
 
-    from mpfhandler._engine import build, timedlogfile
-    from mpfhandler._faces import handler as faces
-    from mpfhandler._platform import OPERATIONS
 
-    def refuse(_path: str, _mode: int) -> int:
-        raise OSError(28, "No space left on device")
+def full(*_arguments: object) -> int:
+    """An operation on a full disk."""
+    raise OSError(28, "No space left on device")
 
-    with_table = partial(build.build, ops=replace(OPERATIONS, open_append=refuse, open_new=refuse))
-    monkeypatch.setattr(faces, "build", with_table)
-    monkeypatch.setattr(timedlogfile, "build", with_table)
-    with pytest.raises(OSError, match="No space left"):
-        make(tmp_path / "a" / "b" / "app.log", mkdir=True)
+
+def created(path: str, mode: int) -> int:
+    """Opening that creates the file and fails then."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, mode))
+    return full()
+
+
+@makers
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"open_append": full, "open_new": full},
+        {"open_append": created, "open_new": created},
+        {"open_append": created, "open_new": created, "try_lock": full},
+        {"open_append": full, "open_new": full, "open_lock": full},
+    ],
+)
+def test_failing_constructor_leaves_nothing(tmp_path: Path, system: Any, make: Make, entries: dict[str, Any]) -> None:
+    """Where opening fails only after files and folders were made, they are all removed again: also an empty log and the debug
+    file."""
+    system(**entries)
+    with pytest.raises(OSError, match=r"app\.log|No space left"):
+        make(tmp_path / "a" / "b" / "app.log", mkdir=True, debug=True)
     assert tree(tmp_path) == []
+
+
+def test_folders_that_were_made_for_nothing_go(tmp_path: Path, system: Any) -> None:
+    """Where the second folder cannot be made, the first one goes again."""
+    system(make_folder=lambda path: os.mkdir(path) if path.endswith("a") else full())
+    with pytest.raises(OSError, match=r"app\.log"):
+        engine(tmp_path / "a" / "b" / "app.log", mkdir=True)
+    assert tree(tmp_path) == []
+
+
+def test_failing_constructor_leaves_a_log_that_another_writes_to(tmp_path: Path, system: Any) -> None:
+    """A log that came into being meanwhile, and to which another process has a lease, stays, empty as it is."""
+    others: list[Any] = []
+
+    def refuse(path: str, _mode: int) -> int:
+        if not others:
+            others.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            fcntl.flock(others[0], fcntl.LOCK_SH)
+        return full()
+
+    system(open_append=refuse, open_new=refuse)
+    with pytest.raises(OSError, match="No space left"):
+        engine(tmp_path / "app.log")
+    os.close(others[0])
+    assert os.listdir(tmp_path) == ["app.log"]
 
 
 @makers

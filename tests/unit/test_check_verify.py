@@ -14,6 +14,7 @@ from mpfhandler._faces.check.filesystem import FileSystem, file_system, parse_mo
 from mpfhandler._faces.check.ledger import DONE, RUNNING, Ledger, accounts
 from mpfhandler._faces.check.line import Recipe
 from mpfhandler._faces.check.verify import Findings, Period, Writer, verify
+from mpfhandler._pure.schedule import Schedule
 
 RECIPE = Recipe(seed=7, size=100)
 SECOND = int(datetime(2026, 11, 23, 16, 30, 5).timestamp())
@@ -178,6 +179,15 @@ def test_a_killed_writer_leaves_one_stump_a_thread(tmp_path: Path) -> None:
     assert wrong(check(tmp_path, {"": [line(1), line(2), line(2)[:50] + b"\n"]}, killed)) == {"torn": 1}
 
 
+def test_a_kill_explains_one_empty_line(tmp_path: Path) -> None:
+    """A writer with two threads can have been in the middle of one write only: of two empty lines one is torn."""
+    killed = [Writer("w0", (1, 0), killed=True), Writer("w1", (0, 0), killed=True)]
+    found = check(tmp_path, {"": [line(1), b"\n", b"\n"]}, *killed)
+    assert (wrong(found), found.fragments) == ({}, 2)
+    assert wrong(check(tmp_path, {"": [line(1), b"\n", b"\n", b"\n"]}, *killed)) == {"torn": 1}
+    assert wrong(check(tmp_path, {"": [line(1), line(2)[:60], b"\n", b"\n"]}, killed[0])) == {"torn": 1}
+
+
 def test_a_killed_writers_next_record_may_be_there(tmp_path: Path) -> None:
     """Killed between write(2) and the acknowledgement: the record may stand there, but once."""
     killed = Writer("w0", (1,), killed=True)
@@ -217,11 +227,25 @@ def test_the_handlers_own_files_are_not_read_and_others_are_named(tmp_path: Path
         ("H", 5, "2026-11-23_15"),
         ("D", 1, "2026-11-23"),
         ("MIDNIGHT", 3, "2026-11-21"),
+        ("W0", 1, "2026-11-17"),
+        ("W6", 1, "2026-11-23"),
+        ("W5", 1, "2026-11-22"),
+        ("MONTH", 1, "2026-11"),
+        ("MONTH", 3, "2026-10"),
     ],
 )
 def test_expected_names(when: str, interval: int, expected: str) -> None:
     """Periods are counted from midnight, those of days from 1970-01-01, and named for their start."""
     assert Period(when, interval).suffix(SECOND) == expected
+
+
+@pytest.mark.parametrize("when", ["D", *(f"W{day}" for day in range(7)), "MONTH"])
+@pytest.mark.parametrize("interval", [1, 2, 5, 11])
+def test_expected_names_are_the_schedules(when: str, interval: int) -> None:
+    """The verifier counts by itself, and comes to the same names as the handler's schedule."""
+    schedule, period = Schedule.create(when, interval), Period(when, interval)
+    for instant in range(SECOND, SECOND + 500 * 86400, 5 * 86400 + 4321):
+        assert period.suffix(instant) == schedule.wall(schedule.period(instant).start).strftime(schedule.suffix)
 
 
 @pytest.fixture

@@ -570,6 +570,68 @@ def test_filter_that_is_set_on_the_handler_counts(make: Make, path: Path, monkey
     assert path.read_text() == "yes\n"
 
 
+def test_methods_of_the_standard_librarys_handler_may_be_replaced(
+    make: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a tracing agent puts in the place of `Handler.format` and `Handler.filter` counts from the next record on."""
+    handler = make()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.handle(record("one"))
+    monkeypatch.setattr(logging.Handler, "format", lambda self, one: "patched")
+    monkeypatch.setattr(logging.Handler, "filter", lambda self, one: one.msg != "drop")
+    handler.handle(record("two"))
+    handler.handle(record("drop"))
+    monkeypatch.undo()
+    handler.handle(record("three"))
+    assert path.read_text() == "one\npatched\nthree\n"
+
+
+@pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s")])
+def test_handle_returns_what_the_standard_librarys_does(make: Make, formatter: Any) -> None:
+    """The record from Python 3.12 on, True before, and what the filter said where it said no."""
+    mine = make()
+    stock = logging.StreamHandler(io.StringIO())
+    for handler in (mine, stock):
+        handler.setFormatter(formatter)
+    one = record("message")
+    assert mine.handle(one) == stock.handle(one)
+    for handler in (mine, stock):
+        handler.addFilter(lambda one: one.msg != "message")
+    assert mine.handle(one) is stock.handle(one)
+
+
+def test_deepcopy_has_its_own_filters(make: Make, closing: Any) -> None:
+    """A filter that is added to a deep copy is not on the original; those that were there are on both."""
+    handler = make()
+    handler.addFilter(print)
+    twin = closing(copy.deepcopy(handler))
+    twin.addFilter(len)
+    assert (handler.filters, twin.filters) == ([print], [print, len])
+
+
+def test_backup_count_and_size_may_be_changed(make: Make, path: Path, clock: list[float]) -> None:
+    """`handler.backupCount = n` and `handler.maxBytes = n` count from then on, in copies too, and are checked like the
+    parameters."""
+    handler = make()
+    handler.backupCount, handler.maxBytes = "2", 10
+    assert (handler.backupCount, handler.maxBytes) == (2, 10)
+    for number in range(-4, 6):
+        handler.handle(record(f"record {number}"))
+    handler.close()
+    assert len(segments(path)) == 2
+    twin = pickle.loads(pickle.dumps(handler))
+    assert (twin.backupCount, twin.maxBytes, twin._writer.options.backup_count) == (2, 10, 2)
+    with pytest.raises(ValueError, match="backupCount=-1: "):
+        handler.backupCount = -1
+    with pytest.raises(TypeError, match="maxBytes=None: "):
+        handler.maxBytes = None
+    assert (handler.backupCount, handler.maxBytes) == (2, 10)
+    handler.maxBytes = 0
+    handler.handle(record("record 6"))
+    handler.handle(record("record 7"))
+    assert path.read_text() == "record 4\nrecord 5\nrecord 6\nrecord 7\n"
+
+
 def test_level_of_the_handler_counts(make: Make, path: Path) -> None:
     """Through a logger, records below the level are not written."""
     handler = make()
@@ -720,6 +782,31 @@ def test_copy_is_another_handler_of_the_same_log(
     twin.close()
     handler.handle(record("three"))
     assert path.read_bytes() == b"INFO one\r\nINFO two\r\nINFO three\r\n"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda handler: pickle.loads(pickle.dumps(handler))])
+def test_copy_keeps_the_file_wherever_the_program_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closing: Any, copied: Callable[[Handler], Handler]
+) -> None:
+    """A relative path means what it meant when the handler was made, as `baseFilename` does."""
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    handler = closing(Handler("app.log", lock_dir="locks", encoding="utf-8"))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    twin = closing(copied(handler))
+    twin.handle(record("of the copy"))
+    assert twin.baseFilename == handler.baseFilename == str(tmp_path / "app.log")
+    assert (tmp_path / "app.log").read_text() == "of the copy\n"
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_path_as_bytes(path: Path, closing: Any) -> None:
+    """A path given as bytes is told as text."""
+    handler = closing(Handler(os.fsencode(path), encoding="utf-8"))
+    handler.handle(record("message"))
+    assert handler.baseFilename == str(path)
+    assert path.read_text() == "message\n"
 
 
 def test_pickled_handler_has_no_descriptors(make: Make) -> None:

@@ -322,11 +322,21 @@ def test_new_lock_file_gets_the_mode(path: str) -> None:
     assert os.stat(path).st_mode & 0o7777 == 0o660
 
 
-def test_mode_of_a_used_lock_file_is_left_alone(path: str) -> None:
-    """Only who creates the file sets its mode: an administrator's change is not undone at every rotation."""
+def test_used_lock_file_gets_the_mode_too(path: str) -> None:
+    """A lock file from before `chmod` was asked for does not keep its mode and shut the workers out."""
     Path(path).write_bytes(pack(STATE))
     os.chmod(path, 0o600)
     held = lock_on(path, access=Access(mode=0o666)).acquire(0)
+    assert held is not None
+    held.release()
+    assert os.stat(path).st_mode & 0o777 == 0o666
+
+
+def test_used_lock_file_without_a_wish_is_left_alone(path: str) -> None:
+    """Without `chmod` the mode is the administrator's."""
+    Path(path).write_bytes(pack(STATE))
+    os.chmod(path, 0o600)
+    held = lock_on(path).acquire(0)
     assert held is not None
     held.release()
     assert os.stat(path).st_mode & 0o777 == 0o600

@@ -229,3 +229,30 @@ def test_compressions_are_what_names_can_end_with() -> None:
     assert [names.read(f"{LOG}.2026-11-23_16.{one}") for one in COMPRESSIONS] == [
         SegmentName(datetime(2026, 11, 23, 16), 0, one) for one in ("gz", "zst", "xz", "bz2")
     ]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "readable", "chronological"),
+    [
+        ("%Y-%m-%d_%H-%M-%S", True, True),
+        ("%Y-%m", True, True),
+        ("%Y%m%d", True, True),
+        ("%y%m%d", True, True),
+        ("%Y-%j", True, True),
+        ("%d.%b.%Y", True, True),
+        ("old", True, True),
+        ("%m-%d", True, False),
+        ("%H", True, False),
+        ("%a", False, False),
+        ("%j", True, False),
+        ("%Y-%m-%d_%M", True, False),
+        ("%Y-%m-%d_%I", True, False),
+        ("%s", False, False),
+        ("%Y-%W", False, False),
+        ("100%", False, False),
+    ],
+)
+def test_suffix_tells_the_order_only_with_every_coarser_field(suffix: str, readable: bool, chronological: bool) -> None:
+    """A suffix orders segments if no field in it lacks a coarser one, and it may be one that cannot be read back at all."""
+    names = Names("/logs/app.log", suffix)
+    assert (names.readable, names.chronological) == (readable, chronological)

@@ -86,7 +86,7 @@ def test_bad_seconds_are_a_value_error(given: object) -> None:
 
 @pytest.mark.parametrize(
     ("given", "wanted"),
-    [(None, None), (0o640, 0o640), ("0640", 0o640), ("0o640", 0o640), ("640", 0o640), ("2775", 0o2775), (0, 0)],
+    [(None, None), (0o640, 0o640), ("0640", 0o640), ("0o640", 0o640), ("640", 0o640), ("2775", 0o2775), (0o600, 0o600)],
 )
 def test_mode_is_octal_text_or_a_number(given: object, wanted: int | None) -> None:
     """`"0640"` in a configuration file is what `0o640` is in Python."""

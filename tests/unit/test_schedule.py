@@ -296,7 +296,32 @@ def test_fingerprint_tells_schedules_apart() -> None:
 
 def test_fingerprint_is_one_short_word() -> None:
     """A fingerprint fits into the state record and is the same in every process."""
-    assert Schedule.create("H", utc=True).fingerprint == "29eb0fae090201f6"
+    assert Schedule.create("H", utc=True).fingerprint == "1827c1a7101e0299"
+
+
+@needs_tzset
+def test_fingerprint_does_not_depend_on_the_spelling(system_zone: Callable[[str], None]) -> None:
+    """Universal time has one fingerprint whatever it is called, and so have equal periods in other units."""
+    system_zone("UTC0")
+    universal: list[dict[str, Any]] = [
+        {},
+        {"utc": True},
+        *({"tz": name} for name in ("UTC", "GMT", "Etc/GMT", "Etc/UCT", "Zulu")),
+    ]
+    assert len({Schedule.create(**options).fingerprint for options in universal}) == 1
+    same = [Schedule.create(*unit).fingerprint for unit in (("H", 2), ("M", 120), ("S", 7200))]
+    assert len(set(same)) == 1
+    system_zone("XYZ-8")
+    assert Schedule.create("H").fingerprint == Schedule.create("H", tz=timezone(timedelta(hours=8))).fingerprint
+
+
+@needs_tzset
+def test_fingerprint_does_not_depend_on_the_year(system_zone: Callable[[str], None]) -> None:
+    """What the zone was called when the process started is not in it: only its offsets are."""
+    system_zone("EST5EDT,M3.2.0,M11.1.0")
+    first = Schedule.create("H").fingerprint
+    system_zone("NYC5NYS,M3.2.0,M11.1.0")
+    assert Schedule.create("H").fingerprint == first
 
 
 @needs_tzset

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import array
 import contextlib
+import copy
 import gc
 import os
+import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,10 +119,10 @@ def test_strict_errors_are_the_callers_wish(make: Make, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("terminator", "written"), [("\r\n", b"a\r\nb\r\nc\n\r\n"), ("\0", b"a\0b\r\n\0c\n\0"), ("", b"ab\r\nc\n")]
+    ("terminator", "written"), [("\r\n", b"a\r\nb\r\nc\n\r\n"), ("\0", b"a\0b\r\n\0c\n\0"), (b"\n\n", b"a\n\nb\r\n\n\nc\n\n\n")]
 )
-def test_terminator_is_what_was_asked_for(make: Make, path: Path, terminator: str, written: bytes) -> None:
-    """Records end in the terminator, once; with an empty one they are written as they are."""
+def test_terminator_is_what_was_asked_for(make: Make, path: Path, terminator: str | bytes, written: bytes) -> None:
+    """Records end in the terminator, once, and it may be given as bytes."""
     log = make(terminator=terminator)
     for text in ("a", "b\r\n", "c\n"):
         log.write(text)
@@ -511,3 +513,34 @@ def test_parent_and_child_go_on_with_the_same_object(make: Make, path: Path) -> 
     log.write("after")
     assert sorted(path.read_text().splitlines()) == ["after", "before", "child", "parent"]
     assert log.stats().records == 3
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda log: pickle.loads(pickle.dumps(log))])
+def test_copy_is_another_engine_of_the_same_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closing: Keep, copied: Any
+) -> None:
+    """A copy has the same options and opens the same file for itself, wherever the program stands by then."""
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    log = closing(TimedLogFile("app.log", "D", max_bytes=10, terminator="\r\n", lock_dir="locks", encoding="utf-16"))
+    log.write("of the first")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    twin = closing(copied(log))
+    assert twin._writer is not log._writer
+    assert twin._writer.options == log._writer.options
+    assert twin._writer.place == log._writer.place
+    log.close()
+    twin.write("of the copy")
+    assert twin.stats().records == 1
+    assert os.listdir(tmp_path / "elsewhere") == []
+    text = "".join(path.read_bytes().decode("utf-16-le") for path in sorted(tmp_path.glob("app.log*"), reverse=True))
+    assert text == "of the first\r\nof the copy\r\n"
+
+
+def test_each_write_is_a_record_also_of_one_print(make: Make, path: Path) -> None:
+    """`print` with several arguments writes each of them as a record, as the docstring says, and joined they are one."""
+    log = make()
+    print("a", "b", file=log)
+    print("c d", file=log)
+    assert path.read_text() == "a\n \nb\nc d\n"

@@ -13,13 +13,14 @@ from typing import TypedDict
 from .._platform import OPERATIONS, Operations
 from .._protocols.hooks import Hooks
 from .._pure.errors import InvalidOption
+from .._pure.naming import longest_ending
 from .._pure.options import Access, Options, spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.schedule import Schedule
 from .owner import find_owner
-from .place import find_place
+from .place import absolute, find_place, remove_folders
 from .writer import Writer
 
-__all__ = ["Parameters", "build", "open_or_undo"]
+__all__ = ["Parameters", "build", "lasting", "open_or_undo", "warn"]
 
 
 class Parameters(TypedDict):
@@ -78,8 +79,17 @@ def build(
         debug=to_flag("debug", given["debug"]),
     )
     ops.prepare()
-    place = find_place(ops, given["path"], given["lock_dir"], mkdir, names)
+    place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
+
+
+def lasting(given: Parameters) -> Parameters:
+    """The same parameters for a copy that is made when the current folder may be another one."""
+    kept = given.copy()
+    kept["path"] = absolute(given["path"])
+    if given["lock_dir"] is not None:
+        kept["lock_dir"] = absolute(given["lock_dir"])
+    return kept
 
 
 def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedule:
@@ -95,20 +105,41 @@ def open_or_undo(writer: Writer) -> None:
     Raises:
         OSError: the log cannot be opened.
     """
-    lock = writer.place.lock
-    there = not lock or os.path.lexists(lock)
+    place = writer.place
+    new = [path for path in (place.log, place.lock, place.debug) if path and not os.path.lexists(path)]
     try:
         writer.open()
     except BaseException:
-        if not there:
-            _remove(os.unlink, lock)
-        for folder in reversed(writer.made):
-            _remove(os.rmdir, folder)
+        writer.close()
+        for path in new:
+            if path != place.log or _unused(writer._ops, path):
+                _remove(writer._ops, path)
+        remove_folders(writer._ops, writer.made)
         raise
 
 
-def _remove(how: Callable[[str], None], path: str) -> None:
+def warn(writer: Writer) -> None:
+    """Tell what keeps a log from being rotated, although it can be written."""
+    if writer.place.warning:
+        writer._report("rotation", PermissionError(writer.place.warning))
+
+
+def _unused(ops: Operations, log: str) -> bool:
+    """Whether nothing stands in the log and no other process has begun to write to it: such a one has a lease."""
     try:
-        how(path)
+        side = ops.open_side(log)
+    except OSError:
+        return False
+    try:
+        return ops.stat_fd(side).size == 0 and ops.try_lock(side, True)
+    except OSError:
+        return True  # a file system without locks, and so without leases
+    finally:
+        ops.close(side)
+
+
+def _remove(ops: Operations, path: str) -> None:
+    try:
+        ops.unlink(path)
     except OSError:
         pass

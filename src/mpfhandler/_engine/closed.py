@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._platform import Operations
-from .._protocols.handover import Handover, hand_over
+from .._protocols.handover import Begun, Handover, hand_over
 from .._protocols.hooks import Hooks
 from .._protocols.retention import excess, sweep
 from .._protocols.segments import Segments
@@ -47,6 +47,7 @@ class ClosedSegments:
         self._trace = trace
         self._report = report
         self._retry = Backoff(*_RETRY)
+        self._begun: Begun = {}  # by a rotator that failed
         self._asked, self._answered = 1, 0  # perhaps some wait, from a process before this one
 
     def ask(self) -> None:
@@ -105,7 +106,7 @@ class ClosedSegments:
         if not self.waiting or now < self._retry.until:
             return
         asked = self._asked
-        result = hand_over(self._ops, self._segments.names(), rotator, self._report)
+        result = hand_over(self._ops, self._segments.names(), rotator, self._report, self._begun)
         if result is Handover.DONE:
             self._answered = asked
         if result is Handover.FAILED:

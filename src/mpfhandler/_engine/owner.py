@@ -9,6 +9,7 @@ from .._pure.errors import InvalidOption, InvalidOptionType
 
 __all__ = ["find_owner"]
 
+_NO_ID = (1 << 32) - 1  # means "leave it as it is" to chown(2); ids end below
 _FORMS = 'use "user", "user:group", ":group", a user id, or a pair such as ("www-data", "adm")'
 
 
@@ -28,6 +29,8 @@ def find_owner(owner: object) -> tuple[int | None, int | None]:
         return None, None
     if isinstance(owner, str):
         user, _, group = owner.partition(":")
+        if not user and not group:
+            raise InvalidOption("owner", owner, "names nobody", _FORMS)
         return _user(owner, user or None), _group(owner, group or None)
     if isinstance(owner, (tuple, list)):
         pair = cast("Sequence[object]", owner)
@@ -48,7 +51,7 @@ def _user(owner: object, user: object) -> int | None:
 
     try:
         return pwd.getpwnam(str(user)).pw_uid
-    except KeyError:
+    except (KeyError, ValueError):  # unknown, or no text that a name can have
         raise InvalidOption("owner", owner, f"there is no user {user!r} on this system", _FORMS) from None
 
 
@@ -62,16 +65,22 @@ def _group(owner: object, group: object) -> int | None:
 
     try:
         return grp.getgrnam(str(group)).gr_gid
-    except KeyError:
+    except (KeyError, ValueError):
         raise InvalidOption("owner", owner, f"there is no group {group!r} on this system", _FORMS) from None
 
 
 def _number(owner: object, value: object) -> int | None:
     """An id, or None for a name."""
     if isinstance(value, str):
-        return int(value) if value.isdecimal() else None
-    if isinstance(value, bool) or not isinstance(value, int):
+        if not value.isdecimal():
+            return None
+        number = int(value) if len(value) <= 10 else _NO_ID
+    elif isinstance(value, bool) or not isinstance(value, int):
         raise InvalidOptionType("owner", owner, "is not a user", _FORMS)
-    if value < 0:
+    else:
+        number = value
+    if number < 0:
         raise InvalidOption("owner", owner, "ids are not negative", _FORMS)
-    return value
+    if number >= _NO_ID:
+        raise InvalidOption("owner", owner, f"ids are below {_NO_ID}", _FORMS)
+    return number

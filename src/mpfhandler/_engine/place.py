@@ -15,10 +15,11 @@ from .._platform import Operations
 from .._pure.errors import InvalidOptionType, path_error
 from .._pure.naming import lock_name
 from .._pure.options import Access, spelled
+from .streams import find_stream
 
-__all__ = ["Place", "find_place", "make_folders"]
+__all__ = ["Place", "absolute", "find_place", "make_folders", "remove_folders"]
 
-_STREAM_FOLDERS = ("/dev/", "/proc/")
+_LONGEST_NAME = 255  # bytes, where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -30,37 +31,60 @@ class Place:
     debug: str
     special: bool  # no regular file: written to, never rotated
     missing: tuple[str, ...] = ()  # folders to be created, outermost first
+    warning: str = ""  # what the user is to be told, although the log can be written
 
 
-def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, names: Mapping[str, str]) -> Place:
+def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, names: Mapping[str, str], ending: int = 0) -> Place:
     """Where this log lives.
 
+    Args:
+        ops: the system calls.
+        path: as the user gave it.
+        lock_dir: the same.
+        mkdir: whether missing folders are to be created.
+        names: the caller's spelling of parameters.
+        ending: bytes that the longest name beside the log has more than its own.
+
     Raises:
-        OSError: the folder does not exist or is not writable, the path is a folder, `lock_dir` cannot be used.
+        OSError: the folder does not exist or is not writable, the path is a folder, a name is too long, `lock_dir` cannot
+            be used.
         InvalidOptionType: the path is none.
     """
     parameter = spelled(names, "path")
     given = _text(parameter, path)
+    stream = find_stream(parameter, given)
+    if stream is not None:
+        return Place(os.path.abspath(stream), "", "", special=True)
     log = os.path.realpath(given)
-    if _is_special(given):
-        return Place(os.path.abspath(given), "", "", special=True)
     folder, base = os.path.split(log)
     missing = _missing_folders(folder)
     if missing and not mkdir:
+        _check_links(parameter, given, log)
         raise path_error(
             FileNotFoundError, parameter, given, f"the folder {folder} does not exist", "create it, or pass mkdir=True"
         )
-    _check_log(ops, parameter, given, log, os.path.dirname(missing[0]) if missing else folder)
+    nearest = os.path.dirname(missing[0]) if missing else folder
+    _check_links(parameter, given, log)
+    _check_log(ops, parameter, given, log, nearest)
+    _check_lengths(parameter, given, log, nearest, ending)
     locks = _lock_folder(ops, lock_dir)
-    lock = lock_name(log, base, None if locks is None else _digest(log))
-    return Place(log, lock if locks is None else os.path.join(locks, lock), f"{log}.debug", special=False, missing=missing)
+    name = lock_name(log, base, None if locks is None else _digest(log))
+    lock = name if locks is None else os.path.join(locks, name)
+    _check_lock(parameter, given, lock)
+    fixed = _fixed(ops, parameter, given, log)
+    return Place(log, lock, f"{log}.debug", special=False, missing=missing, warning=fixed)
+
+
+def absolute(path: object) -> str:
+    """A path that `find_place` has accepted, as it is to be written where the current folder is another one."""
+    return os.path.abspath(_text("path", path))
 
 
 def make_folders(ops: Operations, log: str, access: Access) -> list[str]:
     """Create the folders that a log needs, owned as the log is to be; those that were created, outermost first.
 
     Raises:
-        OSError: one cannot be created; those before it stay. Safe to repeat.
+        OSError: one cannot be created; those before it are removed again. Safe to repeat.
     """
     made: list[str] = []
     for folder in _missing_folders(os.path.dirname(log)):
@@ -68,6 +92,9 @@ def make_folders(ops: Operations, log: str, access: Access) -> list[str]:
             ops.make_folder(folder)
         except FileExistsError:
             continue
+        except OSError:
+            remove_folders(ops, made)
+            raise
         made.append(folder)
         if access.uid is not None or access.gid is not None:
             try:
@@ -75,6 +102,15 @@ def make_folders(ops: Operations, log: str, access: Access) -> list[str]:
             except OSError:  # not privileged: the log's own owner will be reported
                 pass
     return made
+
+
+def remove_folders(ops: Operations, made: list[str]) -> None:
+    """Remove folders that were made for nothing, the innermost first. Never raises; what has something in it stays."""
+    for folder in reversed(made):
+        try:
+            ops.remove_folder(folder)
+        except OSError:
+            return
 
 
 def _text(parameter: str, path: object) -> str:
@@ -89,18 +125,6 @@ def _text(parameter: str, path: object) -> str:
     if not text or "\0" in text:
         raise path_error(FileNotFoundError, parameter, text, "is not a usable path", "name a file")
     return text
-
-
-def _is_special(given: str) -> bool:
-    """Standard streams count as special even where they are redirected to a file: that file is the shell's."""
-    absolute = os.path.abspath(given)
-    if absolute.startswith(_STREAM_FOLDERS) and not absolute.startswith("/dev/shm/"):  # noqa: S108  not a name of ours: tmpfs holds real files
-        return True
-    try:
-        mode = os.stat(given).st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _missing_folders(folder: str) -> tuple[str, ...]:
@@ -121,6 +145,65 @@ def _check_log(ops: Operations, parameter: str, given: str, log: str, nearest: s
             raise path_error(PermissionError, parameter, given, "the file may not be written by this user", _PERMISSION)
     elif not ops.may_create_in(nearest):
         raise path_error(PermissionError, parameter, given, f"no file may be created in {nearest} by this user", _PERMISSION)
+
+
+def _check_links(parameter: str, given: str, log: str) -> None:
+    """A real path has no symbolic link in it, unless one leads back to itself."""
+    path = log
+    while path != os.path.dirname(path):
+        if os.path.islink(path):
+            raise path_error(OSError, parameter, given, f"the symbolic link {path} leads back to itself", "remove that link")
+        path = os.path.dirname(path)
+
+
+def _check_lengths(parameter: str, given: str, log: str, nearest: str, ending: int) -> None:
+    """The log, its lock, its segments, and what they are called before a `rotator` has had them."""
+    remedy = "choose a shorter name"
+    longest = _limit(nearest, "PC_NAME_MAX", _LONGEST_NAME)
+    folders, base = os.path.split(log)
+    for name, more in ((base, ending), *((name, 0) for name in folders.split("/"))):
+        if len(os.fsencode(name)) + more > longest:
+            problem = (
+                f"{name!r} is too long: with the {more} bytes of its segments' endings" if more else f"{name!r} is too long:"
+            )
+            raise path_error(OSError, parameter, given, f"{problem} more than {longest} bytes", remedy)
+    if len(os.fsencode(log)) + ending >= _limit(nearest, "PC_PATH_MAX", 4096):
+        raise path_error(OSError, parameter, given, "the path is too long", remedy)
+
+
+def _limit(folder: str, name: str, default: int) -> int:
+    try:
+        limit = os.pathconf(folder, name)
+    except (OSError, ValueError):
+        return default
+    return limit if limit > 0 else default  # -1: there is none
+
+
+def _check_lock(parameter: str, given: str, lock: str) -> None:
+    try:
+        mode = os.lstat(lock).st_mode
+    except OSError:
+        mode = stat.S_IFREG  # not there yet
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise path_error(
+            IsADirectoryError if stat.S_ISDIR(mode) else OSError,
+            parameter, given, f"its lock file {lock} is {kind}", "remove that, or name another log",
+        )  # fmt: skip
+    folder, name = os.path.split(lock)
+    longest = _limit(folder, "PC_NAME_MAX", _LONGEST_NAME)
+    if len(os.fsencode(name)) > longest:
+        problem = f"the name of its lock file {name!r} is longer than {longest} bytes"
+        raise path_error(OSError, parameter, given, problem, "choose a shorter name")
+
+
+def _fixed(ops: Operations, parameter: str, given: str, log: str) -> str:
+    """A warning where the log may be written, but not renamed."""
+    folder = os.path.dirname(log)
+    if not os.path.exists(log) or ops.may_create_in(folder):
+        return ""
+    problem = f"this user may not create or rename files in {folder}, so the log is written, but never rotated"
+    return str(path_error(PermissionError, parameter, given, problem, "give this user the right to write to that folder"))
 
 
 _PERMISSION = "change the permissions (see chmod and owner), or name another path"

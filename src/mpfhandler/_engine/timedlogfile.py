@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
-from .build import Parameters, build, open_or_undo
+from .._pure.errors import InvalidOptionType
+from .._pure.options import to_encoding, to_flag, to_terminator
+from .build import Parameters, build, lasting, open_or_undo, warn
 from .stats import Stats
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ class TimedLogFile:
     """A log file that any number of processes and threads write to, rotated by the clock.
 
     Has the `write` and `flush` that structlog's `WriteLogger`, loguru's sinks and `print(text, file=…)` call. Each call
-    of `write` is one record and gets a line of its own. After a fork parent and child go on with the same object.
+    of `write` is one record and gets a line of its own. After a fork parent and child go on with the same object; a copy, also
+    by pickle, is another engine of the same log.
+
+    `print` calls `write` once for each of its arguments and separators: with several arguments, or with an `end` of its own, each
+    of them becomes a record. Join them first: `print(" ".join(texts), file=log)`.
 
     Args:
         path: of the log; a symbolic link is followed.
@@ -67,7 +73,7 @@ class TimedLogFile:
         max_bytes: int = 0,
         encoding: str = "utf-8",
         errors: str = "backslashreplace",
-        terminator: str = "\n",
+        terminator: str | bytes = "\n",
         delay: bool = False,
         debug: bool = False,
         chmod: int | str | None = None,
@@ -79,18 +85,34 @@ class TimedLogFile:
         spill_bytes: int = 1 << 20,
         on_error: Callable[[Exception], None] | None = None,
     ) -> None:
+        if on_error is not None and not callable(on_error):
+            raise InvalidOptionType("on_error", on_error, "cannot be called", "use a function of one argument, the exception")
+        open_now = not to_flag("delay", delay)
+        ending = to_terminator("terminator", terminator, to_encoding("encoding", encoding, errors, "utf-8")[0])
         given = Parameters(
             path=path, when=when, interval=interval, backup_count=backup_count, at_time=at_time, utc=utc, tz=tz,
             max_bytes=max_bytes, encoding=encoding, errors=errors, debug=debug, chmod=chmod, owner=owner, mkdir=mkdir,
             lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
         )  # fmt: skip
+        self._start(given, ending, on_error)
+        if open_now:
+            open_or_undo(self._writer)
+
+    def _start(self, given: Parameters, terminator: str, on_error: Callable[[Exception], None] | None) -> None:
         self._writer = build(given, terminator, "utf-8", Hooks(), on_error, {})
+        self._made_of = lasting(given), terminator, on_error
         self._encoding, self._errors = self._writer.options.encoding, self._writer.options.errors
         self._terminator = self._writer.terminator
         self._now = OPERATIONS.now
         self._append = self._writer.write
-        if not delay:
-            open_or_undo(self._writer)
+        warn(self._writer)
+
+    def __getstate__(self) -> tuple[Parameters, str, Callable[[Exception], None] | None]:
+        """A copy, here or in another process, is an engine of its own, which opens the log at its first record."""
+        return self._made_of
+
+    def __setstate__(self, state: tuple[Parameters, str, Callable[[Exception], None] | None]) -> None:
+        self._start(*state)
 
     @property
     def name(self) -> str:
@@ -101,8 +123,8 @@ class TimedLogFile:
         """Write one record; when this returns it is in the kernel's hands, or waits in memory because the disk is full.
 
         Args:
-            data: the record; the terminator is added if it is missing. An empty one, or a terminator alone,
-                writes nothing: `print(text, file=log)` gives one line.
+            data: the record, in full: what is left for the next call is another record. The terminator is added if it is
+                missing. An empty one, or a terminator alone, writes nothing: `print(text, file=log)` gives one line.
             created: when it was made (epoch seconds); None is now. It goes to the file of that time's period.
 
         Returns:

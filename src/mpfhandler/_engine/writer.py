@@ -198,6 +198,14 @@ class Writer:
         with self.lock:
             self._active.change_terminator(terminator, mixed=self._records > 0)
 
+    def change(self, options: Options) -> None:
+        """Go by another `backup_count` and `max_bytes` from now on; nothing else may differ."""
+        with self.lock:
+            self.options = options
+            for part in (self._active, self._active.rotation, self._active.closed):
+                part._options = options
+            self._limit = options.max_bytes or _UNLIMITED
+
     # forks
 
     def before_fork(self) -> None:

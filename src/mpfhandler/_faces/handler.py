@@ -13,16 +13,19 @@ import logging
 import logging.handlers
 import os
 import re
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
 from typing import Any
 
-from .._engine.build import Parameters, build, open_or_undo
+from .._engine.build import Parameters, build, lasting, open_or_undo, warn
+from .._engine.place import absolute
 from .._engine.stats import Stats
 from .._protocols.hooks import Hooks
-from .._pure.options import to_flag
-from .formatting import StockFormat
+from .._pure.options import to_count, to_flag
+from .formatting import StockFormat, is_stock
 from .stream import LogStream
 
 __all__ = ["MultProcTimedRotatingFileHandler"]
@@ -37,6 +40,8 @@ _EXT_MATCH = {
     "H": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}(?!\d)",
     "MONTH": r"(?<!\d)\d{4}-\d{2}(?!\d)",
 }
+_FILTERS_REPLACE = sys.version_info >= (3, 12)  # a filter may give another record
+_ERRORS = "backslashreplace"
 _EXT_MATCH_DAY = r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)"
 
 
@@ -99,28 +104,27 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     ) -> None:
         given = Parameters(
             path=filename, when=when, interval=interval, backup_count=backupCount, at_time=atTime, utc=utc, tz=tz,
-            max_bytes=maxBytes, encoding=encoding, errors=errors or "backslashreplace", debug=debug, chmod=chmod, owner=owner,
-            mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+            max_bytes=maxBytes, encoding=encoding, errors=_ERRORS if errors is None else errors, debug=debug, chmod=chmod,
+            owner=owner, mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace,
+            spill_bytes=spill_bytes,
         )  # fmt: skip
         self._start(given, open_now=not to_flag("delay", delay))
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
         writer = build(given, self.terminator, _locale_encoding(), self._hooks(), self._engine_failed, _NAMES)
-        self._given = given
+        self._given = lasting(given)
         self._writer = writer
         self._foreign: io.TextIOBase | None = None
         self._stream = LogStream(writer)
         encoding, errors = writer.options.encoding, writer.options.errors
-        super().__init__(os.fspath(given["path"]), "a", encoding=encoding, delay=True, errors=errors)  # type: ignore[call-overload]
+        super().__init__(absolute(given["path"]), "a", encoding=encoding, delay=True, errors=errors)
         schedule = writer.options.schedule
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
-        self.backupCount = writer.options.backup_count
         self.utc = to_flag("utc", given["utc"])
         self.atTime = schedule.at_time
         self.delay = not open_now
         options = writer.options
-        self.maxBytes = options.max_bytes
         self.debug = options.debug
         self.lock_timeout = options.lock_timeout
         self.late_grace = options.late_grace
@@ -132,25 +136,27 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._terminator = self.terminator
         self._append = writer.write
         self._choose_format()
-        own = type(self)
-        self._plain = own.emit is MultProcTimedRotatingFileHandler.emit and own.filter is logging.Handler.filter
+        self._plain = type(self).emit is MultProcTimedRotatingFileHandler.emit
+        warn(writer)
         if open_now:
             open_or_undo(writer)
 
     # writing
 
     def handle(self, record: logging.LogRecord) -> Any:
-        """Filter and emit. The stock formatter keeps no state, so it runs without the lock; any other one has it, as in the
-        standard library."""
-        if self.filters or not self._plain or "filter" in self.__dict__:
-            return super().handle(record)
-        formatter = self.formatter
-        if formatter is None or type(formatter) is logging.Formatter:
-            self.emit(record)
-        else:
-            with self._writer.lock:
+        """Filter and emit; what the standard library's `handle` returns. The stock formatter keeps no state, so it runs without
+        the lock; any other one has it, as in the standard library."""
+        passed: Any = self.filter(record)
+        if passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
+            record = passed
+        if passed:
+            formatter = self.formatter
+            if self._plain and (formatter is None or type(formatter) is logging.Formatter):
                 self.emit(record)
-        return True
+            else:
+                with self._writer.lock:
+                    self.emit(record)
+        return passed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
@@ -160,7 +166,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             terminator = self.terminator
             if terminator is not self._terminator:
                 self._change_terminator(terminator)
-            if self.formatter is not self._formatter or "format" in self.__dict__:
+            if self.formatter is not self._formatter or self.format != self._found:
                 self._choose_format()
             data = (self._format(record) + terminator).encode(self._encoding, self._errors)
             self._append(data, record.created)
@@ -208,6 +214,28 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         return self._stream
 
     @property
+    def backupCount(self) -> int:
+        """Closed segments that are kept; 0 keeps all. May be set at any time."""
+        return self._writer.options.backup_count
+
+    @backupCount.setter
+    def backupCount(self, count: int | str) -> None:
+        self._change("backup_count", to_count("backupCount", count))
+
+    @property
+    def maxBytes(self) -> int:
+        """The size at which the log is split within a period (bytes); 0 never does. May be set at any time."""
+        return self._writer.options.max_bytes
+
+    @maxBytes.setter
+    def maxBytes(self, size: int | str) -> None:
+        self._change("max_bytes", to_count("maxBytes", size))
+
+    def _change(self, name: str, value: int) -> None:
+        self._writer.change(replace(self._writer.options, **{name: value}))  # type: ignore[arg-type]
+        self._given[name] = value  # type: ignore[literal-required]  # for copies
+
+    @property
     def rolloverAt(self) -> int:
         """The end of the present period (epoch seconds)."""
         segment = self._writer.segment
@@ -246,8 +274,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     # copies
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("_writer", "_append", "_foreign", "_stream", "_format", "_formatter", "_builtin_open"):
+        state = {**self.__dict__, "_given": self._given.copy()}
+        for name in ("_writer", "_append", "_foreign", "_stream", "_format", "_formatter", "_found", "_builtin_open"):
             state.pop(name, None)
         return state
 
@@ -261,6 +289,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MultProcTimedRotatingFileHandler:
         twin = copy.copy(self)
+        twin.filters = list(self.filters)
         memo[id(self)] = twin
         return twin
 
@@ -292,9 +321,10 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def _choose_format(self) -> None:
         """The stock formatter has a shorter way; it tells itself when it must not be taken."""
         formatter = self._formatter = self.formatter
-        own = "format" in self.__dict__ or type(self).format is not logging.Handler.format
-        plain = type(formatter) is logging.Formatter and not own
-        self._format: Callable[[logging.LogRecord], str] = StockFormat(formatter) if plain and formatter else self.format
+        self._found = self._format = self.format
+        ours = "format" not in self.__dict__ and is_stock(type(self).format)
+        if ours and formatter is not None and type(formatter) is logging.Formatter:
+            self._format = StockFormat(formatter).format
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a

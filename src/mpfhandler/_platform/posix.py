@@ -114,7 +114,11 @@ def _open_lock(path: str, mode: int) -> tuple[int, bool]:
     except OSError as error:  # flock(2) needs no permission to write: a lock of another user's is still a lock
         if _fault(error) is not Fault.DENIED:
             raise
-    return _lift(os.open(path, os.O_RDONLY | _OWN_NAME)), False
+        denied = error
+    try:
+        return _lift(os.open(path, os.O_RDONLY | _OWN_NAME)), False
+    except FileNotFoundError:
+        raise denied from None  # that it is missing is not the trouble, but that it may not be created
 
 
 def _open_read(path: str) -> int:
@@ -276,6 +280,7 @@ POSIX = Operations(
     wait_writable=_wait_writable,
     granularity=_granularity,
     stat_path=lambda path: _file_stat(os.stat(path)),
+    stat_link=lambda path: _file_stat(os.lstat(path)),
     stat_fd=lambda fd: _file_stat(os.fstat(fd)),
     set_mode=os.fchmod,
     set_owner=os.fchown,

@@ -87,6 +87,7 @@ class Operations:
     granularity: Callable[[int], int]  # a killed write can end at multiples of this many bytes
 
     stat_path: Callable[[str], FileStat]
+    stat_link: Callable[[str], FileStat]  # of a symbolic link itself, not of what it leads to
     stat_fd: Callable[[int], FileStat]
     set_mode: Callable[[int, int], None]
     set_owner: Callable[[int, int, int], None]  # -1 leaves as it is

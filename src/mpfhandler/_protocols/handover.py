@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum
 
-from .._platform import Fault, Operations
+from .._platform import Fault, FileId, Operations
 from .._pure.naming import Names, SegmentName
 from .._resources.report import Reporter
 
-__all__ = ["Handover", "hand_over"]
+__all__ = ["Begun", "Handover", "hand_over"]
+
+_NAMES = 1000  # that are tried
 
 
 class Handover(Enum):
@@ -31,23 +33,49 @@ class Handover(Enum):
     FAILED = 2  # the rotator failed
 
 
-def hand_over(ops: Operations, names: Names, rotator: Callable[[str, str], None], report: Reporter) -> Handover:
+# What a rotator that failed had begun: by waiting file (path and identity) the target, as it was left.
+Begun = dict[tuple[str, FileId], tuple[str, FileId]]
+
+
+def hand_over(
+    ops: Operations,
+    names: Names,
+    rotator: Callable[[str, str], None],
+    report: Reporter,
+    begun: Begun | None = None,
+) -> Handover:
     """Give every waiting file that nobody writes to any more to the rotator.
 
     A rotator that raises is reported; its file goes on waiting. Safe to repeat, in any process, at any time.
+
+    Args:
+        ops: the system calls.
+        names: of the segments, as they are now.
+        rotator: the user's.
+        report: is told what fails.
+        begun: belongs to the caller, who passes the same one each time: a target that a failing rotator has written is
+            given to it again for the same file, so that no record stands in two segments. Another process does not know of it.
     """
+    targets = _Targets(ops, names, {} if begun is None else begun)
     try:
         files = ops.names(names.folder)
     except OSError as error:
         report("rotator", error)
         return Handover.FAILED
     waiting = [(found, text) for text in files if (found := names.read_pending(text)) is not None]
-    results = [_hand_over_one(ops, names, rotator, report, found, text) for found, text in sorted(waiting)]
+    targets.forget_all_but({os.path.join(names.folder, text) for _, text in waiting})
+    results = [_hand_over_one(ops, names, rotator, report, found, text, targets) for found, text in sorted(waiting)]
     return max(results, key=lambda result: result.value, default=Handover.DONE)
 
 
 def _hand_over_one(
-    ops: Operations, names: Names, rotator: Callable[[str, str], None], report: Reporter, name: SegmentName, text: str
+    ops: Operations,
+    names: Names,
+    rotator: Callable[[str, str], None],
+    report: Reporter,
+    name: SegmentName,
+    text: str,
+    targets: _Targets,
 ) -> Handover:
     source = os.path.join(names.folder, text)
     try:
@@ -57,9 +85,15 @@ def _hand_over_one(
     try:
         if not ops.try_lock(side, True):
             return Handover.WAITING
-        if ops.stat_path(source).id != ops.stat_fd(side).id:
+        file = ops.stat_fd(side).id
+        if ops.stat_path(source).id != file:
             return Handover.DONE
-        rotator(source, _free_target(ops, names, name))
+        target = targets.choose(source, file, name)
+        try:
+            rotator(source, target)
+        except BaseException:
+            targets.remember(source, file, target)
+            raise
         _after(ops, names, source, name, report)
     except Exception as error:
         report("rotator", error)
@@ -70,15 +104,58 @@ def _hand_over_one(
     return Handover.DONE
 
 
+class _Targets:
+    """The names that a rotator is given. Keeps nothing but what the caller keeps for it."""
+
+    def __init__(self, ops: Operations, names: Names, begun: Begun) -> None:
+        self._ops = ops
+        self._names = names
+        self._begun = begun
+
+    def choose(self, source: str, file: FileId, name: SegmentName) -> str:
+        """The target that was begun for this file, if it is still the same one, else a free name."""
+        begun = self._begun.pop((source, file), None)
+        if begun is not None and _identity(self._ops, begun[0]) == begun[1]:
+            return begun[0]
+        return _free_target(self._ops, self._names, name)
+
+    def remember(self, source: str, file: FileId, target: str) -> None:
+        """The rotator failed. The target was free before, so what is there now is what the rotator has begun."""
+        there = _identity(self._ops, target)
+        if there is not None and there != file:
+            self._begun[source, file] = target, there
+
+    def forget_all_but(self, waiting: set[str]) -> None:
+        """Files that do not wait any more: another process has handed them over."""
+        for key in list(self._begun):
+            if key[0] not in waiting:
+                self._begun.pop(key, None)  # another thread may be at it, too
+
+
 def _free_target(ops: Operations, names: Names, name: SegmentName) -> str:
-    """The user's name for the segment, or the next one that is free (promise P4)."""
-    target = names.write(name)
-    for index in range(name.index + 1, name.index + 1000):
-        following = names.write(replace(name, index=index))
-        if following == target or not _exists(ops, target):
-            break
-        target = following
-    return target
+    """The user's name for the segment, or the next one that is free; a default name where the user's `namer` forgets the
+    number. Never a name that is taken (promise P4).
+
+    Raises:
+        FileExistsError: there is none. The file goes on waiting.
+    """
+    for write in (names.write, names.default):
+        last = ""
+        for index in range(name.index, name.index + _NAMES):
+            target = write(replace(name, index=index))
+            if target == last:
+                break
+            if not _exists(ops, target):
+                return target
+            last = target
+    raise FileExistsError(f"{names.write(name)}: no free name for a segment")
+
+
+def _identity(ops: Operations, path: str) -> FileId | None:
+    try:
+        return ops.stat_path(path).id
+    except OSError:
+        return None
 
 
 def _after(ops: Operations, names: Names, source: str, name: SegmentName, report: Reporter) -> None:
@@ -88,7 +165,7 @@ def _after(ops: Operations, names: Names, source: str, name: SegmentName, report
     if ops.stat_path(source).size == 0:
         ops.unlink(source)
         return
-    for index in range(name.index, name.index + 1000):
+    for index in range(name.index, name.index + _NAMES):
         target = names.default(replace(name, index=index))
         try:
             ops.rename_new(source, target)

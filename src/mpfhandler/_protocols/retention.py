@@ -1,4 +1,5 @@
-"""Which closed segments go, and their deletion. Counted by what a name means, not by how it sorts.
+"""Which closed segments go, and their deletion. Counted by what a name means, not by how it sorts; by the last write where
+the name means no date.
 
 Only regular files whose names read in full as segments of this log are counted or deleted (promise P4).
 """
@@ -7,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._platform import Fault, Operations
+from .._platform import Fault, FileStat, Operations
+from .._pure.errors import InvalidOption
 from .._pure.naming import Names
 from .._resources.report import Reporter
 
@@ -15,12 +17,14 @@ __all__ = ["excess", "sweep"]
 
 
 def excess(ops: Operations, names: Names, folder: str, keep: int) -> list[str]:
-    """The paths of the segments beyond the newest `keep`, oldest first.
+    """The paths of the segments beyond the newest `keep`, oldest first; no path where the suffix cannot be read back.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    closed = [path for _, path in names.known(folder, ops.names(folder)) if _regular(ops, path)]
+    if not names.readable:
+        return []
+    closed = _closed(ops, names, folder)
     return closed[: max(0, len(closed) - keep)]
 
 
@@ -28,6 +32,9 @@ def sweep(ops: Operations, names: Names, folder: str, keep: int, report: Reporte
     """Delete what is beyond the newest `keep`; the paths that went. One that cannot be deleted is reported once and does
     not hold up the others. Safe to repeat, to run in several processes at once, and to lose at any point."""
     gone: list[str] = []
+    if not names.readable:
+        report("backupCount", _unreadable(names))
+        return gone
     try:
         candidates = excess(ops, names, folder, keep)
     except OSError as error:
@@ -49,8 +56,23 @@ def sweep(ops: Operations, names: Names, folder: str, keep: int, report: Reporte
     return gone
 
 
-def _regular(ops: Operations, path: str) -> bool:
+def _unreadable(names: Names) -> InvalidOption:
+    problem = "what it writes cannot be read back, so backupCount deletes nothing"
+    return InvalidOption("suffix", names.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
+
+
+def _closed(ops: Operations, names: Names, folder: str) -> list[str]:
+    """The segments in the folder, oldest first: by their names, or by their last write where the names do not tell."""
+    known = names.known(folder, ops.names(folder))
+    found = [(name, path, seen) for name, path in known if (seen := _look(ops, path)) is not None and seen.regular]
+    if not names.chronological:
+        found.sort(key=lambda one: one[2].mtime_ns)  # a stable sort: the name decides between equals
+    return [path for _, path, _ in found]
+
+
+def _look(ops: Operations, path: str) -> FileStat | None:
+    """The name's own facts: what a symbolic link leads to is somebody else's, and so is the link."""
     try:
-        return ops.stat_path(path).regular
+        return ops.stat_link(path)
     except OSError:
-        return False
+        return None

@@ -15,13 +15,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name"]
+__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending"]
 
 _PENDING = ".rotating"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # any other directive is left to strptime
 _LEAST = {"Y": 1900, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0}
+
+# A time that a suffix is tried out with: no field has its least value, and the year is the one that `%y` means by 37.
+_SAMPLE = datetime(2037, 11, 27, 22, 47, 53)
 
 
 @dataclass(frozen=True, order=True)
@@ -64,6 +67,16 @@ class Names:
     def at(self, wall: datetime) -> SegmentName:
         """The first segment of the period that starts at this wall time, as precisely as the suffix tells it."""
         return SegmentName(_parse(wall.strftime(self.suffix), self.suffix) or wall)
+
+    @property
+    def readable(self) -> bool:
+        """Whether what the suffix writes can be read back; if not, no segment can be told from other people's files."""
+        return _parse(_SAMPLE.strftime(self.suffix), self.suffix) is not None
+
+    @property
+    def chronological(self) -> bool:
+        """Whether the names tell which segment is older. Not with `%m-%d` or `%Y_%H`: every field needs the coarser ones."""
+        return _parse(_SAMPLE.strftime(self.suffix), self.suffix) in _truncations(_SAMPLE)
 
     def pending(self, name: SegmentName) -> str:
         """Where a segment waits for the user's `rotator`: hidden from every `app.log*` glob of a log shipper."""
@@ -118,6 +131,13 @@ def lock_name(log: str, base: str, digest: str | None) -> str:
     return f"{log}.lock" if digest is None else f"{base}.{digest}.lock"
 
 
+def longest_ending(suffix: str) -> int:
+    """How many bytes longer than the log's own the longest name beside it is: a segment's with a number of four digits that
+    waits for the user's `rotator`."""
+    ending = f"..{_SAMPLE.strftime(suffix)}.9999{_PENDING}"
+    return len(ending.encode("utf-8", "surrogateescape"))
+
+
 def _pattern(suffix: str) -> str:
     """A regular expression for what `strftime` can make of the suffix; the directives of the standard suffixes are groups."""
     parts: list[str] = []
@@ -159,6 +179,13 @@ def _parse(text: str, suffix: str) -> datetime | None:
     except (ValueError, re.error, ImportError):
         return None
     return wall if wall.strftime(suffix) == text else None
+
+
+def _truncations(wall: datetime) -> list[datetime]:
+    """What is left of a time that is told as far as the year, the month, … or not at all."""
+    told = (wall.year, wall.month, wall.day, wall.hour, wall.minute, wall.second)
+    least = tuple(_LEAST.values())
+    return [datetime(*told[:fields], *least[fields:]) for fields in range(len(told) + 1)]  # type: ignore[arg-type]
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterable[str]:

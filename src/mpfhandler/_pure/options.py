@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .errors import InvalidOption, InvalidOptionType
 from .schedule import Schedule
 
-__all__ = ["Access", "Options", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds"]
+__all__ = ["Access", "Options", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds", "to_terminator"]
 
 _HUGE = 10**19
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -94,7 +94,29 @@ def to_mode(parameter: str, value: object) -> int | None:
         )
     if not 0 <= value <= 0o7777:
         raise InvalidOption(parameter, value, "is not a file mode", 'use an octal number such as 0o640, or text such as "0640"')
+    if value & 0o600 != 0o600:  # 640 without its 0o is such a number
+        raise InvalidOption(
+            parameter,
+            value,
+            f"is {value:#o}, which its owner may not read and write",
+            'use an octal number such as 0o640, or "0640"',
+        )
     return value
+
+
+def to_terminator(parameter: str, value: object, encoding: str) -> str:
+    """What ends a record: text, or bytes that are some in the encoding; never nothing."""
+    remedy = 'use a str such as "\\n"'
+    if not value and isinstance(value, (str, bytes)):
+        raise InvalidOption(parameter, value, "is empty, so that records would run into each other", remedy)
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, bytes):
+        raise InvalidOptionType(parameter, value, f"is a {type(value).__name__}", remedy)
+    try:
+        return value.decode(encoding)
+    except ValueError:
+        raise InvalidOption(parameter, value, f"is no text in {encoding}", remedy) from None
 
 
 def to_encoding(parameter: str, value: object, errors: object, fallback: str) -> tuple[str, str]:
@@ -120,7 +142,21 @@ def to_encoding(parameter: str, value: object, errors: object, fallback: str) ->
         codecs.lookup_error(errors)
     except (LookupError, ValueError):
         raise InvalidOption("errors", errors, "is not a known error handler", 'use a name such as "backslashreplace"') from None
-    return _without_mark(name), errors
+    name = _without_mark(name)
+    if not _writes_lines(name):
+        raise InvalidOption(parameter, value, "is not an encoding that lines can be written in", 'use one such as "utf-8"')
+    return name, errors
+
+
+def _writes_lines(encoding: str) -> bool:
+    """Whether records can be encoded one by one and read as lines. Not with those for host names, which have a length and put
+    something behind, nor with those for literals, which spell the end of the line out."""
+    line = "a line of text, which is longer than a label in the name of a host may be: " + "x" * 64 + "\n"
+    try:
+        once = line.encode(encoding)
+        return once.decode(encoding) == line and (line * 2).encode(encoding) == once * 2 and not once.endswith(b"\\n")
+    except ValueError:
+        return False
 
 
 def spelled(names: Mapping[str, str], parameter: str) -> str:

@@ -120,8 +120,10 @@ class Schedule:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that are the same for schedules with the same boundaries."""
-        unit = "D" if self.when == "MIDNIGHT" else self.when
-        text = f"{unit} {self.interval} {self._first_second} {self.zone.key}".encode("utf-8", "surrogateescape")
+        unit, count = ("D" if self.when == "MIDNIGHT" else self.when), self.interval
+        if self.when in _SUB_DAY:
+            unit, count = "S", self.interval * self.unit_seconds
+        text = f"{unit} {count} {self._first_second} {self.zone.rules}".encode("utf-8", "surrogateescape")
         return f"{zlib.crc32(text):08x}{zlib.adler32(text):08x}"
 
     def wall(self, instant: int) -> datetime:

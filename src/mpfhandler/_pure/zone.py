@@ -13,8 +13,10 @@ Two rules are needed for the calendar (`schedule` says for what):
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .errors import InvalidOption, InvalidOptionType
@@ -44,7 +46,11 @@ REACH = 50 * 3600
 # days apart (Freetown 1939; after 1970 a week: Noronha 2000), so there is never more than one between two probes.
 _PROBE = 6 * 3600
 
-_UTC_NAMES = frozenset({"UTC", "Etc/UTC"})
+# Names of universal time in the tz database, with and without "Etc/" before them.
+_UTC_NAMES = frozenset({"UTC", "UCT", "GMT", "GMT0", "GMT+0", "GMT-0", "Universal", "Zulu", "Greenwich"})
+
+# Instants by whose offsets the system's zone is told from others: every week from 2015 on, as far as all C libraries know rules.
+_SAMPLES = range(1_420_070_400, 2_145_916_800, 7 * 86400)
 
 
 class Zone(Protocol):
@@ -52,7 +58,12 @@ class Zone(Protocol):
 
     @property
     def key(self) -> str:
-        """A text that differs between zones that differ; part of the schedule's fingerprint."""
+        """What the zone is called, for people."""
+        ...
+
+    @property
+    def rules(self) -> str:
+        """A text that differs between zones with other offsets; part of the schedule's fingerprint."""
         ...
 
     def offset(self, instant: int) -> int:
@@ -69,6 +80,11 @@ class SystemZone:
         """Asked each time: `time.tzset` may have been called, or a pickle opened in a process with another `TZ`."""
         return f"local:{time.tzname[0]}/{time.tzname[1]}:{time.timezone}"
 
+    @property
+    def rules(self) -> str:
+        """Told by the offsets: the names that `time.tzname` has are those of the year in which the process has started."""
+        return _rules_of_system(time.tzname, time.timezone, time.altzone)
+
     def offset(self, instant: int) -> int:
         return time.localtime(instant).tm_gmtoff
 
@@ -80,6 +96,10 @@ class UtcZone:
     @property
     def key(self) -> str:
         return "UTC"
+
+    @property
+    def rules(self) -> str:
+        return _constant(0)
 
     def offset(self, instant: int) -> int:  # noqa: ARG002  (the signature of every zone)
         return 0
@@ -95,6 +115,10 @@ class FixedZone:
     def key(self) -> str:
         return f"UTC{self.seconds:+d}s"
 
+    @property
+    def rules(self) -> str:
+        return _constant(self.seconds)
+
     def offset(self, instant: int) -> int:  # noqa: ARG002  (the signature of every zone)
         return self.seconds
 
@@ -106,9 +130,27 @@ class NamedZone:
     key: str
     info: ZoneInfo = field(repr=False, compare=False)  # pickles as its key
 
+    @property
+    def rules(self) -> str:
+        return self.key
+
     def offset(self, instant: int) -> int:
         offset = datetime.fromtimestamp(instant, self.info).utcoffset()
         return 0 if offset is None else offset // timedelta(seconds=1)
+
+
+def _constant(seconds: int) -> str:
+    return f"UTC{seconds:+d}s" if seconds else "UTC"
+
+
+@lru_cache(maxsize=4)
+def _rules_of_system(*_known_by: object) -> str:
+    """The arguments change with every `time.tzset` that matters; the result does not depend on them."""
+    zone = SystemZone()
+    offsets = [zone.offset(instant) for instant in _SAMPLES]
+    if len(set(offsets)) == 1:
+        return _constant(offsets[0])
+    return f"local:{zlib.crc32(repr(offsets).encode()):08x}"
 
 
 def find_zone(utc: bool, tz: str | tzinfo | None) -> Zone:
@@ -151,7 +193,7 @@ def _zone_of(tz: str | tzinfo) -> Zone:
 
 def _named(key: str, given: object) -> Zone:
     """A `ZoneInfo` is looked up again by its key: only such a one survives pickling."""
-    if key in _UTC_NAMES:
+    if key.removeprefix("Etc/") in _UTC_NAMES:
         return UtcZone()  # also where the machine has no tz database
     from zoneinfo import ZoneInfo
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._platform import FileStat, Operations
+from .._pure.errors import path_error
 from .._pure.options import Access
 
 __all__ = ["NEW_FILE", "apply_access"]
@@ -10,19 +11,42 @@ __all__ = ["NEW_FILE", "apply_access"]
 NEW_FILE = 0o666  # for open(2), less the umask, where no mode is asked for
 
 
-def apply_access(ops: Operations, fd: int, found: FileStat, access: Access) -> OSError | None:
+def apply_access(ops: Operations, fd: int, found: FileStat, access: Access, path: str = "") -> OSError | None:
     """Give an open file the mode and owner that were asked for, where they differ.
 
     Returns the error instead of raising it: a file with another owner still takes records. The owner goes first,
-    because chown(2) clears the set-id bits. Does not own the descriptor; safe to repeat.
+    because chown(2) clears the set-id bits. The path is for the message. Does not own the descriptor; safe to repeat.
     """
+    file = path or "a file of the log"
+    return _give(ops, fd, found, access, file) or _change_mode(ops, fd, found, access, file)
+
+
+def _give(ops: Operations, fd: int, found: FileStat, access: Access, file: str) -> OSError | None:
+    uid = -1 if access.uid is None or access.uid == found.uid else access.uid
+    gid = -1 if access.gid is None or access.gid == found.gid else access.gid
+    if (uid, gid) == (-1, -1):
+        return None
     try:
-        uid = -1 if access.uid in {None, found.uid} else access.uid
-        gid = -1 if access.gid in {None, found.gid} else access.gid
-        if (uid, gid) != (-1, -1):
-            ops.set_owner(fd, -1 if uid is None else uid, -1 if gid is None else gid)
-        if access.mode is not None and access.mode != found.mode:
-            ops.set_mode(fd, access.mode)
+        ops.set_owner(fd, uid, gid)
     except OSError as error:
-        return error
+        return _named(error, file, "owner", _ids(access), "run as root to give files away, or leave owner out")
     return None
+
+
+def _change_mode(ops: Operations, fd: int, found: FileStat, access: Access, file: str) -> OSError | None:
+    if access.mode is None or access.mode == found.mode:
+        return None
+    try:
+        ops.set_mode(fd, access.mode)
+    except OSError as error:
+        return _named(error, file, "chmod", f"{access.mode:#o}", "only the file's owner can do it; leave chmod out")
+    return None
+
+
+def _named(error: OSError, file: str, parameter: str, value: str, remedy: str) -> OSError:
+    return path_error(type(error), parameter, value, f"{file} cannot be given that ({error.strerror or error})", remedy)
+
+
+def _ids(access: Access) -> str:
+    user, group = ("" if one is None else str(one) for one in (access.uid, access.gid))
+    return f"{user}:{group}" if group else user

@@ -94,9 +94,9 @@ class HeldLock:
         except OSError:
             return True  # a record that cannot be read any more
 
-    def grant(self, access: Access) -> OSError | None:
-        """Give the file the mode and owner that were asked for."""
-        return apply_access(self._ops, self._fd, self._ops.stat_fd(self._fd), access)
+    def grant(self, found: FileStat, access: Access) -> OSError | None:
+        """Give the file the mode and owner that were asked for, where it has others."""
+        return apply_access(self._ops, self._fd, found, access, self._path)
 
     def release(self) -> None:
         """Give the lock up, if it is held. Never raises; what a signal handler's exception interrupts can be called again."""
@@ -218,8 +218,8 @@ class RotationLock:
         if found is None:
             held.release()
             return None
-        if found.size == 0 and self._access.wanted:  # so that the first process, often root's, shuts nobody out
-            failed = held.grant(self._access)
+        if self._access.wanted:  # also an old file: one of root's first process would shut out its workers for ever
+            failed = held.grant(found, self._access)
             if failed is not None:
                 self._report("chmod/owner of the lock file", failed)
         return held

@@ -14,6 +14,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..._engine.streams import is_stream_folder
+from ..._pure.errors import InvalidOption
+from ..._pure.schedule import Schedule
 from .conductor import NothingStartedError, Outcome, conduct
 from .filesystem import FileSystem, file_system, warning
 from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
@@ -30,7 +33,7 @@ __all__ = ["examine", "register"]
 
 _LARGE_ONES = 200  # bytes that they add to the mean record
 _SPARE_BYTES = 64 << 20
-_UNITS = ("S", "M", "H", "D", "MIDNIGHT")
+_UNITS = ("S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "MONTH")
 _FAILED, _CANNOT_RUN = 1, 2
 
 _DESCRIPTION = """\
@@ -47,7 +50,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
     add("--procs", metavar="N", type=_count(1, 256), default=4, help="processes at a time (default: %(default)s)")
     add("--secs", metavar="N", type=_seconds, default=5.0, help="seconds of logging (default: 5)")
-    add("--when", metavar="UNIT", type=str.upper, choices=_UNITS, default="S", help="S M H D midnight (default: S)")
+    add(
+        "--when", metavar="UNIT", type=str.upper, choices=_UNITS, default="S", help="S M H D midnight W0 to W6 MONTH (default: S)"
+    )
     add("--interval", metavar="N", type=_count(1, 10_000), default=1, help="units between rotations (default: 1)")
     add("--size", metavar="BYTES", type=_count(1, 1 << 20), default=100, help="mean length of a record (default: 100)")
     add("--seed", metavar="N", type=_count(0, 1 << 32), help="repeat the sizes and kills of an earlier run")
@@ -58,7 +63,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the self-test. Whatever ends it, no process is left, and no file unless they are to be kept."""
-    complaint = _cannot(arguments.dir, arguments.secs, arguments.size)
+    complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, arguments.secs, arguments.size)
     if complaint:
         print(f"mpfhandler check: {complaint}", file=sys.stderr)
         return _CANNOT_RUN
@@ -126,10 +131,21 @@ def _setup(arguments: argparse.Namespace, folder: str, ledgers: str) -> Setup:
     )
 
 
+def _bad_schedule(when: str, interval: int) -> str | None:
+    """What the handler would say to these two together, or None."""
+    try:
+        Schedule.create(when, interval)
+    except InvalidOption as error:
+        return str(error.renamed({"when": "--when", "interval": "--interval"}))
+    return None
+
+
 def _cannot(folder: str, secs: float, size: int) -> str | None:
     """Why the test cannot run there, or None."""
     if not os.path.isdir(folder):
         return f"DIR={folder!r}: no such folder; name an existing one"
+    if is_stream_folder(os.path.realpath(folder)):
+        return f"DIR={folder!r}: what lies there is written to as a stream and never rotated; name another folder"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"DIR={folder!r}: no permission to create files in it; name another folder"
     needed = int(secs * MAX_RATE * min(size + _LARGE_ONES, BYTES_PER_TOKEN)) + _SPARE_BYTES

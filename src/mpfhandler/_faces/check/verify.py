@@ -22,8 +22,16 @@ from .line import CHECKSUM, MAGIC, Recipe, is_whole, slot_name
 __all__ = ["Findings", "Period", "Writer", "verify"]
 
 _SECONDS = {"S": 1, "M": 60, "H": 3600}
-_SUFFIX = {"S": "%Y-%m-%d_%H-%M-%S", "M": "%Y-%m-%d_%H-%M", "H": "%Y-%m-%d_%H", "D": "%Y-%m-%d", "MIDNIGHT": "%Y-%m-%d"}
-_SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d(?:_\d\d(?:-\d\d(?:-\d\d)?)?)?)(?:\.\d+)?")
+_WEEKDAYS = {f"W{day}": day for day in range(7)}
+_SUFFIX = {
+    "S": "%Y-%m-%d_%H-%M-%S",
+    "M": "%Y-%m-%d_%H-%M",
+    "H": "%Y-%m-%d_%H",
+    "D": "%Y-%m-%d",
+    "MIDNIGHT": "%Y-%m-%d",
+    "MONTH": "%Y-%m",
+}
+_SEGMENT = re.compile(r"(\d{4}-\d\d(?:-\d\d(?:_\d\d(?:-\d\d(?:-\d\d)?)?)?)?)(?:\.\d+)?")
 _BESIDES = {"lock", "debug"}  # the handler's own files: app.log.lock, app.log.debug
 _EXAMPLES = 8
 
@@ -39,7 +47,8 @@ class Writer:
 
 @dataclass(frozen=True)
 class Period:
-    """The schedule: `when` one of S M H D MIDNIGHT, `interval` of these, counted from midnight or from 1970-01-01."""
+    """The schedule: `when` one of S M H D MIDNIGHT W0 to W6 MONTH, `interval` of these, counted from midnight, from 1970-01-01,
+    from the week that has it, or from January. A week ends with the named day (0 is Monday)."""
 
     when: str
     interval: int
@@ -56,8 +65,15 @@ class Period:
         return time.strftime(_SUFFIX[self.when], face)
 
     def _day(self, day: date) -> str:
-        passed = (day - date(1970, 1, 1)).days
-        return date.fromordinal(day.toordinal() - passed % self.interval).strftime(_SUFFIX[self.when])
+        if self.when == "MONTH":
+            return day.replace(day=1, month=day.month - (day.month - 1) % self.interval).strftime("%Y-%m")
+        passed, length = (day - date(1970, 1, 1)).days, self.interval
+        if self.when in _WEEKDAYS:
+            passed += (
+                date(1970, 1, 1).weekday() - _WEEKDAYS[self.when] - 1
+            ) % 7  # days since the boundary that was the last in 1969
+            length *= 7
+        return date.fromordinal(day.toordinal() - passed % length).strftime("%Y-%m-%d")
 
 
 @dataclass(frozen=True)
@@ -149,6 +165,7 @@ class _Examples:
 class _Slot:
     """One thread of a writer. `seen` has a byte for each number that may exist, the last one without a promise."""
 
+    writer: str
     name: str
     acked: int
     killed: bool
@@ -239,6 +256,8 @@ class _Reading:
 
     def _stump(self, piece: bytes) -> _Slot | None:
         """The killed slot whose unacknowledged record begins with this piece (or is it)."""
+        if not piece:
+            return self._silent()
         parts = piece.split(b" ")
         if len(parts) < 4:  # cut before the creation time
             return next((slot for slot in self._slots.values() if slot.may_stump and _begins(slot, piece)), None)
@@ -250,11 +269,16 @@ class _Reading:
         whole = self._recipe.line(slot.name, slot.acked + 1, parts[3].decode("ascii", "replace"))
         return slot if whole.startswith(piece) else None
 
+    def _silent(self) -> _Slot | None:
+        """A slot of a killed writer that has left no stump so far: a kill explains one empty line, not one for each thread."""
+        heard = {slot.writer for slot in self._slots.values() if slot.stump_seen}
+        return next((slot for slot in self._slots.values() if slot.may_stump and slot.writer not in heard), None)
+
 
 def _slots(writers: Sequence[Writer]) -> Iterator[_Slot]:
     for writer in writers:
         for thread, acked in enumerate(writer.acked):
-            yield _Slot(slot_name(writer.name, thread), acked, writer.killed, bytearray(acked + 2))
+            yield _Slot(writer.name, slot_name(writer.name, thread), acked, writer.killed, bytearray(acked + 2))
 
 
 def _begins(slot: _Slot, piece: bytes) -> bool:
