@@ -248,6 +248,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "write_at": Process._write_at,
     "wait_writable": _yes,
     "stat_path": Process._stat_path,
+    "stat_link": Process._stat_path,
     "stat_fd": Process._stat_fd,
     "set_mode": Process._set_mode,
     "set_owner": Process._set_owner,

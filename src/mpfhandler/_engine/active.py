@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._platform import Fault, Operations
+from .._platform import Fault, FileId, Operations
 from .._protocols.rotation import Outcome, Rotation
 from .._pure.options import Options
 from .._pure.plan import Demand
@@ -73,7 +73,7 @@ class Active:
         self.made: list[str] = []  # folders that mkdir=True made
         self.rotations = 0
         self.lock_timeouts = 0
-        self._late = self._late_segments()
+        self._late = LateSegments(self.rotation, options.late_grace)
         self._demand = Demand.NOTHING
         self._looked = _NEVER  # wall clock of the last look at the name
         self._fresh = False  # the position is shared since a fork: open anew before the next record
@@ -209,6 +209,10 @@ class Active:
         self._fresh = True
         self._retry.clear()
 
+    def let_go(self, files: set[FileId]) -> bool:
+        """Close those of these closed segments that are kept for late records; whether there were any."""
+        return self._late.let_go(files)
+
     def change_terminator(self, terminator: bytes, *, mixed: bool) -> None:
         """Records end otherwise from now on. Where there are some with the old end (`mixed`), the torn-tail guard could not tell
         them from stumps, and is switched off."""
@@ -236,7 +240,7 @@ class Active:
         """Close what is the parent's, but for the append descriptor: it may be the only one this process will ever have."""
         self._lock.after_fork_in_child()
         self._late.close()
-        self._late = self._late_segments()
+        self._late = LateSegments(self.rotation, self._options.late_grace)
         self._repaired = self.rotations = self.lock_timeouts = 0
         self._retry.clear()
         if self.segment is not None:
@@ -391,6 +395,3 @@ class Active:
     def _keeps_late(self) -> bool:
         """Not with a rotator: it is waiting for all writers to let the file go."""
         return self._options.late_grace > 0 and self._hooks.rotator() is None
-
-    def _late_segments(self) -> LateSegments:
-        return LateSegments(self.rotation, self._options.late_grace, self._options.backup_count)

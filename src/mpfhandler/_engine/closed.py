@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._platform import Operations
+from .._platform import FileId, Operations
 from .._protocols.handover import Begun, Handover, hand_over
 from .._protocols.hooks import Hooks
 from .._protocols.retention import excess, sweep
@@ -88,15 +88,23 @@ class ClosedSegments:
         names, keep = self._segments.names(), self._options.backup_count
         return excess(self._ops, names, self._segments.folder(names), keep) if keep else []
 
-    def delete(self, stop: Callable[[], bool]) -> None:
-        """Delete what `backup_count` leaves over; asks between two files whether to stop. Never raises."""
+    def delete(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], bool]) -> None:
+        """Delete what `backup_count` leaves over. Never raises.
+
+        Args:
+            stop: is asked between two files.
+            let_go: closes those of these files that this process itself keeps for late records; False if it keeps none.
+        """
         keep = self._options.backup_count
         if not keep:
             return
         try:
             names = self._segments.names()
             folder = self._segments.folder(names)
-            for path in sweep(self._ops, names, folder, keep, self._report, stop):
+            swept = sweep(self._ops, names, folder, keep, self._report, stop)
+            if swept.held and let_go(swept.held):
+                swept.gone += sweep(self._ops, names, folder, keep, self._report, stop).gone
+            for path in swept.gone:
                 self._trace("delete", path=path)
         except Exception as error:  # a suffix or a namer that makes no names
             self._report("backupCount", error)

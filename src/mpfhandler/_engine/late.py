@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .._platform import FileId
 from .._protocols.rotation import Rotation
 from .._resources.append import OpenSegment
 from .._resources.stream import OpenStream
@@ -18,13 +19,11 @@ class LateSegments:
     Args:
         rotation: reopens a segment by name.
         grace: seconds after the end of a period during which its segment takes records.
-        keep: how many closed segments retention keeps, 0 for all: older ones are not to be held open against it.
     """
 
-    def __init__(self, rotation: Rotation, grace: float, keep: int = 0) -> None:
+    def __init__(self, rotation: Rotation, grace: float) -> None:
         self._rotation = rotation
         self._grace = grace
-        self._most = min(keep or _MOST, _MOST)
         self._open: list[OpenSegment] = []
         self._not_before = float("-inf")
         self._repaired = 0
@@ -40,7 +39,7 @@ class LateSegments:
             segment.close()
             return
         self._open.append(segment)
-        if len(self._open) > self._most:
+        if len(self._open) > _MOST:
             self._close(self._open.pop(0))
 
     def find(self, created: float, clocks: tuple[float, float], terminator: bytes, wait: float) -> OpenSegment | None:
@@ -73,6 +72,13 @@ class LateSegments:
         """Close what is past its grace."""
         for segment in [one for one in self._open if one.period.end + self._grace <= now]:
             self.drop(segment)
+
+    def let_go(self, files: set[FileId]) -> bool:
+        """Close those of these files that are kept; whether there were any."""
+        kept = [segment for segment in self._open if segment.file in files]
+        for segment in kept:
+            self.drop(segment)
+        return bool(kept)
 
     def drop(self, segment: OpenSegment | OpenStream) -> None:
         """Close one segment."""

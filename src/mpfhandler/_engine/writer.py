@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._platform import Fault, Operations
+from .._platform import Fault, FileId, Operations
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
@@ -373,8 +373,12 @@ class Writer:
     def _keep(self, stop: Callable[[], bool]) -> None:
         """Everything that no logging call is to wait for: in the housekeeper's thread, or in `rotate()`."""
         self._active.closed.run_rotator()
-        self._active.closed.delete(stop)
+        self._active.closed.delete(stop, self._let_go)
         self._write_waiting(stop)
+
+    def _let_go(self, files: set[FileId]) -> bool:
+        with self.lock:
+            return not self._busy and self._active.let_go(files)
 
     def _write_waiting(self, stop: Callable[[], bool]) -> None:
         """Try the records that wait for the disk again, in case no further record comes to do it."""

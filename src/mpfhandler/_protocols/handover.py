@@ -96,6 +96,8 @@ def _hand_over_one(
             raise
         _after(ops, names, source, name, report)
     except Exception as error:
+        if ops.fault(error) is Fault.MISSING and not _exists(ops, source):
+            return Handover.DONE  # somebody else has handed it over while we looked
         report("rotator", error)
         return Handover.FAILED
     finally:
