@@ -209,9 +209,9 @@ class Active:
         self._fresh = True
         self._retry.clear()
 
-    def let_go(self, files: set[FileId]) -> bool:
-        """Close those of these closed segments that are kept for late records; whether there were any."""
-        return self._late.let_go(files)
+    def let_go(self, files: set[FileId]) -> None:
+        """Close those of these closed segments that are kept for late records."""
+        self._late.let_go(files)
 
     def change_terminator(self, terminator: bytes, *, mixed: bool) -> None:
         """Records end otherwise from now on. Where there are some with the old end (`mixed`), the torn-tail guard could not tell

@@ -88,12 +88,12 @@ class ClosedSegments:
         names, keep = self._segments.names(), self._options.backup_count
         return excess(self._ops, names, self._segments.folder(names), keep) if keep else []
 
-    def delete(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], bool]) -> None:
+    def delete(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> None:
         """Delete what `backup_count` leaves over. Never raises.
 
         Args:
             stop: is asked between two files.
-            let_go: closes those of these files that this process itself keeps for late records; False if it keeps none.
+            let_go: closes those of these files that this process itself keeps for late records.
         """
         keep = self._options.backup_count
         if not keep:
@@ -102,7 +102,8 @@ class ClosedSegments:
             names = self._segments.names()
             folder = self._segments.folder(names)
             swept = sweep(self._ops, names, folder, keep, self._report, stop)
-            if swept.held and let_go(swept.held):
+            if swept.held:
+                let_go(swept.held)
                 swept.gone += sweep(self._ops, names, folder, keep, self._report, stop).gone
             for path in swept.gone:
                 self._trace("delete", path=path)

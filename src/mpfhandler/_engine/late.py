@@ -73,12 +73,10 @@ class LateSegments:
         for segment in [one for one in self._open if one.period.end + self._grace <= now]:
             self.drop(segment)
 
-    def let_go(self, files: set[FileId]) -> bool:
-        """Close those of these files that are kept; whether there were any."""
-        kept = [segment for segment in self._open if segment.file in files]
-        for segment in kept:
+    def let_go(self, files: set[FileId]) -> None:
+        """Close those of these files that are kept."""
+        for segment in [one for one in self._open if one.file in files]:
             self.drop(segment)
-        return bool(kept)
 
     def drop(self, segment: OpenSegment | OpenStream) -> None:
         """Close one segment."""

@@ -376,9 +376,10 @@ class Writer:
         self._active.closed.delete(stop, self._let_go)
         self._write_waiting(stop)
 
-    def _let_go(self, files: set[FileId]) -> bool:
+    def _let_go(self, files: set[FileId]) -> None:
         with self.lock:
-            return not self._busy and self._active.let_go(files)
+            if not self._busy:
+                self._active.let_go(files)
 
     def _write_waiting(self, stop: Callable[[], bool]) -> None:
         """Try the records that wait for the disk again, in case no further record comes to do it."""
