@@ -327,11 +327,12 @@ def test_segment_that_is_made_for_a_late_record_has_the_mode(tmp_path: Path, mon
 
 
 @needs_root
-def test_mode_survives_the_change_of_owner(tmp_path: Path) -> None:
-    """The owner is changed first: chown(2) takes the set-id bits away."""
-    log_at(tmp_path / "app.log", chmod=0o4777, owner=(NOBODY, NOBODY)).close()
+@pytest.mark.parametrize("mode", [0o4777, 0o4755])
+def test_mode_survives_the_change_of_owner(tmp_path: Path, mode: int) -> None:
+    """The owner is changed first: chown(2) takes the set-id bits away, also where open(2) had given them."""
+    log_at(tmp_path / "app.log", chmod=mode, owner=(NOBODY, NOBODY)).close()
     assert {owner_of(tmp_path / name) for name in os.listdir(tmp_path)} == {(NOBODY, NOBODY)}
-    assert {mode_of(tmp_path / name) for name in os.listdir(tmp_path)} == {0o4777}
+    assert {mode_of(tmp_path / name) for name in os.listdir(tmp_path)} == {mode}
 
 
 def test_mode_and_owner_that_cannot_be_given_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from .._pure.options import Access
 
 __all__ = ["NEW_FILE", "apply_access"]
 
+_AS_IT_IS = (-1, -1)
 NEW_FILE = 0o666  # for open(2), less the umask, where no mode is asked for
 
 
@@ -18,14 +19,21 @@ def apply_access(ops: Operations, fd: int, found: FileStat, access: Access, path
     because chown(2) clears the set-id bits. The path is for the message. Does not own the descriptor; safe to repeat.
     """
     file = path or "a file of the log"
-    return _give(ops, fd, found, access, file) or _change_mode(ops, fd, found, access, file)
+    owner = _wanted_owner(found, access)
+    failed = None if owner == _AS_IT_IS else _give(ops, fd, owner, access, file)
+    if failed is not None or access.mode is None or (access.mode == found.mode and owner == _AS_IT_IS):
+        return failed
+    return _change_mode(ops, fd, access.mode, file)
 
 
-def _give(ops: Operations, fd: int, found: FileStat, access: Access, file: str) -> OSError | None:
+def _wanted_owner(found: FileStat, access: Access) -> tuple[int, int]:
     uid = -1 if access.uid is None or access.uid == found.uid else access.uid
     gid = -1 if access.gid is None or access.gid == found.gid else access.gid
-    if (uid, gid) == (-1, -1):
-        return None
+    return uid, gid
+
+
+def _give(ops: Operations, fd: int, owner: tuple[int, int], access: Access, file: str) -> OSError | None:
+    uid, gid = owner
     try:
         ops.set_owner(fd, uid, gid)
     except OSError as error:
@@ -33,13 +41,11 @@ def _give(ops: Operations, fd: int, found: FileStat, access: Access, file: str) 
     return None
 
 
-def _change_mode(ops: Operations, fd: int, found: FileStat, access: Access, file: str) -> OSError | None:
-    if access.mode is None or access.mode == found.mode:
-        return None
+def _change_mode(ops: Operations, fd: int, mode: int, file: str) -> OSError | None:
     try:
-        ops.set_mode(fd, access.mode)
+        ops.set_mode(fd, mode)
     except OSError as error:
-        return _named(error, file, "chmod", f"{access.mode:#o}", "only the file's owner can do it; leave chmod out")
+        return _named(error, file, "chmod", f"{mode:#o}", "only the file's owner can do it; leave chmod out")
     return None
 
 

@@ -263,7 +263,7 @@ def open_segment(
         found = ops.stat_fd(fd)
         if not found.regular:
             raise OSError(f"{path}: is no regular file any more")  # noqa: TRY301
-        failed = apply_access(ops, fd, found, access) if access.wanted else None
+        failed = apply_access(ops, fd, found, access, path) if access.wanted else None
         segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator, trace)
         if lease:
             segment.lease()
