@@ -10,9 +10,9 @@ import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 PROJECT = nox.project.load_toml("pyproject.toml")
-QUICK = "not slow and not torture and not integration"
+QUICK = "not slow and not torture and not integration and not simulation"
 
-nox.options.sessions = ["lint", "types", "tests", "slow"]
+nox.options.sessions = ["lint", "types", "tests", "simulation", "slow"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False  # each interpreter that is found, CI or not
 
@@ -54,6 +54,22 @@ def tests(session: nox.Session) -> None:
     _install(session, "test")
     session.run("pytest", "-q", "-n", "4", "-m", QUICK, *session.posargs)
     session.run("pytest", "-q", "tests/integration/test_cpython.py", "tests/integration/test_configuration.py")
+
+
+@nox.session
+def simulation(session: nox.Session) -> None:
+    """The engine on the simulated kernel: a few seconds for each world, and the simulation against the real kernel."""
+    _install(session, "test")
+    session.run("pytest", "-q", "-n", "2", "-m", "simulation", *session.posargs)
+
+
+@nox.session
+def proof(session: nox.Session) -> None:
+    """The same for about an hour; prints what it has covered. `nox -s proof -- 60` gives each world 60 seconds."""
+    _install(session, "test")
+    seconds = session.posargs[0] if session.posargs else "150"
+    env = {"MPFHANDLER_PROOF": seconds, "MPFHANDLER_PROOF_EXAMPLES": "20000"}
+    session.run("pytest", "-q", "-n", "2", "--timeout", "7200", "-m", "simulation", env=env)
 
 
 @nox.session

@@ -20,6 +20,8 @@ from _scheduler import Budget
 from _world import Spec, World, failing, story
 from _worlds import BOUNDED, RANDOM, SMALL
 
+pytestmark = pytest.mark.simulation
+
 PROOF = float(os.environ.get("MPFHANDLER_PROOF", "0"))
 SHORT = 2.5  # seconds for each world in an ordinary run
 

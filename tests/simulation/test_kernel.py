@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 from mpfhandler._platform.posix import POSIX
 
+pytestmark = pytest.mark.simulation
+
 ROOT = "/d"
 NAMES = ("a", "b", "c", "sub/a", "missing/a")
 LOCKS = {EXCLUSIVE: fcntl.LOCK_EX, SHARED: fcntl.LOCK_SH, UNLOCK: fcntl.LOCK_UN}
