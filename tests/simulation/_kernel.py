@@ -15,7 +15,7 @@ import errno
 import heapq
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BLOCK = 4096
 SHARED, EXCLUSIVE, UNLOCK = "shared", "exclusive", "unlock"
@@ -60,8 +60,7 @@ class Description:
         self.refs = 1
 
 
-@dataclass(frozen=True)
-class Stat:
+class Stat(NamedTuple):
     """What stat(2) tells."""
 
     device: int
