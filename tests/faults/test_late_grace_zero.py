@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from dataclasses import replace
@@ -90,3 +91,31 @@ def test_a_rename_waits_for_a_writer_that_has_looked_but_not_written(tmp_path: P
 def test_with_a_grace_no_rename_waits_for_a_writer(tmp_path: Path) -> None:
     """With the default grace a writer between its look and its write finds its file renamed, and that is fine (P3)."""
     assert "second" in write_while_another_rotates(tmp_path / "app.log", 10.0)
+
+
+def test_a_failure_while_a_segment_gets_its_name_costs_no_record(tmp_path: Path) -> None:
+    """P1, P5: whatever fails while a closed segment gets its name, also the close(2) of a descriptor, the record that is on its
+    way is written."""
+    log = tmp_path / "app.log"
+    failing = 1
+
+    def close(fd: int) -> None:
+        nonlocal failing
+        OPERATIONS.close(fd)
+        if failing and any(path.name.endswith(".rotating") for path in tmp_path.iterdir()):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    writer = engine(log, replace(OPERATIONS, close=close, rename_new=rename_once_hidden), 0.0)
+    writer.write(b"first\n", writer.now())
+    writer.rotate()
+    writer.write(b"second\n", writer.now())
+    assert log.read_text() == "second\n"
+    failing = 0
+    writer.close()
+
+
+def rename_once_hidden(source: str, target: str) -> None:
+    """A closed segment never gets its name."""
+    if source.endswith(".rotating"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    OPERATIONS.rename_new(source, target)
