@@ -80,6 +80,15 @@ def slow(session: nox.Session) -> None:
 
 
 @nox.session
+def proof(session: nox.Session) -> None:
+    """Every crash point, every failing system call, and the real faults for long (about ten minutes); prints what was covered."""
+    _install(session, "test")
+    session.install("portalocker")
+    paths = session.posargs or ["tests/faults", "tests/torture"]
+    session.run("pytest", "-q", "-m", "slow or torture", *paths, env={"MPFHANDLER_PROOF": "1"})
+
+
+@nox.session
 def integration(session: nox.Session) -> None:
     """Real programs: Django under gunicorn, configuration files, the command line."""
     _install(session, "integration")
