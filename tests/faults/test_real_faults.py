@@ -282,7 +282,7 @@ def test_another_program_holds_the_lock_for_long(log: Path, tmp_path: Path, hold
             time.sleep(60 if PROOF else 5)  # the fault itself
             assert segment_names(log.parent) == before
         released = time.time()
-        wait_for(lambda: time.time() > released + 4, "rotations to go on")
+        wait_for(lambda: time.time() > released + 7, "rotations to go on")
         told = writers.stop()
         names = writers.names()
     for _, long, worst, timeouts in told:
@@ -291,7 +291,9 @@ def test_another_program_holds_the_lock_for_long(log: Path, tmp_path: Path, hold
         assert timeouts == 1, told
     lines = verify(log.parent, names)
     assert len(segment_names(log.parent)) >= len(before) + 3
-    wrong = [line.created - released for line in misfiled(lines, "S") if line.created > released + 2]
+    wrong = [
+        line.created - released for line in misfiled(lines, "S") if line.created > released + 5
+    ]  # a try a second, which may meet another one's
     assert not wrong, wrong
 
 

@@ -18,6 +18,7 @@ from enum import Enum
 
 from .._platform import Fault, FileId, Operations
 from .._pure.naming import Names, SegmentName
+from .._resources.descriptors import close_quietly
 from .._resources.report import Reporter
 
 __all__ = ["Begun", "Handover", "hand_over"]
@@ -101,7 +102,7 @@ def _hand_over_one(
         report("rotator", error)
         return Handover.FAILED
     finally:
-        ops.close(side)
+        close_quietly(ops, side)
     report.solved("rotator")
     return Handover.DONE
 

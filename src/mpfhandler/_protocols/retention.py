@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from .._platform import Fault, FileId, FileStat, Operations
 from .._pure.errors import InvalidOption
 from .._pure.naming import Names
+from .._resources.descriptors import close_quietly
 from .._resources.report import Reporter
 
 __all__ = ["Swept", "excess", "sweep"]
@@ -84,7 +85,7 @@ def _delete(ops: Operations, path: str, swept: Swept) -> None:
         else:
             swept.held.add(ops.stat_fd(fd).id)
     finally:
-        ops.close(fd)
+        close_quietly(ops, fd)
 
 
 def _free(ops: Operations, fd: int) -> bool:

@@ -21,7 +21,7 @@ from .._platform import Fault, FileId, Operations
 from .._pure.options import Access
 from .._pure.schedule import Period
 from .access import NEW_FILE, apply_access
-from .descriptors import claim
+from .descriptors import claim, close_quietly
 from .tracefile import Trace
 
 __all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
@@ -194,14 +194,14 @@ class OpenSegment:
         self._fd, self._side = -1, None
         for number in (fd, side):
             if number is not None and number >= 0 and _is(self._ops, number, self.file):
-                _close(self._ops, number)
+                close_quietly(self._ops, number)
 
     def after_fork_in_child(self) -> None:
         """Close (never unlock) the parent's lease; keep the append descriptor as a fallback for a worker that has
         dropped the privileges it would need to open its own. Never raises."""
         side, self._side, self.shared = self._side, None, True
         if side is not None and _is(self._ops, side, self.file):
-            _close(self._ops, side)
+            close_quietly(self._ops, side)
 
     def __del__(self) -> None:
         if self._fd >= 0:
@@ -291,7 +291,7 @@ def open_segment(
             segment.lease()
     except BaseException:
         if segment is None:
-            _close(ops, fd)
+            close_quietly(ops, fd)
         else:
             segment.close()
         raise
@@ -312,7 +312,7 @@ def _open_side(ops: Operations, path: str, file: FileId) -> int | None:
         return None
     if _is(ops, side, file):
         return side
-    _close(ops, side)
+    close_quietly(ops, side)
     return None
 
 
@@ -321,11 +321,3 @@ def _is(ops: Operations, fd: int, file: FileId) -> bool:
         return ops.stat_fd(fd).id == file
     except OSError:
         return False
-
-
-def _close(ops: Operations, fd: int) -> None:
-    """A descriptor is gone whatever close(2) says."""
-    try:
-        ops.close(fd)
-    except OSError:
-        pass

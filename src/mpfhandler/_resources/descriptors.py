@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from .._platform import Operations
 
-__all__ = ["Owner", "claim"]
+__all__ = ["Owner", "claim", "close_quietly"]
 
 
 class Owner(Protocol):
@@ -31,3 +31,11 @@ def claim(ops: Operations, number: int, owner: Owner) -> None:
     if before is not None and before is not owner:
         before.disown(number)
     _owners[(id(ops), number)] = owner
+
+
+def close_quietly(ops: Operations, number: int) -> None:
+    """Close a descriptor, which is gone then whatever close(2) says."""
+    try:
+        ops.close(number)
+    except OSError:
+        pass

@@ -20,6 +20,7 @@ from .._platform import Fault, FileId, FileStat, Operations
 from .._pure.options import Access
 from .._pure.state import SIZE, State, is_ours, pack, unpack
 from .access import NEW_FILE, apply_access
+from .descriptors import close_quietly
 
 __all__ = ["HeldLock", "RotationLock"]
 
@@ -107,14 +108,14 @@ class HeldLock:
             self._ops.unlock(fd)
         except OSError:
             pass
-        _close(self._ops, fd)
+        close_quietly(self._ops, fd)
         self._fd = -1
 
     def abandon(self) -> None:
         """In a forked child: close the shared description without unlocking what the parent holds."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            _close(self._ops, fd)
+            close_quietly(self._ops, fd)
 
 
 class RotationLock:
@@ -198,7 +199,7 @@ class RotationLock:
         except OSError:
             return None
         finally:
-            _close(self._ops, fd)
+            close_quietly(self._ops, fd)
 
     def after_fork_in_child(self) -> None:
         """Forget what the parent holds."""
@@ -232,10 +233,3 @@ def _stat(ops: Operations, path: str) -> FileStat | None:
         if ops.fault(error) in {Fault.MISSING, Fault.STALE}:
             return None
         raise
-
-
-def _close(ops: Operations, fd: int) -> None:
-    try:
-        ops.close(fd)
-    except OSError:
-        pass
