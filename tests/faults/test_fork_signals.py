@@ -108,7 +108,7 @@ def test_a_fork_between_the_hooks_of_another_leaves_no_lock_held(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["raises", "forks"])
 def test_a_signal_at_any_point_of_the_hooks_leaves_no_lock_held(tmp_path: Path, what: str) -> None:
-    """P1, P3: wherever it comes in the hooks of a fork, all threads of parent and child can log, and every record is there once."""
+    """P1, P3: wherever it comes in the hooks of a fork, all threads of both processes can log, and nothing is lost or doubled."""
     points = int(run(_COMMON + _AT_ANY_POINT, tmp_path / "app.log", what))
     names = [line.name for line in read_lines(log_files(tmp_path))]
     kinds = ("before", "parent", "child", "parent-thread", "child-thread")
