@@ -247,3 +247,28 @@ def test_a_record_that_was_formatted_across_a_boundary_stands_before_it(log: Pat
     verify(log.parent, ["first", "slow", "after", "last"], "S")
     files = where(log)
     assert files["slow"] == files["first"] != files["after"]
+
+
+def test_a_late_record_whose_segment_cannot_be_had_is_told(log: Path) -> None:
+    """P2, P5: a lease that fails with an error, unlike one that a sealer has, is reported: the record is not where it belongs."""
+    code = """
+        import errno, sys
+        from _support import *
+
+        def try_lock(fd, exclusive):
+            if not exclusive and os.readlink(f"/proc/self/fd/{fd}") != sys.argv[1]:
+                raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+            return really(fd, exclusive)
+
+        really = replace_operation("try_lock", try_lock)
+        seen = []
+        logger, handler = make_logger(sys.argv[1], seen)
+        next_second()
+        logger.info("a")
+        late = logging.LogRecord("test", 20, "", 1, "late", None, None)
+        late.created -= 2
+        logger.handle(late)
+        print(seen)
+    """
+    assert "No locks available" in run(code, log)
+    assert where(log)["late"] == "app.log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from dataclasses import replace
@@ -141,3 +142,31 @@ def test_rollovers_under_load_are_all_done_and_nothing_follows_them(tmp_path: Pa
     assert len(sizes) == 5
     assert {name: (tmp_path / f"app.log.{name}").stat().st_size for name in sizes} == sizes
     verify(tmp_path, names)
+
+
+def test_a_failure_while_a_segment_gets_its_name_costs_no_record(tmp_path: Path) -> None:
+    """P1, P5: whatever fails while a closed segment gets its name, also the close(2) of a descriptor, the record that is on its
+    way is written."""
+    log = tmp_path / "app.log"
+    failing = 1
+
+    def close(fd: int) -> None:
+        nonlocal failing
+        OPERATIONS.close(fd)
+        if failing and any(path.name.endswith(".rotating") for path in tmp_path.iterdir()):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    writer = engine(log, replace(OPERATIONS, close=close, rename_new=rename_once_hidden), 0.0)
+    writer.write(b"first\n", writer.now())
+    writer.rotate()
+    writer.write(b"second\n", writer.now())
+    assert log.read_text() == "second\n"
+    failing = 0
+    writer.close()
+
+
+def rename_once_hidden(source: str, target: str) -> None:
+    """A closed segment never gets its name."""
+    if source.endswith(".rotating"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    OPERATIONS.rename_new(source, target)

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from _disk_support import log_at, use_clock
 from _support import (
     Worker,
     early_in_a_second,
@@ -131,6 +132,39 @@ def test_a_constructor_waits_as_long_as_a_call(log: Path, holder: Event) -> None
             next_second()
             assert timed(file.write, f"{time.time()!r} x") < 0.7
         assert file.stats().lock_timeouts == 1
+
+
+def test_who_has_followed_a_rotation_waits_for_the_lock_again(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, P3: a process that did not get the lock once and then followed another one's rotation waits for its turn at the next
+    boundary, instead of going on in the old file for a second."""
+    with open(f"{log}.lock", "a") as theirs:
+        meanwhile: list[int] = []
+
+        def sleep(seconds: float) -> None:
+            clock.step(seconds)
+            for operation in meanwhile:
+                fcntl.flock(theirs, operation)
+
+        clock = use_clock(monkeypatch, sleep=sleep)
+        first, second = log_at(log, "M"), log_at(log, "M")
+        first.write("1")
+        second.write("2")
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        clock.step(60)
+        second.write("without the lock")
+        fcntl.flock(theirs, fcntl.LOCK_UN)
+        clock.step(2)
+        first.write("rotated")
+        second.write("followed")
+        assert log.read_text() == "rotated\nfollowed\n"
+        clock.step(60)
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        meanwhile.append(fcntl.LOCK_UN)
+        second.write("in its turn")
+        assert log.read_text() == "in its turn\n"
+        assert second.stats().lock_timeouts == 1
+        first.close()
+        second.close()
 
 
 STOPS_IN_ROTATION = """

@@ -56,6 +56,7 @@ class Tearing(Good):
     def put(self, data):
         half = len(data) // 2
         os.write(self.fd, data[:half])
+        os.sched_yield()  # so that others come in between, on a busy machine too
         os.write(self.fd, data[half:])
 
 class Hanging(Good):

@@ -15,7 +15,7 @@ import errno
 import heapq
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BLOCK = 4096
 SHARED, EXCLUSIVE, UNLOCK = "shared", "exclusive", "unlock"
@@ -29,7 +29,21 @@ def fail(number: int, *names: object) -> OSError:
 class Inode:
     """A file or a folder."""
 
-    __slots__ = ("data", "folder", "gid", "links", "mode", "mtime_ns", "number", "openings", "shared", "synced", "uid", "writer")
+    __slots__ = (
+        "ctime_ns",
+        "data",
+        "folder",
+        "gid",
+        "links",
+        "mode",
+        "mtime_ns",
+        "number",
+        "openings",
+        "shared",
+        "synced",
+        "uid",
+        "writer",
+    )
 
     def __init__(self, number: int, mode: int, mtime_ns: int, *, folder: bool = False) -> None:
         self.number = number
@@ -39,7 +53,7 @@ class Inode:
         self.mode = mode
         self.uid = self.gid = 0
         self.links = 1
-        self.mtime_ns = mtime_ns
+        self.mtime_ns = self.ctime_ns = mtime_ns
         self.openings = 0  # descriptions
         self.writer: Description | None = None  # who has the exclusive lock
         self.shared: set[Description] = set()  # who has the shared one
@@ -60,14 +74,14 @@ class Description:
         self.refs = 1
 
 
-@dataclass(frozen=True)
-class Stat:
+class Stat(NamedTuple):
     """What stat(2) tells."""
 
     device: int
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
     mode: int
     uid: int
     gid: int
@@ -126,6 +140,9 @@ class Kernel:
         self.base_ns += round(seconds * 1e9)
         self.changes += 1
 
+    def _written(self, inode: Inode) -> None:
+        inode.mtime_ns = inode.ctime_ns = self._stamp()
+
     def _stamp(self) -> int:
         return self.wall_ns // self.tick_ns * self.tick_ns
 
@@ -144,7 +161,7 @@ class Kernel:
             raise fail(errno.EISDIR, path)
         if flags & os.O_TRUNC and not inode.folder:
             self._resize(inode, 0)
-            inode.mtime_ns = self._stamp()
+            self._written(inode)
             self.changes += 1
         number = table.lowest(least)
         table.open[number] = Description(inode, flags)
@@ -173,6 +190,7 @@ class Kernel:
             self._drop_name(target)
         del self.names[source]
         self.names[target] = inode
+        inode.ctime_ns = self._stamp()
         self.changes += 1
 
     def link(self, source: str, target: str) -> None:
@@ -184,6 +202,7 @@ class Kernel:
             raise fail(errno.EPERM, source, None, target)
         self.names[target] = inode
         inode.links += 1
+        inode.ctime_ns = self._stamp()
         self.changes += 1
 
     def unlink(self, path: str) -> None:
@@ -272,7 +291,7 @@ class Kernel:
         if inode.folder:
             raise fail(errno.EISDIR, path)
         self._resize(inode, size)
-        inode.mtime_ns = self._stamp()
+        self._written(inode)
         self.changes += 1
 
     def flock(self, table: Table, fd: int, kind: str) -> None:
@@ -294,17 +313,19 @@ class Kernel:
             inode.shared.add(description)
 
     def fchmod(self, table: Table, fd: int, mode: int) -> None:
-        self._description(table, fd).inode.mode = mode
+        inode = self._description(table, fd).inode
+        inode.mode, inode.ctime_ns = mode, self._stamp()
         self.changes += 1
 
     def fchown(self, table: Table, fd: int, uid: int, gid: int) -> None:
         inode = self._description(table, fd).inode
         inode.uid = inode.uid if uid < 0 else uid
         inode.gid = inode.gid if gid < 0 else gid
+        inode.ctime_ns = self._stamp()
         self.changes += 1
 
     def touch(self, table: Table, fd: int) -> None:
-        self._description(table, fd).inode.mtime_ns = self._stamp()
+        self._written(self._description(table, fd).inode)
         self.changes += 1
 
     # the disk
@@ -355,7 +376,7 @@ class Kernel:
             for fd, d in sorted(table.open.items())
         ]
         files = [
-            (one.number, bytes(one.data), one.mode, one.uid, one.gid, one.mtime_ns, one.links,
+            (one.number, bytes(one.data), one.mode, one.uid, one.gid, one.mtime_ns, one.ctime_ns, one.links,
              known.get(id(one.writer)), tuple(sorted(known.get(id(d), -1) for d in one.shared)))
             for one in inodes
         ]  # fmt: skip
@@ -397,6 +418,7 @@ class Kernel:
     def _drop_name(self, path: str) -> None:
         inode = self.names.pop(path)
         inode.links -= 1
+        inode.ctime_ns = self._stamp()
         self._reap(inode)
         self.changes += 1
 
@@ -432,7 +454,7 @@ class Kernel:
         if offset + count > len(inode.data):
             self._resize(inode, offset + count)
         inode.data[offset : offset + count] = data[:count]
-        inode.mtime_ns = self._stamp()
+        self._written(inode)
         self.changes += 1
         return count
 
@@ -445,7 +467,7 @@ class Kernel:
 
     def _stat(self, inode: Inode) -> Stat:
         return Stat(
-            self.device, inode.number, len(inode.data), inode.mtime_ns, inode.mode, inode.uid, inode.gid,
+            self.device, inode.number, len(inode.data), inode.mtime_ns, inode.ctime_ns, inode.mode, inode.uid, inode.gid,
             not inode.folder, inode.links,
         )  # fmt: skip
 

@@ -305,6 +305,7 @@ def _file_stat(found: Stat) -> FileStat:
         FileId(found.device, found.inode),
         found.size,
         found.mtime_ns,
+        found.ctime_ns,
         found.mode,
         found.uid,
         found.gid,

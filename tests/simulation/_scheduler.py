@@ -14,7 +14,7 @@ import errno
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from _choices import Choices
 from _kernel import Kernel, fail
@@ -83,6 +83,11 @@ class Budget:
     short_writes: int = 0
     stops: int = 0
     preemptions: int | None = None  # None: any number
+    stopped: bool = False  # somebody was
+
+    def any(self) -> bool:
+        """Whether anything may go wrong, or has been made to."""
+        return bool(self.kills or self.faults or self.short_writes or self.stops or self.stopped)
 
     def key(self) -> tuple[object, ...]:
         return self.kills, self.faults, self.short_writes, self.stops, self.preemptions
@@ -98,8 +103,7 @@ class Event:
     clock: bool = False  # changes the clock
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """What may happen next."""
 
     kind: str  # go, fail, short, kill, tear, stop, resume, event
@@ -267,15 +271,13 @@ class Scheduler:
             if budget.preemptions == 0:
                 ready = ready[:1]
         moves = [Move("go", thread) for thread in ready]
-        for thread in ready:
-            moves += self._mishaps(thread)
-        moves += [Move("resume", self._first(p)) for p in self.processes if p.stopped and p.alive]
+        if budget.any():
+            for thread in ready:
+                moves += self._mishaps(thread)
+            moves += [Move("resume", p.threads[0]) for p in self.processes if p.stopped and p.alive]
         if ready:
             moves += [Move("event", None, event) for event in self.events if event.times]
         return moves
-
-    def _first(self, process: Process) -> Thread:
-        return process.threads[0]
 
     def _mishaps(self, thread: Thread) -> list[Move]:
         budget, (name, arguments) = self.budget, thread.pending
@@ -348,6 +350,7 @@ class Scheduler:
 
     def _stop(self, thread: Thread, _detail: object) -> None:
         self.budget.stops -= 1
+        self.budget.stopped = True
         thread.process.stopped = True
 
     def _resume(self, thread: Thread, _detail: object) -> None:

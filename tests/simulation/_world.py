@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,16 @@ class Spec:
     step_ns: int = 0
 
 
+@functools.cache
+def _options(spec: Spec) -> Options:
+    zone = None if spec.zone == "UTC" else spec.zone
+    return Options(
+        Schedule.create(spec.when, 1, None, zone is None, zone),
+        max_bytes=spec.max_bytes, lock_timeout=spec.lock_timeout, late_grace=spec.late_grace,
+        backup_count=spec.backup_count, spill_bytes=spec.spill_bytes,
+    )  # fmt: skip
+
+
 class World:
     """One run of a spec by a list of choices."""
 
@@ -79,12 +90,7 @@ class World:
             granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
             torn=self.ledger.incomplete, failed=self._failed,
         )  # fmt: skip
-        zone = None if spec.zone == "UTC" else spec.zone
-        self.options = Options(
-            Schedule.create(spec.when, 1, None, zone is None, zone),
-            max_bytes=spec.max_bytes, lock_timeout=spec.lock_timeout, late_grace=spec.late_grace,
-            backup_count=spec.backup_count, spill_bytes=spec.spill_bytes,
-        )  # fmt: skip
+        self.options = _options(spec)
         self.place = Place(LOG, LOG + ".lock", LOG + ".debug", special=False)
         self.reports: list[Exception] = []
         self.count = 0

@@ -1,7 +1,7 @@
 """The simulated kernel is checked against the real one: the same random calls, the same answers, the same files at the end.
 
 On tmpfs, on ext4 on a loop device, and on whatever the test's folder is on. What cannot be the same is compared by its
-structure: inode numbers one to one, times by their order.
+structure: inode numbers one to one. Times are not compared.
 """
 
 from __future__ import annotations

@@ -169,6 +169,49 @@ def test_guard_that_fails_leaves_the_record_written(log: Path, opened: Opener) -
     assert log.read_bytes().endswith(b"mine\n")
 
 
+def test_stump_that_cannot_be_ended_is_told(log: Path, opened: Opener) -> None:
+    """A copying file system may need space to overwrite a byte: the record behind the stump has to be written again, and nobody
+    takes it for written (P1)."""
+
+    def full(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log.write_bytes(b"s" * PAGE)
+    segment = opened(replace(OPERATIONS, write_at=full))
+    with pytest.raises(Incomplete):
+        segment.append(b"one\n")
+    segment.append(b"one\n")
+    assert log.read_bytes().splitlines()[1:] == [b"one"]
+
+
+def test_side_descriptor_that_was_not_to_be_had_is_opened_when_it_is_needed(log: Path, opened: Opener) -> None:
+    """A process that had no descriptor left when it opened the log repairs all the same once it has (P1)."""
+    refused = [1]
+
+    def open_side(path: str) -> int:
+        if refused:
+            raise OSError(errno.EMFILE, os.strerror(refused.pop()))
+        return OPERATIONS.open_side(path)
+
+    log.write_bytes(b"s" * PAGE)
+    segment = opened(replace(OPERATIONS, open_side=open_side))
+    segment.append(b"one\n")
+    assert log.read_bytes() == b"s" * (PAGE - 1) + b"\none\n"
+    assert segment.repaired == 1
+
+
+def test_descriptor_that_fails_to_close_after_a_fork_stops_nothing(opened: Opener) -> None:
+    """The at-fork hook goes through whatever close(2) says: the segment counts as shared (P5)."""
+
+    def close(fd: int) -> None:
+        OPERATIONS.close(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    segment = opened(replace(OPERATIONS, close=close))
+    segment.after_fork_in_child()
+    assert segment.shared
+
+
 def test_guard_is_off_without_terminator(log: Path, opened: Opener) -> None:
     """Where records do not end in anything there is nothing to look for."""
     log.write_bytes(b"x" * PAGE)

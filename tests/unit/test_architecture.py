@@ -58,7 +58,6 @@ SYSTEM_EXCEPTIONS = {
         "os.stat": "the same",
         "stat": "constants of file kinds",
     },
-    "_engine/build.py": {"os.path.lexists": "a constructor that fails removes what it created"},
     "_faces/formatting.py": {
         "os.path.normcase": "text: `logging` knows its own file by it",
         "time": "localtime and gmtime, functions of their argument; no clock is read",

@@ -626,3 +626,31 @@ def test_unknown_parameter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         mpfhandler.MultProcTimedRotatingFileHandler(tmp_path / "app.log", "H", 1, 0, None, True, False, False, NOON)  # type: ignore[misc]
     assert tree(tmp_path) == []
+
+
+@makers
+def test_constructor_that_cannot_look_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
+    """P1, P4: where the files of the log cannot be looked at, a failing constructor takes none of them for its own."""
+    from dataclasses import replace
+    from functools import partial
+
+    from mpfhandler._engine import build, timedlogfile
+    from mpfhandler._faces import handler as faces
+    from mpfhandler._platform import OPERATIONS
+
+    path = tmp_path / "app.log"
+    for name in ("app.log", "app.log.lock", "app.log.debug"):
+        (tmp_path / name).write_bytes(b"")
+    path.write_bytes(b"records\n")
+
+    def refuse(*_arguments: object) -> Any:
+        raise OSError(5, "Input/output error")
+
+    ops = replace(OPERATIONS, stat_link=refuse, stat_fd=refuse, stat_path=refuse)
+    with_table = partial(build.build, ops=ops)
+    monkeypatch.setattr(faces, "build", with_table)
+    monkeypatch.setattr(timedlogfile, "build", with_table)
+    with pytest.raises(OSError, match="Input/output"):
+        make(path, debug=True)
+    assert path.read_bytes() == b"records\n"
+    assert {"app.log", "app.log.lock", "app.log.debug"} <= set(os.listdir(tmp_path))

@@ -23,9 +23,10 @@ ID, OTHER = FileId(1, 10), FileId(1, 11)
 GRACE = 10.0
 
 
-def file(size: int = 100, mtime: float = T + 60, identity: FileId = ID) -> FileStat:
-    """What the log's name leads to."""
-    return FileStat(identity, size, int(mtime * 1e9), 0o644, 0, 0, regular=True, links=1)
+def file(size: int = 100, mtime: float = T + 60, identity: FileId = ID, ctime: float | None = None) -> FileStat:
+    """What the log's name leads to. As after a write both times are the same, unless `ctime` says otherwise."""
+    changed = int((mtime if ctime is None else ctime) * 1e9)
+    return FileStat(identity, size, int(mtime * 1e9), changed, 0o644, 0, 0, regular=True, links=1)
 
 
 def state(period: Period = NOW, mtime: float = T, identity: FileId = ID, schedule: Schedule = HOURLY) -> State:
@@ -84,8 +85,14 @@ def test_state_record_holds_for_a_file_that_was_not_written_since() -> None:
 
 def test_file_that_is_older_than_its_record_was_restored() -> None:
     """Both times are the file system's: an older mtime means that somebody set it back, and then it is believed."""
-    found = file(mtime=T - HOUR - 1)
+    found = file(mtime=T - HOUR - 1, ctime=T + 50)
     assert period_of(found, seen(T + 60, found, state(NOW, T)), HOURLY) == Period(T - 2 * HOUR, T - HOUR)
+
+
+def test_clock_that_was_set_back_is_no_restored_file() -> None:
+    """A write by a clock that was set back gives an older mtime, too, but the same ctime: the record counts."""
+    found = file(mtime=T - HOUR - 1)
+    assert period_of(found, seen(T - HOUR, found, state(NOW, T)), HOURLY) == NOW
 
 
 def test_state_record_of_another_inode_does_not_count() -> None:
@@ -221,7 +228,8 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
         return Plan(Action.CREATE, hour_of(evidence.now))
     named = record is not None and record.file == found.id
     remembered = evidence.remembered is not None and evidence.remembered[0] == found.id
-    restored = named and record is not None and record.mtime_ns - found.mtime_ns > 10e9 and record.mtime_ns <= evidence.now * 1e9
+    touched = found.ctime_ns > found.mtime_ns
+    restored = named and record is not None and touched and found.mtime_ns < record.mtime_ns
     memory = evidence.remembered[1] if evidence.remembered else NOW
     recorded = record.period if record else NOW
     by_rule = [
@@ -244,7 +252,7 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
 instants = st.integers(T - 3 * HOUR, T + 3 * HOUR) | st.sampled_from([T - 10, T - 11, T - 1, T, T + HOUR - 1, T + HOUR])
 periods = st.sampled_from([NOW, BEFORE, AFTER, Period(T, T + 60), Period(T - 5, T + 7200)])
 identities = st.sampled_from([ID, OTHER])
-files = st.builds(file, st.sampled_from([0, 1, 99, 100, 500]), instants, identities)
+files = st.builds(file, st.sampled_from([0, 1, 99, 100, 500]), instants, identities, st.none() | instants)
 records = st.builds(state, periods, instants, identities, st.sampled_from([HOURLY, MINUTELY]))
 situations = st.builds(
     seen, instants | st.floats(T - 20, T + 20), st.none() | files, st.none() | records, st.none() | st.tuples(identities, periods)

@@ -308,6 +308,8 @@ class Active:
             self.rotations += 1
         if followed is None:
             self._report.solved("lock")
+        elif mine is not None and followed.file != mine.file:
+            self._lock.stalled = False  # somebody has had the lock since, so it is worth waiting for again
         self._report.solved("open")
 
     def _run(self, mine: OpenSegment | None) -> Outcome | None:

@@ -6,11 +6,10 @@ speaks of `backupCount` to who wrote that.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TypedDict
 
-from .._platform import OPERATIONS, Operations
+from .._platform import OPERATIONS, Fault, Operations
 from .._protocols.hooks import Hooks
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
@@ -106,7 +105,7 @@ def open_or_undo(writer: Writer) -> None:
         OSError: the log cannot be opened.
     """
     place = writer.place
-    new = [path for path in (place.log, place.lock, place.debug) if path and not os.path.lexists(path)]
+    new = [path for path in (place.log, place.lock, place.debug) if path and _is_missing(writer._ops, path)]
     try:
         writer.open()
     except BaseException:
@@ -124,18 +123,34 @@ def warn(writer: Writer) -> None:
         writer._report("rotation", PermissionError(writer.place.warning))
 
 
+def _is_missing(ops: Operations, path: str) -> bool:
+    """Whether there is certainly no such file: a look that fails is no proof."""
+    try:
+        ops.stat_link(path)
+    except OSError as error:
+        return ops.fault(error) is Fault.MISSING
+    return False
+
+
 def _unused(ops: Operations, log: str) -> bool:
-    """Whether nothing stands in the log and no other process has begun to write to it: such a one has a lease."""
+    """Whether certainly nothing stands in the log and no other process has begun to write to it: such a one has a lease."""
     try:
         side = ops.open_side(log)
     except OSError:
         return False
     try:
-        return ops.stat_fd(side).size == 0 and ops.try_lock(side, True)
+        return ops.stat_fd(side).size == 0 and _not_leased(ops, side)
     except OSError:
-        return True  # a file system without locks, and so without leases
+        return False
     finally:
         ops.close(side)
+
+
+def _not_leased(ops: Operations, side: int) -> bool:
+    try:
+        return ops.try_lock(side, True)
+    except OSError:
+        return True  # a file system without locks, and so without leases
 
 
 def _remove(ops: Operations, path: str) -> None:

@@ -65,9 +65,17 @@ class ClosedSegments:
         return self.waiting and self._hooks.rotator() is not None
 
     def give_names(self) -> None:
-        """With `late_grace=0`: give closed files their names. Somebody may be just writing to one: that takes microseconds."""
+        """With `late_grace=0`: give closed files their names. Somebody may be just writing to one: that takes microseconds.
+        Never raises: a record is on its way."""
         if self._options.late_grace or self._hooks.rotator() is not None:
             return
+        try:
+            self._give_names()
+        except Exception as error:  # of the system, or of a suffix that makes no names
+            self._retry.failed(self._ops.monotonic())
+            self._report("late_grace=0", error)
+
+    def _give_names(self) -> None:
         for _ in range(_NAMING_TRIES):
             self._hand_over(self._ops.rename_new)
             if not self.waiting or self._ops.monotonic() < self._retry.until:

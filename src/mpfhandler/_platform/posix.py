@@ -59,6 +59,7 @@ def _file_stat(found: os.stat_result) -> FileStat:
         id=FileId(found.st_dev, found.st_ino),
         size=found.st_size,
         mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
         mode=stat.S_IMODE(found.st_mode),
         uid=found.st_uid,
         gid=found.st_gid,

@@ -192,7 +192,12 @@ class Rotation:
                 return None
             access = self._options.access
             segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, opening=Opening.ANY)
-            if self._ops.stat_path(path).id == segment.file and segment.lease():
+            try:
+                kept = self._ops.stat_path(path).id == segment.file and segment.try_lease()
+            except OSError:
+                segment.close()
+                raise
+            if kept:
                 return segment
             segment.close()  # somebody has just sealed it
             return None

@@ -62,7 +62,7 @@ class Segments:
         """The last plain segment of a period, or the path for its first one; None where it is compressed already.
 
         Raises:
-            OSError: the folder cannot be read.
+            OSError: the folder or the name cannot be looked at.
         """
         names = self.names()
         first = names.at(self._schedule.wall(period.start))
@@ -71,15 +71,17 @@ class Segments:
         same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
         if not same:
             path = names.write(first)
-            return None if self._exists(path) else path  # what is there does not read as ours: a namer may give any name
+            return None if self._taken(path) else path  # what is there does not read as ours: a namer may give any name
         found, path = same[-1]
         return None if found.compression else path
 
-    def _exists(self, path: str) -> bool:
+    def _taken(self, path: str) -> bool:
         try:
             self._ops.stat_path(path)
         except OSError as error:
-            return self._ops.fault(error) is not Fault.MISSING
+            if self._ops.fault(error) is not Fault.MISSING:
+                raise
+            return False
         return True
 
     def _next_index(self, names: Names, first: SegmentName) -> int:

@@ -21,7 +21,8 @@ class FileStat:
 
     id: FileId
     size: int  # bytes
-    mtime_ns: int  # by the clock of the file system
+    mtime_ns: int  # of the content, by the clock of the file system
+    ctime_ns: int  # of anything, by the same clock
     mode: int  # permission bits
     uid: int
     gid: int

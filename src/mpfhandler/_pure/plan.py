@@ -13,9 +13,9 @@ from .facts import FileId, FileStat
 from .schedule import Period, Schedule
 from .state import State
 
-__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "period_of", "restored"]
+__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "period_of"]
 
-_FRESH = 10.0  # seconds; steps of a clock that is kept right are smaller
+_FRESH = 10.0  # seconds
 
 
 class Demand(Enum):
@@ -92,7 +92,7 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     if seen.remembered is not None and seen.remembered[0] == file.id:
         known.append(seen.remembered[1])
     named = state is not None and state.file == file.id
-    if named and state is not None and not restored(file, state, seen.now):
+    if named and state is not None and not _restored(file, state):
         known.append(state.period)
     if known:
         return max(known)
@@ -103,11 +103,11 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     return _by_mtime(file, seen.now, schedule)
 
 
-def restored(file: FileStat, state: State, now: float) -> bool:
-    """Whether the file that the record names is older than the record by more than a small step of the clock. Both times are the
-    file system's. Where the record itself is from the future, it is the clock that was set back."""
-    age = (state.mtime_ns - file.mtime_ns) / 1e9
-    return age > _FRESH and state.mtime_ns / 1e9 <= now
+def _restored(file: FileStat, state: State) -> bool:
+    """Whether somebody restored the file that the record names, or set its time back. A write gives a file one time for its
+    content and for everything; only who sets the content's time makes it the older one. So a clock that was set back is not
+    taken for that. All times are the file system's."""
+    return file.mtime_ns < min(state.mtime_ns, file.ctime_ns)
 
 
 def _chosen_by_another(file: FileStat, state: State | None, schedule: Schedule) -> bool:

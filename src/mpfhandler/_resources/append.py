@@ -28,7 +28,8 @@ __all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
 
 
 class Incomplete(OSError):
-    """Only a part of a record could be written (disk full, quota, size limit); the part has been made a line of its own."""
+    """A record is not there as a line of its own: only a part could be written (disk full, quota, size limit) and has been made
+    a line, or the whole stands behind the stump of a killed writer."""
 
 
 class Superseded(OSError):
@@ -82,7 +83,7 @@ class OpenSegment:
         """Append one record with one write(2); the offset of its end.
 
         Raises:
-            Incomplete: a part was written; the record has to be written again, as a whole.
+            Incomplete: it is not there as a line of its own; the record has to be written again, as a whole.
             OSError: nothing was written.
         """
         if self._owed:
@@ -160,9 +161,17 @@ class OpenSegment:
         Without a side descriptor (write-only permission, or an inherited file) it is taken on the append descriptor.
         """
         try:
-            return self._ops.try_lock(self._fd if self._side is None else self._side, False)
+            return self.try_lease()
         except OSError:
             return False
+
+    def try_lease(self) -> bool:
+        """The same, where it matters whether there are no locks or a sealer has it.
+
+        Raises:
+            OSError: it cannot be told.
+        """
+        return self._ops.try_lock(self._fd if self._side is None else self._side, False)
 
     def intact(self) -> bool:
         """Whether the append descriptor is still ours: a daemon may have closed everything and opened something else. If only
@@ -185,18 +194,14 @@ class OpenSegment:
         self._fd, self._side = -1, None
         for number in (fd, side):
             if number is not None and number >= 0 and _is(self._ops, number, self.file):
-                try:
-                    self._ops.close(number)
-                except OSError:
-                    pass
+                _close(self._ops, number)
 
     def after_fork_in_child(self) -> None:
         """Close (never unlock) the parent's lease; keep the append descriptor as a fallback for a worker that has
-        dropped the privileges it would need to open its own."""
-        side, self._side = self._side, None
+        dropped the privileges it would need to open its own. Never raises."""
+        side, self._side, self.shared = self._side, None, True
         if side is not None and _is(self._ops, side, self.file):
-            self._ops.close(side)
-        self.shared = True
+            _close(self._ops, side)
 
     def __del__(self) -> None:
         if self._fd >= 0:
@@ -204,20 +209,37 @@ class OpenSegment:
 
     def _guard(self, data: bytes, start: int) -> None:
         """End the stump before our record, after making sure that it is our record: a position that a forked child
-        moved must never cost somebody a byte. A guard that fails leaves everything as it is."""
-        terminator, side = self.terminator, self._side
+        moved must never cost somebody a byte. A guard that cannot read leaves everything as it is.
+
+        Raises:
+            Incomplete: there is a stump and it cannot be ended (a copying file system may need space even for that). The
+                record is a part of the stump's line, and has to be written again.
+        """
+        terminator, side = self.terminator, self._side_now()
         if side is None or not terminator or not self.guarded:
             return
         before = start - len(terminator)
         try:
             if self._ops.read_at(side, len(terminator), before) == terminator:
                 return
-            if self._ops.read_at(side, len(data), start) == data:
-                self._ops.write_at(side, terminator, before)
-                self.repaired += 1
-                self._tell("repair", before)
+            if self._ops.read_at(side, len(data), start) != data:
+                return
         except OSError:
             return
+        try:
+            self._ops.write_at(side, terminator, before)
+        except OSError as error:
+            raise Incomplete(f"{self.path}: what a killed writer has left cannot be ended: {error}") from error
+        self.repaired += 1
+        self._tell("repair", before)
+
+    def _side_now(self) -> int | None:
+        """The side descriptor; one that could not be had when the segment was opened (EMFILE) perhaps can be now."""
+        if self._side is None and not self.shared:
+            self._side = _open_side(self._ops, self.path, self.file)
+            if self._side is not None:
+                claim(self._ops, self._side, self)
+        return self._side
 
     def _end_fragment(self, fragment: bytes, end: int) -> None:
         """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
@@ -269,7 +291,7 @@ def open_segment(
             segment.lease()
     except BaseException:
         if segment is None:
-            ops.close(fd)
+            _close(ops, fd)
         else:
             segment.close()
         raise
@@ -290,7 +312,7 @@ def _open_side(ops: Operations, path: str, file: FileId) -> int | None:
         return None
     if _is(ops, side, file):
         return side
-    ops.close(side)
+    _close(ops, side)
     return None
 
 
@@ -299,3 +321,11 @@ def _is(ops: Operations, fd: int, file: FileId) -> bool:
         return ops.stat_fd(fd).id == file
     except OSError:
         return False
+
+
+def _close(ops: Operations, fd: int) -> None:
+    """A descriptor is gone whatever close(2) says."""
+    try:
+        ops.close(fd)
+    except OSError:
+        pass

@@ -1,0 +1,384 @@
+"""Exhaustive crashes of real processes: the k-th system call of a scenario is the last one, or fails, for every k there is.
+
+strace is attached to a process when its scenario begins, and sees only the calls that touch the log's files (-P). A run
+without a fault tells the calls; each of them, once or for good, is then a point of its own, with a folder of its own.
+
+Processes are forked from a runner that has imported the package and never used it, which is what a fresh process is, 100 ms
+cheaper. All of them, and the times that the kernel gives to files, live by one clock that the scenario sets: `World`. Their
+accounts (records whose call has returned, records said to be lost) are in shared memory, where a SIGKILL leaves them.
+
+Run as a program: `python _sweep.py SCENARIO CALL K FAULT[+] AFTER` runs one point and shows its system calls; without
+arguments it is one of `Runners`, points in, results out, a line each.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import errno
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from _sweep_scenarios import SCENARIOS, STUMP, Scenario
+from _sweep_world import HOUR, LOCK_TIMEOUT, PATIENCE, Child, Program, World, run
+
+from mpfhandler._platform import OPERATIONS
+
+FAULTS = {
+    "openat": ("EIO", "ENOSPC", "EACCES", "EROFS", "ESTALE", "EINTR", "EMFILE"),
+    "write": ("EIO", "ENOSPC", "EDQUOT", "ESTALE", "EINTR"),
+    "pwrite64": ("EIO", "ENOSPC", "EDQUOT", "ESTALE", "EINTR"),
+    "pread64": ("EIO", "ESTALE", "EINTR"),
+    "lseek": ("EIO", "ESTALE"),
+    "flock": ("EIO", "ENOLCK", "ESTALE", "EINTR"),
+    "renameat2": ("EIO", "ENOSPC", "EACCES", "EROFS", "ESTALE", "EINTR", "ENOSYS", "EINVAL"),
+    "rename": ("EIO", "ENOSPC", "EACCES", "EROFS", "ESTALE"),
+    "unlink": ("EIO", "EACCES", "EROFS", "ESTALE"),
+    "newfstatat": ("EIO", "EACCES", "ESTALE"),
+    "fstat": ("EIO", "ESTALE"),
+    "lstat": ("EIO", "EACCES", "ESTALE"),
+    "stat": ("EIO", "EACCES", "ESTALE"),
+    "close": ("EIO", "ENOSPC", "EINTR"),
+    "fcntl": ("EMFILE", "EINVAL"),
+    "getdents64": ("EIO", "ESTALE"),
+    "fstatfs": ("EIO", "ENOSYS"),
+    "access": ("EIO", "EACCES"),
+}
+BLINDING = {"openat", "newfstatat", "fstat", "fcntl", "close", "pread64", "lseek"}  # to open the side descriptor, and to read
+RETRIED = "EINTR"  # by Python itself (PEP 475), so it cannot last
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a scenario is hurt.
+
+    Attributes:
+        scenario: its name.
+        call: the system call; none for a run that only counts.
+        count: which one of them, from 1.
+        fault: KILL, or an errno.
+        lasting: it fails from then on.
+        after: who comes afterwards: "same" is another process in the same period, then one in the next; "next" is only the
+            latter; "aside" is the process that had the log open all the time.
+    """
+
+    scenario: str
+    call: str = ""
+    count: int = 0
+    fault: str = ""
+    lasting: bool = False
+    after: str = "same"
+
+    def __str__(self) -> str:
+        fault = f"{self.fault}{'+' * self.lasting}"
+        return f"'{self.scenario}' {self.call or '-'} {self.count} {fault or '-'} {self.after}"
+
+
+def calls_of(trace: str) -> collections.Counter[str]:
+    """How often each call was made, by the process that made most of them: strace counts in each by itself."""
+    counts: collections.Counter[tuple[str, str]] = collections.Counter()
+    for line in trace.splitlines():
+        match = re.match(r"(\d+) +(\w+)\(", line)
+        if match:
+            counts[match[1], match[2]] += 1
+    most: collections.Counter[str] = collections.Counter()
+    for (_, call), count in counts.items():
+        most[call] = max(most[call], count)
+    return most
+
+
+def kills(scenario: str, calls: collections.Counter[str]) -> Iterator[Point]:
+    """Every crash of a scenario, with everyone who may come afterwards."""
+    after = ("same", "next", "aside") if SCENARIOS[scenario].aside else ("same", "next")
+    for call, number in sorted(calls.items()):
+        for count, then in itertools.product(range(1, number + 1), after):
+            yield Point(scenario, call, count, "KILL", after=then)
+
+
+def failures(scenario: str, calls: collections.Counter[str]) -> Iterator[Point]:
+    """Every failing call of a scenario, once and for good."""
+    for call, number in sorted(calls.items()):
+        for count, fault, lasting in itertools.product(range(1, number + 1), FAULTS.get(call, ()), (False, True)):
+            if not (lasting and fault == RETRIED):
+                yield Point(scenario, call, count, fault, lasting)
+
+
+# one point
+
+
+def run_point(point: Point, folder: Path) -> tuple[list[str], collections.Counter[str]]:
+    """Go through it; what is wrong, and which calls there were (none where the fault has met nobody)."""
+    scenario = SCENARIOS[point.scenario]
+    world = World(folder)
+    aside = Child(world, _bystander(scenario)) if point.after == "aside" else None
+    if aside is not None:
+        assert aside.heard()
+    scenario.before(world)
+    child = Child(world, scenario.body)
+    assert child.heard(), world.trouble.read_text()
+    scenario.meanwhile(world)
+    window = world.shared.slept
+    problems = _under_strace(child, world, point)
+    if world.shared.slept - window > LOCK_TIMEOUT + 0.5:
+        problems.append(f"the process waited {world.shared.slept - window} s")
+    _afterwards(world, scenario, point.after, aside, problems)
+    trace = world.trace.read_text()
+    killed = "killed by SIGKILL" in trace
+    problems += _account(world, point, killed=killed)
+    if point.call and "(INJECTED)" not in trace and not killed:
+        return [], collections.Counter()
+    return problems, calls_of(trace)
+
+
+def _bystander(scenario: Scenario) -> Callable[[Program], Iterator[None]]:
+    def body(program: Program) -> Iterator[None]:
+        program.open(**scenario.options)
+        program.log()
+        yield
+        program.log(2)
+        program.world.step(HOUR)
+
+    return body
+
+
+def _under_strace(child: Child, world: World, point: Point) -> list[str]:
+    """Let it go through its window, and recover without the fault; what is wrong already."""
+    problems: list[str] = []
+    with _attached(child.pid, world, point) as tracer:
+        child.go()
+        alive = child.heard()
+        if not alive:
+            tracer.wait(PATIENCE)  # it has something to write down
+        else:
+            problems += _missing_are_known(world, point, child.told)
+    if alive:
+        child.go()
+        if not child.heard():
+            problems.append("the process died while it recovered")
+    child.ended()
+    return problems
+
+
+@contextlib.contextmanager
+def _attached(pid: int, world: World, point: Point) -> Iterator[subprocess.Popen[str]]:
+    """strace on this process, while the block runs."""
+    when = f"{point.count}{'+' * point.lasting}"
+    how = f"signal={point.fault}" if point.fault == "KILL" else f"error={point.fault}"
+    inject = ["-e", f"inject={point.call}:{how}:when={when}"] if point.call else []
+    only = [word for path in world.paths() for word in ("-P", str(path))]
+    command = ["strace", "-f", "-o", str(world.trace), *only, *inject, "-p", str(pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        heard = list(itertools.takewhile(lambda line: "attached" not in line, iter(tracer.stderr.readline, "")))
+        assert tracer.poll() is None, heard
+        try:
+            yield tracer
+        finally:
+            tracer.terminate()  # it lets go of everybody
+            tracer.stderr.read()
+
+
+def _missing_are_known(world: World, point: Point, told: dict[str, Any]) -> list[str]:
+    """While the fault is there: what the process has acknowledged is on disk, or it says that it is not."""
+    found = {name for _, _, name in _records(world, point)[0]}
+    number = told["number"]
+    missing = [name for name in _names(world, number) if name not in found]
+    known = told["waits"] + told["lost"]
+    return [] if len(missing) == known else [f"{missing} are not there, and the process says {known}: {told}"]
+
+
+def _afterwards(world: World, scenario: Scenario, after: str, aside: Child | None, problems: list[str]) -> None:
+    """Processes without faults go on; none of them has anything to complain about."""
+
+    def body(program: Program) -> None:
+        program.open(**scenario.options)
+        program.log(2)
+
+    told = []
+    if aside is not None:
+        aside.go()
+        assert aside.heard()
+        aside.go()
+        assert aside.heard()
+        told.append(aside.told)
+        aside.ended()
+    else:
+        if after == "same":
+            told.append(run(world, body))
+        world.step(HOUR)
+    told.append(run(world, body))
+    problems += [f"afterwards: {one}" for one in told if one["reports"] or one["refused"] or one["lost"]]
+
+
+def _account(world: World, point: Point, *, killed: bool) -> list[str]:
+    """What is wrong with the files, at the very end."""
+    records, problems = _records(world, point)
+    counts = collections.Counter(name for _, _, name in records)
+    expected = {name for number in range(world.shared.processes) for name in _names(world, number)}
+    missing = sorted(expected - set(counts))
+    lost = sum(world.shared.lost)
+    if point.scenario == "little memory" and (told := _told_as_lost(world)) != lost:
+        problems.append(f"lines in the log tell of {told} lost records, it was {lost}")
+    if len(missing) != lost:
+        problems.append(f"missing {missing}, said to be lost: {lost}")
+    in_flight = {f"{number}-{world.shared.returned[number]}" for number in range(world.shared.processes)} if killed else set()
+    problems += [f"unknown record {name}" for name in sorted(set(counts) - expected - in_flight)]
+    problems += [f"{count} times {name}" for name, count in counts.items() if count > 1]
+    if not world.shared.reported:  # whoever could not rotate has said so
+        problems += _misfiled(world, records)
+    if trouble := world.trouble.read_text():
+        problems.append(trouble)
+    return problems
+
+
+def _records(world: World, point: Point) -> tuple[list[tuple[str, float, str]], list[str]]:
+    """(file, created, name) of every record, and what else is there that must not be. A record behind a stump counts where the
+    fault has made the guard blind."""
+    blind = point.call in BLINDING and point.fault != "KILL"
+    records: list[tuple[str, float, str]] = []
+    problems: list[str] = []
+    for path in sorted(world.folder.iterdir()):
+        if path == world.lock:
+            continue
+        if not re.fullmatch(r"app\.log(\.\d{4}-\d\d-\d\d_\d\d(\.\d)?)?", path.name):
+            problems.append(f"a file of a strange name: {path.name}")
+        text = path.read_text()
+        if text and not text.endswith("\n") and not text.splitlines()[-1].startswith(STUMP):
+            problems.append(f"{path.name} ends with {text[-80:]!r}")
+        for line in text.splitlines():
+            stump = rf"({STUMP}-*)?" if blind else ""
+            match = re.fullmatch(rf"{stump}(?P<created>\d+\.\d+) (?P<name>\d+-\d+)", line)
+            if match:
+                records.append((path.name, float(match["created"]), match["name"]))
+            elif not line.startswith(STUMP) and not re.fullmatch(r"mpfhandler: \d+ records lost between .*", line):
+                problems.append(f"{path.name} has a line that is none: {line[:80]!r}")
+    return records, problems
+
+
+def _told_as_lost(world: World) -> int:
+    text = "".join(path.read_text() for path in world.folder.glob("app.log*"))
+    return sum(map(int, re.findall(r"mpfhandler: (\d+) records lost between ", text)))
+
+
+def _misfiled(world: World, records: Iterable[tuple[str, float, str]]) -> list[str]:
+    here = time.strftime("app.log.%Y-%m-%d_%H", time.gmtime(world.now()))
+    wrong = []
+    for file, created, name in records:
+        period = here if file == "app.log" else re.sub(r"\.\d\Z", "", file)
+        if time.strftime("app.log.%Y-%m-%d_%H", time.gmtime(created)) != period:
+            wrong.append(f"{name} of {time.strftime('%H:%M:%S', time.gmtime(created))} is in {file}")
+    return wrong
+
+
+def _names(world: World, number: int) -> list[str]:
+    return [f"{number}-{count}" for count in range(world.shared.returned[number])]
+
+
+# the runner
+
+
+class Runners:
+    """Some processes that go through points."""
+
+    def __init__(self, number: int = 2) -> None:
+        command = [sys.executable, "-W", "ignore", __file__]
+        self._started = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(number)
+        ]
+
+    def __enter__(self) -> Runners:  # noqa: PYI034  Self is not in Python 3.10
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for runner in self._started:
+            runner.kill()
+            runner.communicate()
+
+    def run(self, points: Iterable[Point]) -> Iterator[tuple[Point, list[str], collections.Counter[str]]]:
+        """Each point with what is wrong and the calls that there were."""
+        waiting, number = list(points), len(self._started)
+        shares = [waiting[first::number] for first in range(number)]
+        for runner, share in zip(self._started, shares, strict=True):
+            assert runner.stdin is not None
+            runner.stdin.write(json.dumps([point.__dict__ for point in share]) + "\n")
+            runner.stdin.flush()
+        for runner, share in zip(self._started, shares, strict=True):
+            assert runner.stdout is not None
+            for point in share:
+                line = runner.stdout.readline()
+                assert line, f"the runner has died: {point}"
+                problems, calls = json.loads(line)
+                yield point, problems, collections.Counter(calls)
+
+
+def why_not() -> str | None:
+    """What keeps processes from being hurt here, if anything does."""
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        command = [
+            "timeout",
+            "-s",
+            "INT",
+            "0.3",
+            "strace",
+            "-o",
+            os.devnull,
+            "-e",
+            "inject=write:error=EIO:when=9999",
+            "-p",
+            str(child.pid),
+        ]
+        tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        child.kill()
+        child.wait()
+    return None if "attached" in tried.stderr else f"processes cannot be traced here: {tried.stderr.strip()[-200:]}"
+
+
+def _try(point: Point, show: bool = False) -> tuple[list[str], collections.Counter[str]]:
+    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="mpfhandler-sweep-")))
+    try:
+        return run_point(point, folder)
+    except Exception:
+        return [traceback.format_exc()], collections.Counter()
+    finally:
+        if show:
+            _show(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show(folder: Path) -> None:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        print(f"--- {path.relative_to(folder)}\n{path.read_text(errors='replace')}")
+
+
+def _main(words: list[str]) -> None:
+    OPERATIONS.prepare()
+    if words:
+        scenario, call, count, fault, after = words
+        known = fault.rstrip("+")
+        assert known in {"-", "KILL"} or hasattr(errno, known)
+        point = Point(scenario, call.strip("-"), int(count), known.strip("-"), fault.endswith("+"), after)
+        print(_try(point, show=True))
+        return
+    for line in sys.stdin:
+        for point in json.loads(line):
+            print(json.dumps(_try(Point(**point))), flush=True)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

@@ -1,0 +1,68 @@
+"""Every system call of a start, a rotation, a late record, a recovery, a close and a fork as the last one of its process, and as
+one that fails: the account is right afterwards.
+
+MPFHANDLER_PROOF=1 goes to every point; without it every eleventh is taken, others each day.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Iterator
+
+import pytest
+from _proof import COUNTS, PROOF
+from _sweep import SCENARIOS, Point, Runners, failures, kills, why_not
+
+THIN = 1 if PROOF else 11
+DAY = int(time.time() // 86400)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def runners() -> Iterator[Runners]:
+    """Processes that go through points; skips where none can be hurt."""
+    problem = why_not()
+    if problem is not None:
+        pytest.skip(problem)
+    with Runners() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def calls(runners: Runners) -> dict[str, collections.Counter[str]]:
+    """The system calls of every scenario; each of them is right without a fault."""
+    results = list(runners.run(Point(scenario) for scenario in SCENARIOS))
+    wrong = [f"{point}: {problems}" for point, problems, _ in results if problems]
+    assert not wrong, "\n".join(wrong)
+    return {point.scenario: found for point, _, found in results}
+
+
+def check(kind: str, runners: Runners, points: list[Point]) -> None:
+    """Go through these points, or some of them, others each day. Those that nobody has met (a call less than in the run that
+    counted) are not counted."""
+    chosen = points[DAY % THIN :: THIN]
+    results = list(runners.run(chosen))
+    wrong = [(point, problems) for point, problems, _ in results if problems]
+    met = [point for point, _, found in results if found]
+    COUNTS[kind] += len(met)
+    text = "\n".join(f"{point}\n    {problems}" for point, problems in wrong[:10])
+    assert not wrong, f"{len(wrong)} of {len(chosen)} points; `python tests/faults/_sweep.py POINT` shows one:\n{text}"
+    assert len(met) >= 0.8 * len(chosen)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_process_may_die_before_any_system_call(
+    scenario: str, runners: Runners, calls: dict[str, collections.Counter[str]]
+) -> None:
+    """P1, P2, I4: whichever system call a SIGKILL comes before, those who go on afterwards complain of nothing, and every record
+    whose call had returned is there once, whole, in its period; nothing else is."""
+    check("crash points", runners, list(kills(scenario, calls[scenario])))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_any_system_call_may_fail(scenario: str, runners: Runners, calls: dict[str, collections.Counter[str]]) -> None:
+    """P1, P3, P5, I7: whichever system call fails, once or from then on, the program sees no exception and no stall; what is not
+    on disk then is known to the process, and there once when the fault is gone."""
+    check("fault points", runners, list(failures(scenario, calls[scenario])))
