@@ -361,3 +361,22 @@ print(reports)
     assert "INJECTED" in (tmp_path / "trace").read_text(), "nothing was made to fail"
     assert lines(path) == [f"record {number}" for number in range(10)]
     assert len(eval(out)) == 1, out
+
+
+def test_one_failure_needs_no_further_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: the program's last record met a full disk for a moment: it is written in the background, without another one."""
+    write = Switch(os.write)
+    use(monkeypatch, write=write)
+    handler = handler_at(tmp_path / "app.log")
+    reports = collect(handler)
+    handler.emit(record("before"))
+    write.on = True
+    for number in range(3):
+        handler.emit(record(f"waits {number}"))
+    wait_for(lambda: write.calls > 5, "tries in the background")
+    assert handler.stats().spilled == 3
+    write.on = False
+    wait_for(lambda: handler.stats().spilled == 0, "the background thread")
+    assert lines(tmp_path / "app.log") == ["before", "waits 0", "waits 1", "waits 2"]
+    assert handler.stats().records == 4
+    assert len(reports) == 1, reports

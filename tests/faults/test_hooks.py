@@ -6,8 +6,10 @@ import errno
 import gzip
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -495,3 +497,86 @@ while True:
     finally:
         child.kill()
         child.communicate()
+
+
+class Held:
+    """A rotator that renames, as soon as it may."""
+
+    def __init__(self) -> None:
+        self.at_work, self.go = threading.Event(), threading.Event()
+
+    def __call__(self, source: str, target: str) -> None:
+        self.at_work.set()
+        assert self.go.wait(60)
+        os.rename(source, target)
+
+
+def in_a_thread(call: Callable[..., object], *arguments: object, patience: float = 60.0) -> threading.Thread:
+    """A thread that makes this call, after a wait for its end."""
+    thread = threading.Thread(target=call, args=arguments, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return thread
+
+
+def test_no_logging_call_waits_for_a_rotator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: while a rotator is at work calls of all threads return, over further boundaries, too."""
+    rotator = Held()
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    handler.rotator = rotator
+    for number in range(30):
+        clock.step(0.5)
+        if number % 2:
+            handler.handle(record(str(number), clock.now()))
+        else:
+            assert not in_a_thread(handler.handle, record(str(number), clock.now())).is_alive()
+    assert handler.stats().rotations > 10
+    assert rotator.at_work.wait(60)
+    rotator.go.set()
+    handler.close()
+    assert sorted(all_lines(tmp_path)) == sorted(map(str, range(30)))
+    assert len(segments(tmp_path)) == handler.stats().rotations + 1
+
+
+@pytest.mark.parametrize("what", ["doRollover", "close"])
+def test_who_asks_waits_for_the_rotator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """`doRollover()` and `close()` return after the rotator, and other threads log meanwhile (P3)."""
+    rotator = Held()
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    handler.rotator = rotator
+    handler.handle(record("0", clock.now()))
+    if what == "close":
+        clock.step(1)
+        handler.handle(record("1", clock.now()))
+    asking = in_a_thread(getattr(handler, what), patience=0.3)
+    assert rotator.at_work.wait(60)
+    assert asking.is_alive()
+    assert not in_a_thread(handler.handle, record("meanwhile", clock.now())).is_alive()
+    rotator.go.set()
+    asking.join(60)
+    assert not asking.is_alive()
+    assert len(segments(tmp_path)) == 2
+    handler.close()
+    assert "meanwhile" in lines(tmp_path / "app.log")
+
+
+def test_file_that_another_process_hands_over_first_is_no_failure(tmp_path: Path) -> None:
+    """P5: its rotator has removed the file between our opening and our look: nothing is reported, and ours is not called."""
+    waiting = tmp_path / WAITING
+    told: list[Exception] = []
+
+    def lock_late(fd: int, exclusive: bool) -> bool:
+        waiting.unlink(missing_ok=True)
+        return OPERATIONS.try_lock(fd, exclusive)
+
+    def rotator(_source: str, _target: str) -> None:
+        raise AssertionError("called")
+
+    waiting.write_text("record\n")
+    names = Names(str(tmp_path / "app.log"), "%Y-%m-%d_%H-%M-%S")
+    reporter = Reporter(lambda *_, **__: None, told.append)
+    ops = replace(OPERATIONS, try_lock=lock_late)
+    assert hand_over(ops, names, rotator, reporter) is Handover.DONE
+    assert told == []

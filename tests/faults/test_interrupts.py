@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
@@ -9,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any, NoReturn
 
 import pytest
 
@@ -24,13 +26,13 @@ class Interrupt(BaseException):
     """What the signal handler raises."""
 
 
-def engine(path: Path, clock: list[float], late_grace: float) -> Writer:
+def engine(path: Path, clock: list[float], late_grace: float, **entries: Any) -> Writer:
     given = Parameters(
         path=str(path), when="H", interval=1, backup_count=0, at_time=None, utc=True, tz=None, max_bytes=0, encoding="utf-8",
         errors="strict", debug=False, chmod=None, owner=None, mkdir=False, lock_dir=None, lock_timeout=0.05,
         late_grace=late_grace, spill_bytes=1000,
     )  # fmt: skip
-    return build(given, "\n", "utf-8", Hooks(), None, {}, replace(OPERATIONS, now=lambda: clock[0]))
+    return build(given, "\n", "utf-8", Hooks(), None, {}, replace(OPERATIONS, now=lambda: clock[0], **entries))
 
 
 def interrupt_at(point: int, writer: Writer, data: bytes, created: float) -> str | None:
@@ -96,3 +98,47 @@ def test_an_exception_at_any_point_of_a_rotation(tmp_path: Path, late_grace: flo
         assert lines.count("interrupted") <= 1, where
         point, points = point + 1, points + 1
     assert points > 100
+
+
+def no_thread(*_: object) -> NoReturn:
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.xfail(reason="lost between Spill.take's popleft and the try of Backlog.drain; doubled between write(2) and `landed`")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_exception_at_any_point_of_writing_what_waited(tmp_path: Path) -> None:
+    """P1: wherever it comes while records that waited for the disk are written, each of those is there once afterwards."""
+    point, full, threads = 1, False, replace(OPERATIONS.threads, start=no_thread)
+
+    def write(fd: int, data: bytes) -> int:
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return os.write(fd, data)
+
+    wrong: list[str] = []
+    while True:
+        folder = tmp_path / str(point)
+        folder.mkdir()
+        clock = [HOUR + 10.0]
+        writer = engine(folder / "app.log", clock, 10.0, write=write, monotonic=lambda clock=clock: clock[0], threads=threads)
+        writer.write(b"r0\n", clock[0])
+        full = True
+        for number in (1, 2, 3):
+            writer.write(b"r%d\n" % number, clock[0])
+        full = False
+        clock[0] += 10
+        where = interrupt_at(point, writer, b"interrupted\n", clock[0])
+        if where is None:
+            break
+        for number in (4, 5):
+            clock[0] += 10
+            writer.write(b"r%d\n" % number, clock[0])
+        assert not writer._busy, where
+        writer.close()
+        gc.collect()
+        lines = (folder / "app.log").read_text().split()
+        if sorted(line for line in lines if line != "interrupted") != [f"r{number}" for number in range(6)]:
+            wrong.append(f"{where}: {lines}")
+        point += 1
+    assert wrong == []
+    assert point > 50

@@ -8,6 +8,10 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from _disk_support import all_lines, log_at, use_clock
+from _support import Worker, ended, segment_names, start_writers, verify, wait_for, written
+
 from mpfhandler._engine.build import Parameters, build
 from mpfhandler._engine.writer import Writer
 from mpfhandler._platform import OPERATIONS, Operations
@@ -91,6 +95,53 @@ def test_a_rename_waits_for_a_writer_that_has_looked_but_not_written(tmp_path: P
 def test_with_a_grace_no_rename_waits_for_a_writer(tmp_path: Path) -> None:
     """With the default grace a writer between its look and its write finds its file renamed, and that is fine (P3)."""
     assert "second" in write_while_another_rotates(tmp_path / "app.log", 10.0)
+
+
+@pytest.mark.parametrize("first", [0.0, 10.0])
+def test_processes_of_different_graces_do_not_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: float
+) -> None:
+    """P1, P3: whoever rotates, no call of either process waits for what the other one holds, and nothing is lost."""
+    clock = use_clock(monkeypatch)
+    log = tmp_path / "app.log"
+    logs = [log_at(log, "S", late_grace=grace) for grace in (first, 10.0 - first)]
+    sent: list[str] = []
+    for number in range(40):
+        for who, one in enumerate(logs if number % 3 else logs[::-1]):
+            sent.append(f"{who} {number}")
+            before = clock.steady
+            one.write(sent[-1])
+            assert clock.steady - before < 0.5
+        clock.step(0.4)
+    assert sorted(all_lines(tmp_path)) == sorted(sent)
+    assert sum(one.stats().rotations for one in logs) >= 10
+    assert [one.stats().lock_timeouts for one in logs] == [0, 0]
+
+
+@pytest.mark.slow
+def test_rollovers_under_load_are_all_done_and_nothing_follows_them(tmp_path: Path) -> None:
+    """P1, P2: six processes write as fast as they can while a seventh calls `doRollover()`: each call gives a segment, none of
+    them grows once it has its name, and every record is there once."""
+    log = tmp_path / "app.log"
+    writers = start_writers("abcdef", log, 4, when="D", late_grace=0)
+    sizes: dict[str, int] = {}
+
+    def named() -> list[str]:
+        return [name for name in segment_names(tmp_path) if name not in sizes]
+
+    with ended(*writers.values()), Worker("r", log, when="D", late_grace=0) as roller:
+        for _ in range(5):
+            roller.log()
+            wait_for(lambda: log.exists() and log.stat().st_size > 10_000, "the writers")
+            roller.ask("handler.doRollover()")
+            wait_for(lambda: roller.log() or named(), "the segment's name")
+            sizes.update({name: (tmp_path / f"app.log.{name}").stat().st_size for name in named()})
+        outcome = roller.ask("(handler.stats().rotations, handler.stats().lock_timeouts, errors)")
+        names = written(writers) | roller.names()
+    assert outcome == (5, 0, [])
+    assert len(sizes) == 5
+    assert {name: (tmp_path / f"app.log.{name}").stat().st_size for name in sizes} == sizes
+    verify(tmp_path, names)
 
 
 def test_a_failure_while_a_segment_gets_its_name_costs_no_record(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from _disk_support import (
+    Clock,
     all_lines,
     attribute,
     collect,
@@ -25,6 +26,8 @@ from _disk_support import (
     use_clock,
     wait_for,
 )
+
+from mpfhandler import TimedLogFile
 
 FOREIGN = [
     "app.error.log",
@@ -327,3 +330,92 @@ def test_two_processes_delete_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     handler.doRollover()
     assert reports == []
     assert len(closed(tmp_path)) == 1
+
+
+# segments that somebody may still write to
+
+
+def other_engine(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, **options: Any) -> TimedLogFile:
+    """Another process's engine on the same log, with the same clock."""
+    use(monkeypatch, **clock.entries())
+    return log_at(path, "H", **options)
+
+
+def test_segment_that_another_process_writes_to_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a process that has not noticed splits yet logs into a segment which would be too old to keep: it stays until that
+    process has followed, and then it goes."""
+    clock = use_clock(monkeypatch)
+    busy = log_at(tmp_path / "app.log", "H", backup_count=2)
+    slow = other_engine(clock, monkeypatch, tmp_path / "app.log")
+    slow.write("slow 0")
+    for number in range(8):
+        busy.write(f"busy {number}")
+        busy.rotate()
+    slow.write("slow 1")
+    assert os.fstat(slow.fileno()).st_nlink == 1
+    assert {"slow 0", "slow 1"} <= set(all_lines(tmp_path))
+    assert closed(tmp_path) == ["2026-03-04_10", "2026-03-04_10.6", "2026-03-04_10.7"]
+    clock.step(1)
+    slow.write("slow 2")
+    assert lines(tmp_path / "app.log") == ["slow 2"]
+    busy.rotate()
+    assert closed(tmp_path) == ["2026-03-04_10.7", "2026-03-04_10.8"]
+
+
+def test_segment_with_a_lease_goes_at_a_later_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that another process keeps for late records is passed over, not waited for and not reported, and goes once the
+    other process has let it go."""
+    clock = use_clock(monkeypatch)
+    told: list[Exception] = []
+    log = log_at(tmp_path / "app.log", "H", backup_count=1, on_error=told.append)
+    other = other_engine(clock, monkeypatch, tmp_path / "app.log", late_grace=3 * 3600)
+    for number in range(4):
+        log.write(f"record {number}")
+        other.write(f"other {number}")
+        clock.step(3600)
+    steady = clock.steady
+    log.rotate()
+    assert clock.steady == steady, "a sweep waited"
+    assert len(closed(tmp_path)) == 4
+    clock.step(3 * 3600)
+    for _ in range(2):  # the grace is over: at the next look it lets everything go
+        other.write("other again")
+        clock.step(1)
+    log.write("record again")
+    log.rotate()
+    assert closed(tmp_path) == ["2026-03-04_17"]
+    assert told == []
+
+
+def test_our_own_late_segments_are_let_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process itself keeps open for late records is not kept by that: exactly `backupCount` segments stay, sweep after
+    sweep, and a late record of a deleted one is written all the same (P1)."""
+    clock = use_clock(monkeypatch)
+    log = log_at(tmp_path / "app.log", "S", backup_count=2)
+    for number in range(8):
+        log.write(f"record {number}")
+        clock.step(1)
+        log.write(f"record {number} of the next second")
+        wait_for(lambda: log._writer._housekeeper._thread is None, "the housekeeper's end")
+        assert len(closed(tmp_path)) == min(2, number + 1)
+    log.write("late", clock.now() - 5)
+    assert "late" in all_lines(tmp_path)
+    assert log.stats().records == 17
+
+
+def test_segments_go_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file system has no locks, or a segment may not be opened, nobody is waited for."""
+    for trouble in ("try_lock", "open_side"):
+        folder = tmp_path / trouble
+        folder.mkdir()
+        make(folder, *(f"2026-03-04_{hour:02}" for hour in range(5)))
+        number = errno.EACCES if trouble == "open_side" else errno.EOPNOTSUPP
+
+        def refuse(*_: object, number: int = number) -> Any:
+            raise OSError(number, os.strerror(number))
+
+        use_clock(monkeypatch, **{trouble: refuse})
+        log = log_at(folder / "app.log", "H", backup_count=2)
+        log.write("record")
+        log._writer._active.closed.delete(lambda: False, lambda _files: None)
+        assert closed(folder) == ["2026-03-04_03", "2026-03-04_04"]

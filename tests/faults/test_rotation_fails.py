@@ -19,6 +19,7 @@ from _disk_support import (
     attribute,
     collect,
     ended,
+    failing,
     handler_at,
     lines,
     log_at,
@@ -609,3 +610,30 @@ def test_look_that_fails_is_not_repeated_with_every_record(tmp_path: Path, monke
     assert opening.calls < 20
     assert len(reports) == 1, reports
     assert lines(tmp_path / "app.log") == ["first"] + ["record"] * 650
+
+
+@pytest.mark.parametrize(
+    "late_grace",
+    [10.0, pytest.param(0.0, marks=pytest.mark.xfail(reason="the lock around each write counts as a failed write: all is lost"))],
+)
+@pytest.mark.parametrize("delay", [False, True])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_file_system_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, delay: bool, late_grace: float
+) -> None:
+    """P5: where flock(2) is not supported the log is opened, every record is written, over boundaries, too, and that is reported
+    once."""
+    clock = use_clock(monkeypatch, try_lock=failing(number))
+    told: list[Exception] = []
+    handler = handler_at(tmp_path / "app.log", "H", delay=True, late_grace=late_grace)
+    reports = collect(handler)
+    if not delay:
+        log_at(tmp_path / "app.log", "H", late_grace=late_grace, on_error=told.append).close()
+    for text in range(200):
+        handler.emit(record(f"record {text}", clock.now()))
+        clock.step(100)
+    handler.close()
+    assert lines(tmp_path / "app.log") == [f"record {text}" for text in range(200)]
+    assert (handler.stats().records, handler.stats().lost) == (200, 0)
+    assert len(reports) == 1, reports
+    assert len(told) == (0 if delay else 1), told

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from _disk_support import all_lines, ended, handler_at, lines, log_at, record, segments, start_python, use_clock
+from _disk_support import Switch, all_lines, ended, handler_at, lines, log_at, record, segments, start_python, use_clock
 
 from mpfhandler._platform import OPERATIONS
 
@@ -153,3 +153,23 @@ def test_records_after_a_split_take_no_lock(tmp_path: Path, monkeypatch: pytest.
         one.write(f"one {number:05}")
         two.write(f"two {number:05}")
     assert locks == []
+
+
+def test_what_has_waited_for_the_disk_is_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records that a full disk kept waiting split the log as others do: no file is larger than maxBytes and a record."""
+    write = Switch(OPERATIONS.write)
+    use_clock(monkeypatch, write=write)
+    log = log_at(tmp_path / "app.log", "H", max_bytes=1000)
+    sent = [f"record {number:04} ".ljust(59, "x") for number in range(500)]
+    log.write(sent[0])
+    write.on = True
+    for text in sent[1:]:
+        log.write(text)
+    assert log.stats().spilled == 499
+    write.on = False
+    log.flush()
+    names = [NAME, *(f"{NAME}.{number}" for number in range(1, 100))]
+    names = [name for name in [*names, "app.log"] if (tmp_path / name).exists()]
+    assert [line for name in names for line in lines(tmp_path / name)] == sent
+    assert max((tmp_path / name).stat().st_size for name in names) < 1060
+    assert len(names) > 25

@@ -55,6 +55,25 @@ def test_draining_stops_where_the_disk_does() -> None:
     assert waiting.spill.take() == (b"two\n", 1.0)
 
 
+@pytest.mark.parametrize("landed", [False, True])
+def test_delivery_that_is_interrupted_neither_loses_nor_doubles(landed: bool) -> None:
+    """A signal handler's exception comes out of it; the record still waits, first in the queue, unless it is in its file."""
+    waiting, disk = backlog(), Disk()
+    for data in (b"one\n", b"two\n"):
+        waiting.spill.add(data, 1.0)
+
+    def interrupted(data: bytes, created: float) -> bool:
+        if landed:
+            waiting.landed = disk(data, created)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        waiting.drain(interrupted, b"\n")
+    assert waiting.spill.waiting == (1 if landed else 2)
+    assert waiting.drain(disk, b"\n")
+    assert [data for data, _ in disk.written] == [b"one\n", b"two\n"]
+
+
 def test_nothing_to_drain_is_drained() -> None:
     """An empty backlog is done at once."""
     assert backlog().drain(Disk(room=0), b"\n")

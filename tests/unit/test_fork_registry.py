@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -111,3 +112,20 @@ def test_hooks_work_with_nobody_registered(monkeypatch: pytest.MonkeyPatch, hook
     monkeypatch.setattr(fork, "_alive", list)
     assert callable(hook)
     hook()
+
+
+@pytest.mark.parametrize("hook", [fork._before, fork._after_in_parent, fork._after_in_child])
+def test_hook_that_is_interrupted_does_not_skip_the_others(monkeypatch: pytest.MonkeyPatch, hook: Callable[[], None]) -> None:
+    """A signal handler's exception in one of them comes out once everyone has been told."""
+
+    class Interrupted(Witness):
+        def _interrupt(self) -> None:
+            raise KeyboardInterrupt
+
+        before_fork = after_fork_in_parent = after_fork_in_child = _interrupt
+
+    before, after = Witness(), Witness()
+    monkeypatch.setattr(fork, "_alive", lambda: [before, Interrupted(), after])
+    with pytest.raises(KeyboardInterrupt):
+        hook()
+    assert before.told == after.told != []

@@ -367,3 +367,37 @@ def test_every_way_out_closes(path: str) -> None:
         way(lock)
         held.release()
         assert open_descriptors() == before
+
+
+def test_state_that_cannot_be_read_is_not_written_over(path: str) -> None:
+    """P4: others may be able to read what this process cannot; what it has to say is said by the next one that can."""
+    first = lock_on(path).acquire(0)
+    assert first is not None
+    first.write_state(STATE)
+    first.release()
+
+    def fail(*_arguments: object) -> bytes:
+        raise OSError(5, "input/output error")
+
+    held = lock_on(path, replace(OPERATIONS, read_at=fail)).acquire(0)
+    assert held is not None
+    assert held.read_state() is None
+    held.clear_state()
+    held.write_state(replace(STATE, mtime_ns=77))
+    held.release()
+    assert lock_on(path).peek() == STATE
+
+
+def test_cleared_state_is_none_and_can_be_written_again(path: str) -> None:
+    """Clearing leaves a lock file in which a record may be written, and no other file's content (P4)."""
+    held = lock_on(path).acquire(0)
+    assert held is not None
+    held.write_state(STATE)
+    held.clear_state()
+    assert held.read_state() is None
+    held.write_state(STATE)
+    assert held.read_state() == STATE
+    Path(path).write_bytes(b"somebody's\n")
+    held.clear_state()
+    held.release()
+    assert Path(path).read_bytes() == b"somebody's\n"

@@ -58,6 +58,13 @@ def test_own_memory_counts_first() -> None:
     assert period_of(found, seen(T + 60, found, state(BEFORE, T - HOUR), (ID, AFTER)), HOURLY) == AFTER
 
 
+def test_later_of_memory_and_record_counts() -> None:
+    """A file is only ever adopted for a later period: an older memory, or an older record, gives way."""
+    found = file()
+    assert period_of(found, seen(T + 60, found, state(NOW), (ID, BEFORE)), HOURLY) == NOW
+    assert period_of(found, seen(T + 60, found, state(BEFORE), (ID, NOW)), HOURLY) == NOW
+
+
 def test_memory_of_another_file_does_not_count() -> None:
     """Memory is of an inode, not of a name."""
     found = file()
@@ -111,6 +118,13 @@ def test_empty_file_without_record_belongs_to_now() -> None:
     """A file that somebody created and nobody has written to is not rotated for its age."""
     found = file(size=0, mtime=T - 5 * HOUR)
     assert period_of(found, seen(T + 60, found), HOURLY) == NOW
+
+
+@pytest.mark.parametrize(("age", "period"), [(9.0, BEFORE), (11.0, NOW), (-30.0, NOW)])
+def test_empty_file_that_was_made_just_now_belongs_to_its_own_time(age: float, period: Period) -> None:
+    """Seconds old, it may be the log of the period that is just ending, whose record went with the lock file."""
+    found = file(size=0, mtime=T + 5 - age)
+    assert period_of(found, seen(T + 5, found), HOURLY) == period
 
 
 def test_mtime_is_never_compared_with_our_clock_while_the_record_is_good() -> None:
