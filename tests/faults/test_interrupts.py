@@ -104,7 +104,6 @@ def no_thread(*_: object) -> NoReturn:
     raise RuntimeError("can't start new thread")
 
 
-@pytest.mark.xfail(reason="lost between Spill.take's popleft and the try of Backlog.drain; doubled between write(2) and `landed`")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_exception_at_any_point_of_writing_what_waited(tmp_path: Path) -> None:
     """P1: wherever it comes while records that waited for the disk are written, each of those is there once afterwards."""

@@ -20,7 +20,8 @@ class Backlog:
         self._options = options
         self.spill = Spill(options.spill_bytes)
         self.retry = Backoff(*_RETRY)
-        self.landed = False  # the record that is being delivered is written
+        self.landed: bytes | None = None  # the last record that was written
+        self._told: tuple[Lost, tuple[bytes, float]] | None = None  # the line for a run of lost records
 
     def __bool__(self) -> bool:
         return bool(self.spill)
@@ -28,21 +29,28 @@ class Backlog:
     def drain(self, deliver: Callable[[bytes, float], bool], terminator: bytes) -> bool:
         """Write what waits, oldest first, until one cannot be written; True if nothing is left.
 
-        A record is taken out before it is written. A signal handler's exception must neither double nor lose it, so who
-        delivers says in `landed` that it is in its file.
+        A record is taken out after it was written. A signal handler's exception in between must neither double nor lose it, so
+        who delivers leaves in `landed` the very bytes that are in their file: then the next call only takes it out.
         """
-        while (waiting := self.spill.take()) is not None:
-            self.landed = False
-            try:
-                data, created = self._notice(waiting, terminator) if isinstance(waiting, Lost) else waiting
-                self.landed = deliver(data, created)
-            finally:
-                if not self.landed:
-                    self.spill.put_back(waiting)
-            if not self.landed:
+        while (waiting := self.spill.first()) is not None:
+            data, created = self._record(waiting, terminator)
+            if self.landed is not data and not deliver(data, created):
+                self._told = None
+                if isinstance(waiting, Lost):
+                    waiting.told = False
                 return False
+            self.spill.take()
         self.retry.clear()
         return True
+
+    def _record(self, waiting: tuple[bytes, float] | Lost, terminator: bytes) -> tuple[bytes, float]:
+        """What is to be written; for a run of lost records always the same bytes until they are."""
+        if not isinstance(waiting, Lost):
+            return waiting
+        if self._told is None or self._told[0] is not waiting:
+            waiting.told = True
+            self._told = waiting, self._notice(waiting, terminator)
+        return self._told[1]
 
     def _notice(self, lost: Lost, terminator: bytes) -> tuple[bytes, float]:
         first, last = self._moment(lost.first), self._moment(lost.last)

@@ -19,7 +19,7 @@ from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
 from .._resources import fork
-from .._resources.append import Incomplete, OpenSegment, Superseded
+from .._resources.append import Incomplete, OpenSegment, Superseded, Watch
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
@@ -34,8 +34,7 @@ _CLOSE_PATIENCE = 1.0  # seconds that close() waits for the housekeeper
 _ROTATOR_PATIENCE = 60.0  # the same for a user's rotator, which may be compressing
 _BACKLOG_PAUSE = 0.05  # seconds between two looks of the housekeeper whether records that wait can be tried again
 _NEVER = float("-inf")
-_FORK_PATIENCE = 1.0  # seconds that a fork waits for another thread's rotation
-_FORK_PAUSE = 0.001
+_FORK_PATIENCE, _FORK_PAUSE = 1.0, 0.001  # seconds that a fork waits for another thread's rotation, and between two looks
 _UNLIMITED = 1 << 62
 
 
@@ -43,11 +42,7 @@ class Writer:
     """The engine of one log in one process.
 
     Args:
-        ops: the system calls.
-        place: the paths.
-        options: checked.
         terminator: of every record; the torn-tail guard looks for it.
-        hooks: the user's namer and rotator.
         on_error: is told of each new kind of failure; what it raises is ignored.
     """
 
@@ -212,8 +207,7 @@ class Writer:
         """Fork with one thread less, and, as far as a short wait helps, with no other thread in the middle of opening something:
         what that has opened and not yet stored would stay open in the child.
 
-        The lock is not held over the fork: a signal handler that raises, or forks itself, in the middle of these hooks would
-        leave it held for ever, and the child has a new one anyway.
+        The lock is not held over it: a signal handler that raises or forks in a hook would leave it held for ever.
         """
         self._housekeeper.before_fork()
         deadline = self._ops.monotonic() + _FORK_PATIENCE
@@ -302,13 +296,15 @@ class Writer:
 
     # delivery
 
-    def _deliver(self, data: bytes, created: float) -> bool:
+    def _deliver(self, data: bytes, created: float, watch: Watch | None = None) -> bool:
         """Append to the file of the record's period; False if it could not be written."""
         for last_try in (False, True):
             segment = self._active.target(created)
             if segment is None:
                 return False
             append = segment.append if last_try else self._active.appender(segment)
+            if watch is not None:
+                watch.begin(segment)
             try:
                 end = append(data)
             except OSError as error:
@@ -336,7 +332,7 @@ class Writer:
         return True
 
     def _written(self, data: bytes) -> None:
-        self._backlog.landed = True
+        self._backlog.landed = data
         self._records += 1
         self._bytes += len(data)
 
@@ -364,9 +360,16 @@ class Writer:
             self._report.solved("write")
 
     def _deliver_waiting(self, data: bytes, created: float) -> bool:
-        """One of many that waited: each may split the log, or be the first of another period."""
+        """One of many that waited: each may split the log, or begin another period. After a signal handler's exception it must be
+        known whether it is written."""
         self._active.refresh(self.now())
-        return self._deliver(data, created)
+        watch = Watch()
+        try:
+            return self._deliver(data, created, watch)
+        except BaseException:
+            if watch.moved(len(data)):
+                self._backlog.landed = data
+            raise
 
     # in the background
 
@@ -382,7 +385,7 @@ class Writer:
                 self._active.let_go(files)
 
     def _write_waiting(self, stop: Callable[[], bool]) -> None:
-        """Try the records that wait for the disk again, in case no further record comes to do it."""
+        """Try what waits for the disk again: perhaps no further record comes to do it."""
         while self._backlog and not stop():
             self._ops.threads.pause(_BACKLOG_PAUSE)
             if self._ops.monotonic() >= self._backlog.retry.until and self.lock.acquire(timeout=_BACKLOG_PAUSE):

@@ -24,7 +24,7 @@ from .access import NEW_FILE, apply_access
 from .descriptors import claim, close_quietly
 from .tracefile import Trace
 
-__all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
+__all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "Watch", "open_segment"]
 
 
 class Incomplete(OSError):
@@ -111,7 +111,7 @@ class OpenSegment:
             Incomplete, OSError: as `append`.
         """
         gate = self._fd if self._side is None else self._side
-        if not self._ops.try_lock(gate, False):
+        if not self._passes(gate):
             raise Superseded(f"{self.path}: being renamed")
         try:
             if not self.named():
@@ -119,6 +119,13 @@ class OpenSegment:
             return self.append(data)
         finally:
             self._let_go(gate)
+
+    def position(self) -> int:
+        """Where the last write through this description ended; -1 if that cannot be told."""
+        try:
+            return self._ops.seek(self._fd, 0, 1)
+        except OSError:
+            return -1
 
     def nameless(self) -> bool:
         """Whether no name leads here any more: what is written is lost with the last descriptor."""
@@ -143,6 +150,14 @@ class OpenSegment:
         except OSError:
             self._owed = owed
             raise
+
+    def _passes(self, gate: int) -> bool:
+        try:
+            return self._ops.try_lock(gate, False)
+        except OSError as error:
+            if self._ops.fault(error) is Fault.CLOSED:
+                raise
+            return True  # a file system without locks: records are written there all the same
 
     def _let_go(self, gate: int) -> None:
         try:
@@ -261,6 +276,24 @@ class OpenSegment:
     def _tell(self, event: str, offset: int) -> None:
         if self._trace is not None:
             self._trace(event, segment=self.path, offset=offset)
+
+
+class Watch:
+    """Whether one append has happened, also where a signal handler's exception came out of it: an append descriptor's position
+    moves with its own writes alone."""
+
+    _begun: tuple[OpenSegment, int] | None = None
+
+    def begin(self, segment: object) -> None:
+        """An append to this comes next; one to a stream cannot be watched."""
+        self._begun = None
+        if isinstance(segment, OpenSegment):
+            self._begun = segment, segment.position()
+
+    def moved(self, size: int) -> bool:
+        """Whether so many bytes have been appended since."""
+        begun = self._begun
+        return begun is not None and begun[0].position() - begun[1] >= size
 
 
 def open_segment(

@@ -19,6 +19,7 @@ class Lost:
     count: int
     first: float
     last: float
+    told: bool = False  # the line that tells of it is being written: it grows no more
 
 
 class Spill:
@@ -49,18 +50,19 @@ class Spill:
         self.waiting += 1
         return True
 
+    def first(self) -> tuple[bytes, float] | Lost | None:
+        """What comes next: a record, a run of dropped ones, or None. It stays where it is."""
+        return self._queue[0] if self._queue else None
+
     def take(self) -> tuple[bytes, float] | Lost | None:
-        """Take what comes next: a record, a run of dropped ones, or None."""
+        """Take what comes next."""
         if not self._queue:
             return None
         taken = self._queue.popleft()
-        self._count(taken, -1)
+        if not isinstance(taken, Lost):
+            self._size -= len(taken[0])
+            self.waiting -= 1
         return taken
-
-    def put_back(self, taken: tuple[bytes, float] | Lost) -> None:
-        """It could not be written: it comes next again."""
-        self._queue.appendleft(taken)
-        self._count(taken, 1)
 
     def clear(self) -> None:
         """Forget everything: in a forked child the records are the parent's to write."""
@@ -74,15 +76,10 @@ class Spill:
         self.clear()
         return count
 
-    def _count(self, taken: tuple[bytes, float] | Lost, sign: int) -> None:
-        if not isinstance(taken, Lost):
-            self._size += sign * len(taken[0])
-            self.waiting += sign
-
     def _drop(self, created: float) -> None:
         self.lost += 1
         last = self._queue[-1] if self._queue else None
-        if isinstance(last, Lost):
+        if isinstance(last, Lost) and not last.told:
             last.count += 1
             last.first, last.last = min(last.first, created), max(last.last, created)
         else:
