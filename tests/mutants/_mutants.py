@@ -52,8 +52,6 @@ RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
 POSIX = "_platform/posix.py"
 
-INTERLEAVINGS = "faults/test_interleavings.py"
-
 MUTANTS = (
     # R0: follow
     Mutant(
@@ -62,7 +60,7 @@ MUTANTS = (
         ROTATION,
         "if segment.file == found.id and there is not None and there.id == segment.file:",
         "if segment.file == found.id:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_follower_looks_again_after_it_has_opened_the_log",),
     ),
     Mutant(
         "follow-no-first-look",
@@ -70,7 +68,7 @@ MUTANTS = (
         ROTATION,
         "if segment.file == found.id and there is not None and there.id == segment.file:",
         "if there is not None and there.id == segment.file:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_follower_that_opened_another_file_than_it_read_of_looks_again",),
     ),
     Mutant(
         "follow-any-period",
@@ -78,7 +76,7 @@ MUTANTS = (
         ROTATION,
         "            and start <= self._ops.now() < end\n",
         "",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_period_that_is_over_is_not_followed_into",),
     ),
     Mutant(
         "follow-any-file",
@@ -86,7 +84,7 @@ MUTANTS = (
         ROTATION,
         "            state.file == file.id\n            and file.mtime_ns",
         "            file.mtime_ns",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_state_record_of_another_file_is_not_followed",),
     ),
     Mutant(
         "follow-restored-file",
@@ -94,7 +92,7 @@ MUTANTS = (
         ROTATION,
         "            and file.mtime_ns >= state.mtime_ns\n",
         "",
-        (INTERLEAVINGS, "faults/test_external.py"),
+        ("faults/test_interleavings.py::test_record_of_a_file_that_was_set_back_within_its_period_is_written_anew",),
     ),
     Mutant(
         "follow-other-schedule",
@@ -102,7 +100,7 @@ MUTANTS = (
         ROTATION,
         "            and state.fingerprint == self._options.schedule.fingerprint\n",
         "",
-        ("faults/test_schedules.py",),
+        ("faults/test_schedules.py::test_processes_of_different_schedules_warn_once_and_go_by_the_recorded_end",),
     ),
     # R1 to R7
     Mutant(
@@ -113,7 +111,7 @@ MUTANTS = (
         "            seen = Evidence(self._ops.now(), self._find(), self._lock.peek(), mine and (mine.file, mine.period))\n"
         "            self._look = lambda held, mine: seen\n"
         "            held = self._lock.acquire(deadline - self._ops.monotonic())\n",
-        (INTERLEAVINGS, "simulation"),
+        ("faults/test_interleavings.py::test_what_was_seen_before_the_lock_does_not_count",),
     ),
     Mutant(
         "plain-rename",
@@ -121,7 +119,7 @@ MUTANTS = (
         POSIX,
         "    if _kernel_rename(source, target):\n        return\n",
         "    os.rename(source, target)\n    return\n",
-        ("unit/test_platform.py",),
+        ("unit/test_platform.py::test_rename_never_overwrites",),
     ),
     Mutant(
         "look-then-rename",
@@ -129,7 +127,7 @@ MUTANTS = (
         POSIX,
         "    if _kernel_rename(source, target):\n        return\n",
         "",
-        ("faults/test_rotation_fails.py",),
+        ("faults/test_rotation_fails.py::test_name_that_is_taken_right_after_a_look",),
     ),
     Mutant(
         "rename-without-look",
@@ -137,7 +135,7 @@ MUTANTS = (
         ROTATION,
         "if not held.current() or found is None or found.id != file.id:",
         "if False:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_nothing_is_renamed_under_a_lock_that_was_deleted",),
     ),
     Mutant(
         "rename-without-lock",
@@ -145,7 +143,7 @@ MUTANTS = (
         ROTATION,
         "if not held.current() or found is None or found.id != file.id:",
         "if found is None or found.id != file.id:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_nothing_is_renamed_under_a_lock_that_was_deleted",),
     ),
     Mutant(
         "no-look-after-rename",
@@ -153,7 +151,7 @@ MUTANTS = (
         ROTATION,
         "if self._ops.stat_path(target).id != file.id:",
         "if False:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_log_that_was_replaced_at_the_last_moment_is_moved_back",),
     ),
     Mutant(
         "create-not-exclusive",
@@ -161,7 +159,7 @@ MUTANTS = (
         ROTATION,
         "segment = self._open(plan.period, terminator, Opening.NEW)",
         "segment = self._open(plan.period, terminator, Opening.ANY)",
-        (INTERLEAVINGS, "simulation"),
+        ("faults/test_interleavings.py::test_log_that_somebody_else_has_just_created_is_looked_at_anew",),
     ),
     Mutant(
         "create-in-an-old-period",
@@ -169,7 +167,7 @@ MUTANTS = (
         ROTATION,
         "if self._ops.now() >= plan.period.end:",
         "if False:",
-        ("simulation",),
+        ("faults/test_interleavings.py::test_period_that_ends_before_the_log_is_created_is_not_its_period",),
     ),
     Mutant(
         "adopt-any-file",
@@ -177,7 +175,7 @@ MUTANTS = (
         ROTATION,
         "if segment.file != seen.file.id:",
         "if False:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_log_that_was_replaced_before_it_is_opened_is_judged_anew",),
     ),
     Mutant(
         "no-record",
@@ -185,7 +183,7 @@ MUTANTS = (
         ROTATION,
         "        held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint))",
         "        State(segment.file, mtime_ns, segment.period, fingerprint)",
-        ("faults/test_schedules.py",),
+        ("faults/test_schedules.py::test_a_program_that_was_down_names_the_old_file_for_its_own_period",),
     ),
     Mutant(
         "record-kept",
@@ -193,7 +191,7 @@ MUTANTS = (
         ROTATION,
         "            held.clear_state()",
         "            pass",
-        ("simulation",),
+        ("faults/test_interleavings.py::test_record_of_a_removed_log_says_nothing_about_the_one_that_gets_its_inode",),
     ),
     Mutant(
         "failed-rename-forgotten",
@@ -201,7 +199,7 @@ MUTANTS = (
         ROTATION,
         "plan, failed = replace(plan, action=Action.ADOPT, period=plan.closing), True",
         "plan, failed = replace(plan, action=Action.ADOPT, period=plan.closing), False",
-        ("faults/test_rotation_fails.py",),
+        ("faults/test_rotation_fails.py::test_records_go_on_while_the_rename_is_forbidden",),
     ),
     Mutant(
         "no-lease",
@@ -209,7 +207,7 @@ MUTANTS = (
         ROTATION,
         "lease=self._options.late_grace > 0,",
         "lease=False,",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_child_does_not_let_go_of_what_the_parent_holds",),
     ),
     Mutant(
         "reopen-without-look",
@@ -217,7 +215,7 @@ MUTANTS = (
         ROTATION,
         "if self._ops.stat_path(path).id == segment.file and segment.lease():",
         "if segment.lease():",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record",),
     ),
     Mutant(
         "reopen-without-lease",
@@ -225,7 +223,7 @@ MUTANTS = (
         ROTATION,
         "if self._ops.stat_path(path).id == segment.file and segment.lease():",
         "if self._ops.stat_path(path).id == segment.file:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_segment_that_is_being_sealed_takes_no_late_record",),
     ),
     Mutant(
         "open-unlocked-without-look",
@@ -233,7 +231,7 @@ MUTANTS = (
         ROTATION,
         "if segment.named() and found is not None and segment.file == found.id:",
         "if found is not None:",
-        ("simulation",),
+        ("faults/test_interleavings.py::test_log_that_is_rotated_while_it_is_opened_without_the_lock",),
     ),
     # the plan
     Mutant(
@@ -242,7 +240,7 @@ MUTANTS = (
         PLAN,
         "named = state is not None and state.file == file.id",
         "named = state is not None",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_state_record_of_another_inode_does_not_count",),
     ),
     Mutant(
         "believe-record-of-restored-file",
@@ -250,7 +248,7 @@ MUTANTS = (
         PLAN,
         "if named and state is not None and not restored(file, state, seen.now):",
         "if named and state is not None:",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_file_that_is_older_than_its_record_was_restored",),
     ),
     Mutant(
         "no-memory",
@@ -258,7 +256,7 @@ MUTANTS = (
         PLAN,
         "if seen.remembered is not None and seen.remembered[0] == file.id:",
         "if False:",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_own_memory_counts_first",),
     ),
     Mutant(
         "memory-of-a-name",
@@ -266,7 +264,7 @@ MUTANTS = (
         PLAN,
         "if seen.remembered is not None and seen.remembered[0] == file.id:",
         "if seen.remembered is not None:",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_memory_of_another_file_does_not_count",),
     ),
     Mutant(
         "empty-file-by-mtime",
@@ -274,7 +272,7 @@ MUTANTS = (
         PLAN,
         "if file.size == 0 and not 0 <= seen.now - file.mtime_ns / 1e9 < _FRESH:",
         "if False:",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_empty_file_without_record_belongs_to_now",),
     ),
     Mutant(
         "empty-file-always-now",
@@ -282,7 +280,7 @@ MUTANTS = (
         PLAN,
         "if file.size == 0 and not 0 <= seen.now - file.mtime_ns / 1e9 < _FRESH:",
         "if file.size == 0:",
-        ("unit/test_plan.py", "simulation"),
+        ("unit/test_plan.py::test_decision_is_the_oracles",),
     ),
     Mutant(
         "no-riding-out",
@@ -290,7 +288,7 @@ MUTANTS = (
         PLAN,
         "period.start > seen.now + grace",
         "period.start > seen.now",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_clock_that_was_set_back_rotates_after_the_grace",),
     ),
     Mutant(
         "split-twice",
@@ -298,7 +296,7 @@ MUTANTS = (
         PLAN,
         "(demand is Demand.SPLIT and seen.file.size >= limit)",
         "demand is Demand.SPLIT",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_nothing_is_split_below_the_limit",),
     ),
     # the lock
     Mutant(
@@ -307,7 +305,7 @@ MUTANTS = (
         LOCK,
         "return found if self.current() else None",
         "return found",
-        ("unit/test_lock.py",),
+        ("unit/test_lock.py::test_file_deleted_between_open_and_lock_is_not_the_lock",),
     ),
     Mutant(
         "close-without-unlock",
@@ -315,7 +313,7 @@ MUTANTS = (
         LOCK,
         "            self._ops.unlock(fd)\n",
         "            pass\n",
-        ("unit/test_lock.py",),
+        ("unit/test_lock.py::test_released_lock_is_not_kept_by_an_inherited_description",),
     ),
     Mutant(
         "child-unlocks",
@@ -323,7 +321,7 @@ MUTANTS = (
         LOCK,
         "            held.abandon()",
         "            held.release()",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_fork_inside_a_rotation_leaves_the_child_with_a_working_handler",),
     ),
     Mutant(
         "lock-waits",
@@ -331,7 +329,7 @@ MUTANTS = (
         LOCK,
         "        deadline = self._ops.monotonic() + wait\n",
         "        deadline = self._ops.monotonic() + wait + 5\n",
-        ("unit/test_lock.py",),
+        ("unit/test_lock.py::test_wait_is_bounded_by_polling",),
     ),
     Mutant(
         "lock-file-unlinked",
@@ -339,7 +337,7 @@ MUTANTS = (
         LOCK,
         "        finally:\n            held.release()\n",
         "        finally:\n            self._ops.unlink(self.path)\n            held.release()\n",
-        ("unit/test_lock.py",),
+        ("unit/test_lock.py::test_lock_knows_whether_its_file_is_the_same",),
     ),
     Mutant(
         "lock-not-settled",
@@ -347,7 +345,7 @@ MUTANTS = (
         LOCK,
         "        if self._held is not None:\n            self._held.release()\n",
         "        return\n",
-        ("faults/test_interrupts.py",),
+        ("unit/test_lock.py::test_lock_that_nobody_is_at_any_more_is_let_go",),
     ),
     Mutant(
         "deleted-lock-unnoticed",
@@ -355,7 +353,7 @@ MUTANTS = (
         ACTIVE,
         "(segment.named() and self._lock.unchanged())",
         "segment.named()",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_deleted_lock_file_is_back_with_the_state_at_the_next_look",),
     ),
     Mutant(
         "state-over-anything",
@@ -363,7 +361,7 @@ MUTANTS = (
         LOCK,
         "        if not self._ours():\n            raise",
         "        if False:\n            raise",
-        ("unit/test_lock.py",),
+        ("unit/test_lock.py::test_file_of_somebody_else_is_left_as_it_is",),
     ),
     Mutant(
         "every-call-stalls",
@@ -371,7 +369,7 @@ MUTANTS = (
         ACTIVE,
         "        self._lock.stalled = True\n",
         "",
-        (INTERLEAVINGS, "faults/test_rotation_lock.py"),
+        ("faults/test_interleavings.py::test_late_records_wait_for_a_lock_once",),
     ),
     Mutant(
         "no-checksum",
@@ -379,7 +377,7 @@ MUTANTS = (
         STATE,
         "return state if pack(state) == data else None",
         "return state",
-        ("unit/test_state.py",),
+        ("unit/test_state.py::test_every_flipped_bit_is_noticed",),
     ),
     # append
     Mutant(
@@ -388,7 +386,7 @@ MUTANTS = (
         APPEND,
         "            self._guard(data, start)\n",
         "            pass\n",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_stump_at_a_page_boundary_is_ended",),
     ),
     Mutant(
         "guard-without-proof",
@@ -396,7 +394,7 @@ MUTANTS = (
         APPEND,
         "if self._ops.read_at(side, len(data), start) == data:",
         "if True:",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_position_that_is_not_ours_costs_nobody_a_byte",),
     ),
     Mutant(
         "short-write-left-open",
@@ -404,7 +402,7 @@ MUTANTS = (
         APPEND,
         "            self._end_fragment(data[:written], end)\n",
         "",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_fragment_is_made_a_line_of_its_own",),
     ),
     Mutant(
         "short-write-ended-anywhere",
@@ -412,7 +410,7 @@ MUTANTS = (
         APPEND,
         "if self._ops.read_at(side, len(fragment), end - len(fragment)) == fragment:",
         "if True:",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_fragment_at_a_position_that_is_not_ours_is_left",),
     ),
     Mutant(
         "no-append-flag",
@@ -420,7 +418,7 @@ MUTANTS = (
         POSIX,
         "return _lift(_open(path, os.O_WRONLY | os.O_APPEND))",
         "return _lift(_open(path, os.O_WRONLY))",
-        ("unit/test_platform.py", "unit/test_append.py"),
+        ("unit/test_platform.py::test_log_that_is_there_grows_at_its_end",),
     ),
     Mutant(
         "side-of-another-file",
@@ -428,15 +426,15 @@ MUTANTS = (
         APPEND,
         "    if _is(ops, side, file):\n        return side\n",
         "    return side\n",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_side_descriptor_is_of_the_same_file_or_none",),
     ),
     Mutant(
-        "close-somebody-else's",
+        "close-of-others",
         "a number that leads to somebody else's file by now is closed",
         APPEND,
         "if number is not None and number >= 0 and _is(self._ops, number, self.file):",
         "if number is not None and number >= 0:",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_close_leaves_a_strangers_descriptor_alone",),
     ),
     Mutant(
         "child-unlocks-lease",
@@ -444,7 +442,7 @@ MUTANTS = (
         APPEND,
         "            self._ops.close(side)\n        self.shared = True",
         "            self._ops.unlock(side)\n            self._ops.close(side)\n        self.shared = True",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_forked_child_keeps_the_append_descriptor_only",),
     ),
     # late_grace=0
     Mutant(
@@ -453,7 +451,7 @@ MUTANTS = (
         APPEND,
         "            if not self.named():\n",
         "            if False:\n",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_renamed_file_does_not_grow",),
     ),
     Mutant(
         "gate-left-open",
@@ -461,7 +459,7 @@ MUTANTS = (
         APPEND,
         "        if not self._ops.try_lock(gate, False):\n",
         "        if False:\n",
-        ("unit/test_append.py",),
+        ("unit/test_append.py::test_file_that_is_being_renamed_does_not_grow",),
     ),
     Mutant(
         "named-while-written",
@@ -469,7 +467,7 @@ MUTANTS = (
         ROTATION,
         "hide=not options.late_grace)",
         "hide=False)",
-        ("faults/test_late_grace_zero.py",),
+        ("faults/test_late_grace_zero.py::test_a_rename_waits_for_a_writer_that_has_looked_but_not_written",),
     ),
     # the engine
     Mutant(
@@ -478,7 +476,7 @@ MUTANTS = (
         ACTIVE,
         "            self._late.keep(before)\n            return\n",
         "            before.close()\n            return\n",
-        ("faults/test_late.py",),
+        ("faults/test_late.py::test_a_late_record_needs_no_lock_where_its_segment_is_still_open",),
     ),
     Mutant(
         "late-without-end",
@@ -486,7 +484,7 @@ MUTANTS = (
         LATE,
         "return segment if now < segment.period.end + self._grace else None",
         "return segment",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_kept_segment_is_not_written_past_its_grace",),
     ),
     Mutant(
         "reopened-without-end",
@@ -494,7 +492,7 @@ MUTANTS = (
         LATE,
         "if monotonic < self._not_before or self._rotation.period(created).end + self._grace <= now:",
         "if monotonic < self._not_before:",
-        ("faults/test_late.py",),
+        ("faults/test_late.py::test_a_record_later_than_the_grace_goes_to_the_active_file",),
     ),
     Mutant(
         "late-never-let-go",
@@ -502,7 +500,7 @@ MUTANTS = (
         ACTIVE,
         "        self._late.expire(now)\n",
         "",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_kept_segment_is_closed_after_its_grace",),
     ),
     Mutant(
         "late-kept-for-rotator",
@@ -510,7 +508,7 @@ MUTANTS = (
         ACTIVE,
         "return self._options.late_grace > 0 and self._hooks.rotator() is None",
         "return self._options.late_grace > 0",
-        ("faults/test_hooks.py",),
+        ("faults/test_hooks.py::test_rotator_that_deletes_its_source_while_others_write",),
     ),
     Mutant(
         "late-into-compressed",
@@ -518,7 +516,7 @@ MUTANTS = (
         SEGMENTS,
         "return None if found.compression else path",
         "return path",
-        ("faults/test_late.py",),
+        ("faults/test_late.py::test_a_record_of_a_compressed_segment_goes_to_the_active_file",),
     ),
     Mutant(
         "nameless-in-use",
@@ -526,7 +524,7 @@ MUTANTS = (
         ACTIVE,
         "if mine is None or not mine.intact() or mine.nameless():",
         "if mine is None or not mine.intact():",
-        ("faults/test_external.py", "faults/test_rotation_fails.py"),
+        ("faults/test_interleavings.py::test_record_waits_rather_than_go_to_a_file_without_a_name",),
     ),
     Mutant(
         "look-never",
@@ -534,7 +532,7 @@ MUTANTS = (
         ACTIVE,
         "_LOOK_EVERY = 1.0  #",
         "_LOOK_EVERY = 3600.0  #",
-        ("faults/test_external.py",),
+        ("faults/test_interleavings.py::test_record_waits_rather_than_go_to_a_file_without_a_name",),
     ),
     Mutant(
         "look-put-off",
@@ -542,7 +540,7 @@ MUTANTS = (
         ACTIVE,
         "if not must and 0 <= now - self._looked < _LOOK_EVERY:",
         "if not must and now - self._looked < _LOOK_EVERY:",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_name_is_looked_at_after_the_clock_was_set_back",),
     ),
     Mutant(
         "not-intact",
@@ -550,7 +548,7 @@ MUTANTS = (
         ACTIVE,
         "if segment is None or not segment.intact() or segment.shared:",
         "if segment is None or segment.shared:",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_daemon_whose_files_take_even_our_numbers_is_noticed",),
     ),
     Mutant(
         "window-without-end",
@@ -558,7 +556,7 @@ MUTANTS = (
         ACTIVE,
         "return max(float(start), self._looked - _LOOK_EVERY), float(end), look",
         "return max(float(start), self._looked - _LOOK_EVERY), float('inf'), look",
-        ("unit/test_timedlogfile.py",),
+        ("faults/test_late.py::test_a_late_record_goes_to_the_segment_of_its_own_period",),
     ),
     Mutant(
         "window-without-start",
@@ -566,7 +564,7 @@ MUTANTS = (
         ACTIVE,
         "return max(float(start), self._looked - _LOOK_EVERY), float(end), look",
         "return float('-inf'), float(end), look",
-        ("faults/test_late.py",),
+        ("faults/test_late.py::test_a_late_record_goes_to_the_segment_of_its_own_period",),
     ),
     Mutant(
         "window-from-start",
@@ -574,7 +572,7 @@ MUTANTS = (
         ACTIVE,
         "return max(float(start), self._looked - _LOOK_EVERY), float(end), look",
         "return float(start), float(end), look",
-        ("faults", "unit"),
+        ("faults/test_interleavings.py::test_name_is_looked_at_after_the_clock_was_set_back",),
     ),
     Mutant(
         "window-without-look",
@@ -582,7 +580,7 @@ MUTANTS = (
         ACTIVE,
         "return max(float(start), self._looked - _LOOK_EVERY), float(end), look",
         "return max(float(start), self._looked - _LOOK_EVERY), float(end), float(end)",
-        ("faults/test_external.py",),
+        ("faults/test_interleavings.py::test_record_waits_rather_than_go_to_a_file_without_a_name",),
     ),
     Mutant(
         "newer-first",
@@ -590,7 +588,7 @@ MUTANTS = (
         WRITER,
         "if record is not None and (self._backlog or not self._deliver(*record)):",
         "if record is not None and not self._deliver(*record):",
-        ("unit/test_timedlogfile.py", "faults/test_disk_full.py"),
+        ("faults/test_disk_full.py::test_retry_needs_no_flush",),
     ),
     Mutant(
         "fast-path-overtakes",
@@ -598,7 +596,7 @@ MUTANTS = (
         WRITER,
         "(_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()",
         "self._active.window()",
-        ("unit/test_timedlogfile.py", "faults/test_disk_full.py"),
+        ("faults/test_disk_full.py::test_retry_needs_no_flush",),
     ),
     Mutant(
         "not-put-back",
@@ -606,7 +604,7 @@ MUTANTS = (
         BACKLOG,
         "                    self.spill.put_back(waiting)",
         "                    pass",
-        ("unit/test_backlog.py",),
+        ("unit/test_backlog.py::test_draining_stops_where_the_disk_does",),
     ),
     Mutant(
         "loss-not-counted",
@@ -614,7 +612,7 @@ MUTANTS = (
         SPILL,
         "        self.lost += 1\n",
         "",
-        ("unit/test_spill.py",),
+        ("unit/test_spill.py::test_limit_is_in_bytes_and_can_be_reached",),
     ),
     Mutant(
         "not-busy",
@@ -622,7 +620,7 @@ MUTANTS = (
         WRITER,
         "            elif self._busy:\n                self._write_meanwhile(data, created)\n",
         "",
-        ("faults/test_reentrancy.py", INTERLEAVINGS),
+        ("faults/test_reentrancy.py::test_signal_handler_logs_every_millisecond",),
     ),
     Mutant(
         "queued-and-left",
@@ -630,7 +628,7 @@ MUTANTS = (
         WRITER,
         "        self._queued = True\n\n    # delivery",
         "\n    # delivery",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_record_that_comes_at_the_end_of_the_slow_path_is_not_left_waiting",),
     ),
     Mutant(
         "closed-descriptor-is-a-full-disk",
@@ -638,7 +636,7 @@ MUTANTS = (
         WRITER,
         "elif not isinstance(error, Incomplete) and self._ops.fault(error) is Fault.CLOSED:",
         "elif False:",
-        ("unit/test_timedlogfile.py", "faults/test_fork.py"),
+        ("faults/test_fork.py::test_a_daemon_that_closes_every_descriptor_gets_none_of_our_lines_in_its_files",),
     ),
     # forks
     Mutant(
@@ -647,7 +645,7 @@ MUTANTS = (
         FORK,
         "os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)",
         "pass",
-        ("unit/test_fork_registry.py",),
+        ("unit/test_fork_registry.py::test_both_sides_are_told_in_order",),
     ),
     Mutant(
         "engine-not-registered",
@@ -655,7 +653,7 @@ MUTANTS = (
         WRITER,
         "        fork.register(self)\n",
         "        assert fork\n",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_parent_does_not_write_through_a_position_that_its_child_shares",),
     ),
     Mutant(
         "fork-without-hook-unnoticed",
@@ -663,7 +661,7 @@ MUTANTS = (
         WRITER,
         "if self.process != self._ops.pid():",
         "if False:",
-        ("faults/test_fork.py",),
+        ("faults/test_interleavings.py::test_fork_that_no_hook_told_of_is_noticed_by_the_engine",),
     ),
     Mutant(
         "parent-shares-position",
@@ -671,7 +669,7 @@ MUTANTS = (
         ACTIVE,
         "            self.segment.shared = True\n            self._fresh = True\n",
         "            pass\n",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_parent_does_not_write_through_a_position_that_its_child_shares",),
     ),
     Mutant(
         "child-writes-backlog",
@@ -679,15 +677,15 @@ MUTANTS = (
         WRITER,
         "        self._backlog = Backlog(self.options)\n",
         "",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_what_waits_in_memory_is_written_by_the_parent_alone",),
     ),
     Mutant(
         "lock-not-renewed",
         "a child waits for a thread that it does not have",
         WRITER,
-        "        self.lock = self._ops.threads.lock()  # a new one: frames that are under way in this thread release the old one\n",
-        "",
-        ("faults/test_fork.py",),
+        "self.lock = self._ops.threads.lock()  # a new one",
+        "pass  # a new one",
+        ("faults/test_fork.py::test_a_process_that_forks_while_its_threads_log_loses_nothing_and_no_child_hangs",),
     ),
     Mutant(
         "shared-kept-for-late",
@@ -695,7 +693,7 @@ MUTANTS = (
         ACTIVE,
         "return self._keeps_late() and not before.shared and before.period",
         "return self._keeps_late() and before.period",
-        (INTERLEAVINGS,),
+        ("faults/test_interleavings.py::test_shared_descriptor_is_not_kept_for_late_records",),
     ),
     Mutant(
         "child-keeps-late",
@@ -703,7 +701,7 @@ MUTANTS = (
         ACTIVE,
         "        self._late.close()\n        self._late = LateSegments(self.rotation, self._options.late_grace)\n",
         "",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_child_that_does_not_log_keeps_no_lease",),
     ),
     # closed segments
     Mutant(
@@ -712,7 +710,7 @@ MUTANTS = (
         RETENTION,
         "        if _free(ops, fd):\n",
         "        if True:\n",
-        ("faults/test_retention.py", "simulation"),
+        ("faults/test_retention.py::test_segment_that_somebody_may_still_write_to_stays",),
     ),
     Mutant(
         "count-by-name",
@@ -720,7 +718,7 @@ MUTANTS = (
         RETENTION,
         "return [path for _, path, _ in found]",
         "return sorted(path for _, path, _ in found)",
-        ("faults/test_retention.py",),
+        ("faults/test_retention.py::test_oldest_go_by_time_and_number",),
     ),
     Mutant(
         "links-are-segments",
@@ -728,7 +726,7 @@ MUTANTS = (
         RETENTION,
         " is not None and seen.regular]",
         " is not None]",
-        ("faults/test_retention.py",),
+        ("faults/test_retention.py::test_foreign_files_stay",),
     ),
     Mutant(
         "names-in-part",
@@ -736,7 +734,7 @@ MUTANTS = (
         NAMING,
         "match = self._whole.fullmatch(tail)",
         "match = self._whole.match(tail)",
-        ("unit/test_naming.py",),
+        ("unit/test_naming.py::test_name_of_others_is_not_read",),
     ),
     Mutant(
         "numbers-from-the-first",
@@ -744,7 +742,7 @@ MUTANTS = (
         SEGMENTS,
         "return max(taken) + 1",
         "return 0",
-        ("faults/test_rotation_fails.py",),
+        ("faults/test_rotation_fails.py::test_gap_in_the_numbers_is_not_filled",),
     ),
     Mutant(
         "hand-over-without-lock",
@@ -752,7 +750,7 @@ MUTANTS = (
         HANDOVER,
         "        if not ops.try_lock(side, True):\n",
         "        if False:\n",
-        ("faults/test_hooks.py", "faults/test_late_grace_zero.py"),
+        ("faults/test_hooks.py::test_rotator_that_deletes_its_source_while_others_write",),
     ),
     Mutant(
         "hand-over-twice",
@@ -760,7 +758,7 @@ MUTANTS = (
         HANDOVER,
         "        if ops.stat_path(source).id != file:\n",
         "        if False:\n",
-        ("faults/test_hooks.py",),
+        ("faults/test_hooks.py::test_file_that_took_the_place_of_the_one_that_was_locked_waits",),
     ),
     Mutant(
         "taken-name-to-rotator",
@@ -768,7 +766,7 @@ MUTANTS = (
         HANDOVER,
         "            if not _exists(ops, target):\n",
         "            if True:\n",
-        ("faults/test_hooks.py",),
+        ("faults/test_hooks.py::test_rotator_never_gets_a_taken_name",),
     ),
     Mutant(
         "source-deleted",
@@ -776,7 +774,7 @@ MUTANTS = (
         HANDOVER,
         "    if ops.stat_path(source).size == 0:\n",
         "    if True:\n",
-        ("faults/test_hooks.py",),
+        ("faults/test_hooks.py::test_rotator_that_leaves_its_source",),
     ),
     Mutant(
         "begun-target-forgotten",
@@ -784,6 +782,119 @@ MUTANTS = (
         HANDOVER,
         "            targets.remember(source, file, target)\n",
         "",
-        ("faults/test_hooks.py",),
+        ("faults/test_hooks.py::test_rotator_that_fails_half_way_gets_the_same_target_again",),
+    ),
+    # pauses, forks, and what else a process remembers
+    Mutant(
+        "no-mtime",
+        "a file without a record belongs to now, whenever it was written",
+        PLAN,
+        "return schedule.period(file.mtime_ns // 1_000_000_000)",
+        "return schedule.period(now)",
+        ("unit/test_plan.py",),
+    ),
+    Mutant(
+        "record-over-memory",
+        "a state record goes before what the process remembers",
+        PLAN,
+        "return max(known)",
+        "return known[-1]",
+        ("unit/test_plan.py",),
+    ),
+    Mutant(
+        "low-descriptors",
+        "descriptors keep the low numbers that a daemon's next files get",
+        POSIX,
+        "if duplicate is None or fd >= lowest:",
+        "if fd >= 0:",
+        ("unit/test_platform.py",),
+    ),
+    Mutant(
+        "fork-with-thread",
+        "the housekeeper's thread is not stopped before a fork",
+        WRITER,
+        "        self._housekeeper.before_fork()\n",
+        "",
+        ("faults/test_fork.py",),
+    ),
+    Mutant(
+        "parent-keeps-window",
+        "the parent's fast path stays open over a fork",
+        WRITER,
+        "        self._due = _NEVER\n        self._housekeeper.after_fork_in_parent()\n",
+        "        self._housekeeper.after_fork_in_parent()\n",
+        ("faults/test_fork.py",),
+    ),
+    Mutant(
+        "child-keeps-lock",
+        "a child keeps the description of the lock that its parent holds",
+        ACTIVE,
+        "        self._lock.after_fork_in_child()\n",
+        "",
+        ("faults/test_fork.py", "faults/test_interleavings.py"),
+    ),
+    Mutant(
+        "late-asks-every-time",
+        "P3: a late record's segment that cannot be had is asked for with every record",
+        LATE,
+        "        self._not_before = monotonic + _ASK_AGAIN\n",
+        "",
+        ("faults/test_interleavings.py", "faults/test_late.py"),
+    ),
+    Mutant(
+        "rotation-without-pause",
+        "P5: a rotation that fails is tried again with every record",
+        ACTIVE,
+        "        if outcome.failed:\n            self._retry.failed(self._ops.monotonic())\n",
+        "        if outcome.failed:\n            pass\n",
+        ("faults/test_rotation_fails.py",),
+    ),
+    Mutant(
+        "busy-lock-without-pause",
+        "P3: a lock that was busy is tried again with every record",
+        ACTIVE,
+        "        self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)\n",
+        "",
+        ("faults/test_interleavings.py",),
+    ),
+    Mutant(
+        "split-not-asked",
+        "maxBytes is looked at when the file is opened, and never again",
+        WRITER,
+        "                if end >= self._limit:\n                    self._ask_split()\n",
+        "",
+        ("faults/test_splits.py",),
+    ),
+    Mutant(
+        "write-without-pause",
+        "P5: a full disk is tried with every record",
+        WRITER,
+        "        self._backlog.retry.failed(self._ops.monotonic())\n",
+        "",
+        ("faults/test_disk_full.py",),
+    ),
+    Mutant(
+        "lock-not-settled-at-the-next-try",
+        "a lock that is still held is not let go before the next try",
+        LOCK,
+        "        self.settle()\n        while True:\n",
+        "        while True:\n",
+        ("unit/test_lock.py",),
+    ),
+    Mutant(
+        "stumps-by-another-end",
+        "the guard goes on after the terminator has changed",
+        ACTIVE,
+        "self._guarded = self._guarded and not mixed",
+        "self._guarded = True",
+        ("unit/test_handler.py", "faults/test_tail.py"),
+    ),
+    Mutant(
+        "shared-is-ours",
+        "a descriptor that is shared since a fork counts as the process's own",
+        ACTIVE,
+        "if segment is None or not segment.intact() or segment.shared:",
+        "if segment is None or not segment.intact():",
+        ("faults/test_interleavings.py", "faults/test_fork.py"),
     ),
 )
