@@ -508,7 +508,7 @@ MUTANTS = (
         ACTIVE,
         "return self._options.late_grace > 0 and self._hooks.rotator() is None",
         "return self._options.late_grace > 0",
-        ("faults/test_hooks.py::test_rotator_that_deletes_its_source_while_others_write",),
+        ("faults/test_hooks.py::test_rotator_that_raises",),
     ),
     Mutant(
         "late-into-compressed",
@@ -620,7 +620,7 @@ MUTANTS = (
         WRITER,
         "            elif self._busy:\n                self._write_meanwhile(data, created)\n",
         "",
-        ("faults/test_reentrancy.py::test_signal_handler_logs_every_millisecond",),
+        ("faults/test_reentrancy.py::test_hook_that_logs",),
     ),
     Mutant(
         "queued-and-left",
@@ -685,7 +685,7 @@ MUTANTS = (
         WRITER,
         "self.lock = self._ops.threads.lock()  # a new one",
         "pass  # a new one",
-        ("faults/test_fork.py::test_a_process_that_forks_while_its_threads_log_loses_nothing_and_no_child_hangs",),
+        ("faults/test_fork.py::test_a_child_of_a_program_without_logging_has_a_new_lock",),
     ),
     Mutant(
         "shared-kept-for-late",
@@ -750,7 +750,7 @@ MUTANTS = (
         HANDOVER,
         "        if not ops.try_lock(side, True):\n",
         "        if False:\n",
-        ("faults/test_hooks.py::test_rotator_that_deletes_its_source_while_others_write",),
+        ("faults/test_late_grace_zero.py::test_a_rename_waits_for_a_writer_that_has_looked_but_not_written",),
     ),
     Mutant(
         "hand-over-twice",
@@ -791,7 +791,7 @@ MUTANTS = (
         PLAN,
         "return schedule.period(file.mtime_ns // 1_000_000_000)",
         "return schedule.period(now)",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_file_that_is_older_than_its_record_was_restored",),
     ),
     Mutant(
         "record-over-memory",
@@ -799,7 +799,7 @@ MUTANTS = (
         PLAN,
         "return max(known)",
         "return known[-1]",
-        ("unit/test_plan.py",),
+        ("unit/test_plan.py::test_decision_is_the_oracles",),
     ),
     Mutant(
         "low-descriptors",
@@ -807,7 +807,7 @@ MUTANTS = (
         POSIX,
         "if duplicate is None or fd >= lowest:",
         "if fd >= 0:",
-        ("unit/test_platform.py",),
+        ("unit/test_platform.py::test_log_descriptors_are_high_and_not_inherited",),
     ),
     Mutant(
         "fork-with-thread",
@@ -815,7 +815,7 @@ MUTANTS = (
         WRITER,
         "        self._housekeeper.before_fork()\n",
         "",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_housekeeping_stops_for_a_fork_and_goes_on_on_both_sides",),
     ),
     Mutant(
         "parent-keeps-window",
@@ -823,7 +823,7 @@ MUTANTS = (
         WRITER,
         "        self._due = _NEVER\n        self._housekeeper.after_fork_in_parent()\n",
         "        self._housekeeper.after_fork_in_parent()\n",
-        ("faults/test_fork.py",),
+        ("faults/test_fork.py::test_a_parent_does_not_write_through_a_position_that_its_child_shares",),
     ),
     Mutant(
         "child-keeps-lock",
@@ -831,7 +831,7 @@ MUTANTS = (
         ACTIVE,
         "        self._lock.after_fork_in_child()\n",
         "",
-        ("faults/test_fork.py", "faults/test_interleavings.py"),
+        ("faults/test_fork.py::test_a_fork_inside_a_rotation_leaves_the_child_with_a_working_handler",),
     ),
     Mutant(
         "late-asks-every-time",
@@ -839,7 +839,7 @@ MUTANTS = (
         LATE,
         "        self._not_before = monotonic + _ASK_AGAIN\n",
         "",
-        ("faults/test_interleavings.py", "faults/test_late.py"),
+        ("faults/test_interleavings.py::test_late_records_wait_for_a_lock_once",),
     ),
     Mutant(
         "rotation-without-pause",
@@ -847,7 +847,7 @@ MUTANTS = (
         ACTIVE,
         "        if outcome.failed:\n            self._retry.failed(self._ops.monotonic())\n",
         "        if outcome.failed:\n            pass\n",
-        ("faults/test_rotation_fails.py",),
+        ("faults/test_rotation_fails.py::test_failed_rotation_is_tried_less_and_less",),
     ),
     Mutant(
         "busy-lock-without-pause",
@@ -855,7 +855,7 @@ MUTANTS = (
         ACTIVE,
         "        self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)\n",
         "",
-        ("faults/test_interleavings.py",),
+        ("faults/test_interleavings.py::test_busy_lock_is_tried_once_a_second",),
     ),
     Mutant(
         "split-not-asked",
@@ -863,7 +863,7 @@ MUTANTS = (
         WRITER,
         "                if end >= self._limit:\n                    self._ask_split()\n",
         "",
-        ("faults/test_splits.py",),
+        ("faults/test_splits.py::test_splits_are_numbered_in_order_of_time",),
     ),
     Mutant(
         "write-without-pause",
@@ -871,7 +871,7 @@ MUTANTS = (
         WRITER,
         "        self._backlog.retry.failed(self._ops.monotonic())\n",
         "",
-        ("faults/test_disk_full.py",),
+        ("faults/test_disk_full.py::test_failing_disk_is_told_once_and_tried_less_and_less",),
     ),
     Mutant(
         "lock-not-settled-at-the-next-try",
@@ -879,7 +879,7 @@ MUTANTS = (
         LOCK,
         "        self.settle()\n        while True:\n",
         "        while True:\n",
-        ("unit/test_lock.py",),
+        ("unit/test_lock.py::test_lock_that_nobody_is_at_any_more_is_let_go",),
     ),
     Mutant(
         "stumps-by-another-end",
@@ -887,7 +887,7 @@ MUTANTS = (
         ACTIVE,
         "self._guarded = self._guarded and not mixed",
         "self._guarded = True",
-        ("unit/test_handler.py", "faults/test_tail.py"),
+        ("unit/test_handler.py::test_record_with_another_terminator_is_no_stump",),
     ),
     Mutant(
         "shared-is-ours",
@@ -895,6 +895,6 @@ MUTANTS = (
         ACTIVE,
         "if segment is None or not segment.intact() or segment.shared:",
         "if segment is None or not segment.intact():",
-        ("faults/test_interleavings.py", "faults/test_fork.py"),
+        ("faults/test_interleavings.py::test_side_descriptor_that_somebody_closed_is_opened_anew",),
     ),
 )

@@ -42,7 +42,13 @@ class Verdict:
 
     mutant: Mutant
     killer: str | None  # None: it survived
+    expected: bool  # the killer is one of the mutant's own tests
     seconds: float
+
+    def __str__(self) -> str:
+        """A line of the table."""
+        note = "" if self.expected or self.killer is None else " (not one of its own tests)"
+        return f"{self.mutant.name:33} {self.killer or 'SURVIVED: ' + self.mutant.what}{note}  {self.seconds:.1f} s"
 
 
 @contextmanager
@@ -106,8 +112,9 @@ def run(mutant: Mutant) -> Verdict:
         package = tree / "src" / "mpfhandler"
         (package / mutant.file).write_text(mutated(mutant, package), encoding="utf-8")
         check_import(tree)
-        killer = failing_test(tree, mutant.killers) or failing_test(tree, SUITE)
-    return Verdict(mutant, killer, time.monotonic() - begun)
+        expected = failing_test(tree, mutant.killers)
+        killer = expected or failing_test(tree, SUITE)
+    return Verdict(mutant, killer, expected is not None, time.monotonic() - begun)
 
 
 def chosen(names: Sequence[str]) -> list[Mutant]:
@@ -137,18 +144,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants; all of them without a name")
     parser.add_argument("--jobs", type=int, default=2, help="how many at the same time (default: 2)")
     options = parser.parse_args(arguments)
+    pool = ThreadPoolExecutor(options.jobs)
     survived = 0
     try:
         mutants = chosen(options.names)
-        with ThreadPoolExecutor(options.jobs) as pool:
-            check_all(mutants, pool, options.jobs)
-            for verdict in pool.map(run, mutants):
-                survived += verdict.killer is None
-                print(f"{verdict.mutant.name:33} {verdict.killer or 'SURVIVED: ' + verdict.mutant.what}  {verdict.seconds:.1f} s")
-                sys.stdout.flush()
+        check_all(mutants, pool, options.jobs)
+        for verdict in pool.map(run, mutants):
+            survived += verdict.killer is None
+            print(verdict, flush=True)
     except (Broken, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    finally:
+        pool.shutdown(cancel_futures=True)
     print(f"{len(mutants)} mutants, {len(mutants) - survived} killed, {survived} survived")
     return 1 if survived else 0
 
