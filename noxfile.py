@@ -81,6 +81,13 @@ def proof(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Takes one mechanism out of the package at a time, and tells which test notices."""
+    _install(session, "test")
+    session.run("python", "tests/mutants/run.py", *session.posargs)
+
+
+@nox.session
 def integration(session: nox.Session) -> None:
     """Real programs: Django under gunicorn, configuration files, the command line."""
     _install(session, "integration")

@@ -538,6 +538,30 @@ def test_a_child_has_a_lock_that_nobody_holds(log: Path) -> None:
     verify(log.parent, {"child0-0", "child1-0", "parent-0"}, "D")
 
 
+def test_a_child_of_a_program_without_logging_has_a_new_lock(log: Path) -> None:
+    """P3: `logging` renews the locks of its handlers by itself; that of a `TimedLogFile` is renewed by nobody but us."""
+    code = """
+        import os, sys, threading
+        from mpfhandler import TimedLogFile
+        file = TimedLogFile(sys.argv[1], "D")
+        held, done = threading.Event(), threading.Event()
+
+        def hold():
+            with file._writer.lock:
+                held.set()
+                done.wait(60)
+
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait(60)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(not file._writer.lock.acquire(timeout=0))
+        assert os.waitpid(pid, 0)[1] == 0
+        done.set()
+    """
+    run(code, log)
+
+
 def test_a_fork_inside_a_rotation_leaves_the_child_with_a_working_handler(log: Path) -> None:
     """P1, P3: a namer forks under the rotation lock: the child's record is written, although the child never comes out of the
     call in which it was made, and the parent still has its lock afterwards."""

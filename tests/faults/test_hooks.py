@@ -354,6 +354,23 @@ def test_file_that_somebody_else_has_handed_over_is_forgotten(tmp_path: Path) ->
     assert begun == {}
 
 
+def test_file_that_took_the_place_of_the_one_that_was_locked_waits(tmp_path: Path) -> None:
+    """Another process hands the file over and the next one of the period waits under its name, all between our opening and our
+    lock: that one may still be written to, and is not handed over on the strength of the lock on the other (P1)."""
+    waiting = tmp_path / WAITING
+    waiting.write_text("handed over\n")
+
+    def somebody_else(fd: int, exclusive: bool) -> bool:
+        waiting.unlink()
+        waiting.write_text("still written to\n")
+        return OPERATIONS.try_lock(fd, exclusive)
+
+    names = Names(str(tmp_path / "app.log"), "%Y-%m-%d_%H-%M-%S")
+    ops = replace(OPERATIONS, try_lock=somebody_else)
+    hand_over(ops, names, os.rename, Reporter(lambda *_a, **_f: None, None))  # type: ignore[arg-type]
+    assert waiting.read_text() == "still written to\n"
+
+
 def test_file_that_waits_for_a_rotator_survives_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a process leaves waiting is handed over by the next one that has a rotator (I4)."""
     clock = use_clock(monkeypatch)

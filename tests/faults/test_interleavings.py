@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from _disk_support import Clock, Switch, all_lines, handler_at, lines, log_at, record, segments, use, use_clock
+from _disk_support import Clock, Switch, all_lines, failing, handler_at, lines, log_at, record, segments, use, use_clock
 
 from mpfhandler import TimedLogFile
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, FileId, FileStat
 
 SEGMENT = "app.log.2026-03-04_10"
 
@@ -43,7 +45,7 @@ class Once:
 
 def another(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, **entries: Callable[..., Any]) -> TimedLogFile:
     """A second engine on the log, with the same clock and these entries."""
-    use(monkeypatch, **clock.entries(), **entries)
+    use(monkeypatch, **{**clock.entries(), **entries})
     return log_at(path, "H", on_error=reported.append)
 
 
@@ -666,3 +668,183 @@ def test_shared_descriptor_is_not_kept_for_late_records(path: Path, monkeypatch:
     log.write("late", made)
     assert lines(path.with_name(SEGMENT)) == ["a", "late"]
     assert opening.calls == 1
+
+
+# the next period, or somebody else, comes between two steps of a rotation
+
+
+def end_of_period(clock: Clock) -> float:
+    """Half a second before it; the moment."""
+    clock.wall = 3600 * (clock.wall // 3600 + 1) - 0.5
+    clock.steady += 5
+    return clock.now()
+
+
+def test_what_was_seen_before_the_lock_does_not_count(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I1: while a process waits for the lock, its holder rotates: what was the active file before the wait is a segment now."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    waiting = Once(clock.step)
+    second = another(clock, monkeypatch, path, sleep=waiting)
+    second.write("a")
+    lock = path.with_name("app.log.lock")
+    lock.unlink()
+    with lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def holder() -> None:
+            fcntl.flock(other, fcntl.LOCK_UN)
+            first.rotate()
+
+        waiting.before = holder
+        clock.step(2)
+        second.write("b")
+    assert waiting.before is None
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b"]
+    assert int(lock.read_text().split()[3]) == path.stat().st_ino
+
+
+def test_log_that_somebody_else_has_just_created_is_looked_at_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R5, P2: a process is stopped after its rename; another one, under a new lock file, creates the log, and its period
+    ends, too: the stopped one does not take that file for its own."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    creating = Once(OPERATIONS.open_new, "app.log")
+    second = another(clock, monkeypatch, path, open_new=creating)
+    second.write("a")
+
+    def meanwhile() -> None:
+        path.with_name("app.log.lock").unlink()
+        clock.step(3600)
+        first.write("b")
+        clock.step(3600)
+
+    creating.before = meanwhile
+    second.rotate()
+    assert creating.before is None
+    second.write("c")
+    assert [lines(path.with_name(f"app.log.2026-03-04_{hour}")) for hour in (10, 11)] == [["a"], ["b"]]
+    assert lines(path) == ["c"]
+
+
+def test_period_that_ends_before_the_log_is_created_is_not_its_period(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R5, P2: a process is stopped between its decision and its new file, until the next period: the file belongs to that one,
+    as everybody else sees it, and the record that it stopped at does not."""
+    clock = use_clock(monkeypatch)
+    creating = Once(OPERATIONS.open_new, "app.log")
+    use(monkeypatch, **clock.entries(), open_new=creating)
+    first = log_at(path, "H", max_bytes=2)
+    made = end_of_period(clock)
+    first.write("a", made)
+    use(monkeypatch, **clock.entries())
+
+    def somebody_else() -> None:
+        path.with_name("app.log.lock").unlink()
+        log_at(path, "H").write("new")
+
+    creating.before, creating.after = lambda: clock.step(1), somebody_else
+    first.write("old", made)
+    assert creating.after is None
+    assert lines(path) == ["new"]
+    assert lines(path.with_name(SEGMENT)) == ["a", "old"]
+
+
+def test_log_that_is_rotated_while_it_is_opened_without_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2, P3: a process without a file, and without the lock, opens the log just when its holder rotates: the new file is not
+    taken for the one of the old period."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H", lock_timeout=0)
+    first.write("a")
+    opening = Once(OPERATIONS.open_append, "app.log")
+    use(monkeypatch, **clock.entries(), open_append=opening, open_existing=failing(errno.EACCES))
+    second = log_at(path, "H", delay=True, lock_timeout=0)
+    made = end_of_period(clock)
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def next_period() -> None:
+            fcntl.flock(other, fcntl.LOCK_UN)
+            clock.step(1)
+            first.write("new")
+
+        opening.before = next_period
+        second.write("old", made)
+    assert opening.before is None
+    assert lines(path) == ["new"]
+    assert lines(path.with_name(SEGMENT)) == ["a", "old"]
+
+
+def test_record_of_a_removed_log_says_nothing_about_the_one_that_gets_its_inode(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R6, P2: the log is removed, and the new one gets its inode; then not even the failure to write a new state record leaves
+    the old one to be believed."""
+    same: dict[int, int] = {}  # what a file system does that gives the number of a removed file to the next one
+
+    def seen(found: FileStat) -> FileStat:
+        return replace(found, id=FileId(found.id.device, same.get(found.id.inode, found.id.inode)))
+
+    def write_at(fd: int, data: bytes, offset: int) -> int:
+        if full and data.startswith(b"mpfhandler-state"):
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.write_at(fd, data, offset)
+
+    full = False
+    clock = use_clock(
+        monkeypatch,
+        stat_path=lambda name: seen(OPERATIONS.stat_path(name)),
+        stat_fd=lambda fd: seen(OPERATIONS.stat_fd(fd)),
+        open_new=(creating := Once(OPERATIONS.open_new, "app.log")),
+        write_at=write_at,
+    )
+    with log_at(path, "H") as first:
+        first.write("gone")
+    inode = path.stat().st_ino
+    path.unlink()
+    clock.step(3600)
+    full = True
+    creating.after = lambda: same.update({path.stat().st_ino: inode})
+    second = log_at(path, "H")
+    second.write("b")
+    os.utime(path, (clock.now(), clock.now()))
+    full = False
+    log_at(path, "H").write("c")
+    assert lines(path) == ["b", "c"]
+
+
+def test_record_waits_rather_than_go_to_a_file_without_a_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: the log was removed and cannot be created: the open descriptor would take records that nobody could ever read."""
+    switches = [Switch(entry) for entry in (OPERATIONS.open_new, OPERATIONS.open_append)]
+    clock = use_clock(monkeypatch, open_new=switches[0], open_append=switches[1])
+    log = log_at(path, "H")
+    log.write("gone")
+    path.unlink()
+    for switch in switches:
+        switch.on = True
+    clock.step(2)
+    log.write("b")
+    assert log.stats().spilled == 1
+    for switch in switches:
+        switch.on = False
+    clock.step(120)
+    log.write("c")
+    assert lines(path) == ["b", "c"]
+
+
+def test_fork_that_no_hook_told_of_is_noticed_by_the_engine(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: where the number of the process has changed, files are opened anew, counters start anew, and what waits is left to the
+    parent."""
+    pids = [OPERATIONS.pid()]
+    switch = Switch(OPERATIONS.write)
+    clock = use_clock(monkeypatch, pid=lambda: pids[-1], write=switch)
+    log = log_at(path, "H")
+    log.write("a")
+    switch.on = True
+    log.write("of the parent")
+    switch.on = False
+    pids.append(pids[0] + 1)
+    clock.step(5)
+    log.write("of the child")
+    assert lines(path) == ["a", "of the child"]
+    assert log.stats().records == 1

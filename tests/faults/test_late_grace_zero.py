@@ -170,3 +170,27 @@ def rename_once_hidden(source: str, target: str) -> None:
     if source.endswith(".rotating"):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     OPERATIONS.rename_new(source, target)
+
+
+def test_names_that_cannot_be_given_are_tried_less_and_less(tmp_path: Path) -> None:
+    """With a suffix that makes no names the records are written, and the naming is tried with a pause that grows (P5)."""
+    moment, asked = [1000.0], list[float]()
+    wrong = False
+
+    def suffix() -> None:
+        if wrong:
+            asked.append(moment[0])
+            raise ValueError("no names")
+
+    ops = replace(OPERATIONS, monotonic=lambda: moment[0])
+    writer = engine(tmp_path / "app.log", ops, 0.0)
+    writer._active.closed._hooks = writer._active.closed._segments._hooks = Hooks(suffix=suffix)
+    wrong = True
+    for _ in range(100):
+        writer._active.closed.give_names()
+        moment[0] += 1
+    assert [round(moment - 1000) for moment in asked] == [0, 1, 3, 7, 15, 31, 63]
+    wrong = False
+    writer.write(b"record\n", writer.now())
+    writer.close()
+    assert (tmp_path / "app.log").read_bytes() == b"record\n"

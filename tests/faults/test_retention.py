@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 import time
@@ -313,6 +314,22 @@ def test_files_to_delete_are_told_before(tmp_path: Path, monkeypatch: pytest.Mon
     assert sorted(os.listdir(tmp_path)) == sorted(
         ["app.2026-03-04_10.log", "app.2026-03-04_01.log.bak", "app.log", "app.log.2026-03-04_01", "app.log.lock"]
     )
+
+
+def test_segment_that_somebody_may_still_write_to_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another process has a lease on a segment, it is deleted only once that is given up (P1)."""
+    clock = use_clock(monkeypatch)
+    make(tmp_path, "2026-03-04_07", "2026-03-04_08")
+    log = log_at(tmp_path / "app.log", "H", backup_count=1)
+    with (tmp_path / "app.log.2026-03-04_07").open() as writer:
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        log.write("a")
+        log.rotate()
+        assert closed(tmp_path) == ["2026-03-04_07", "2026-03-04_10"]
+    clock.step(3600)
+    log.write("b")
+    log.rotate()
+    assert closed(tmp_path) == ["2026-03-04_11"]
 
 
 def test_two_processes_delete_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

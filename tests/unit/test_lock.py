@@ -124,6 +124,18 @@ def test_lock_is_had_as_soon_as_it_is_free(path: str) -> None:
     second.release()
 
 
+def test_lock_that_nobody_is_at_any_more_is_let_go(path: str) -> None:
+    """A signal handler's exception came just before the release: the next look, or the next try, lets the lock go."""
+    interrupted = lock_on(path)
+    assert interrupted.acquire(0) is not None
+    again = interrupted.acquire(0)
+    assert again is not None
+    interrupted.settle()
+    other = lock_on(path).acquire(0)
+    assert other is not None
+    other.release()
+
+
 def test_released_lock_is_not_kept_by_an_inherited_description(path: str) -> None:
     """A child between fork and exec shares the description: the release must reach it too, not only our descriptor."""
     fds: list[int] = []

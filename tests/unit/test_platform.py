@@ -189,6 +189,20 @@ def test_append_goes_to_the_end_and_creates_with_the_mode(tmp_path: Path) -> Non
     os.close(fd)
 
 
+@pytest.mark.parametrize("opener", ["append", "existing"])
+def test_log_that_is_there_grows_at_its_end(tmp_path: Path, opener: str) -> None:
+    """Each write goes to the end, also of a file that is only ever opened, wherever others have written meanwhile."""
+    path = tmp_path / "log"
+    path.write_bytes(b"old\n")
+    fd = OPENERS[opener](str(path))
+    for text in (b"mine\n", b"mine, too\n"):
+        with path.open("ab") as other:
+            other.write(b"others\n")
+        os.write(fd, text)
+    assert path.read_bytes() == b"old\nothers\nmine\nothers\nmine, too\n"
+    os.close(fd)
+
+
 @pytest.mark.parametrize("opener", ["existing", "side"])
 def test_existing_files_are_not_created(tmp_path: Path, opener: str) -> None:
     """Two of the openings only ever open what is there."""
