@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -798,6 +799,7 @@ def test_record_of_a_removed_log_says_nothing_about_the_one_that_gets_its_inode(
         open_new=(creating := Once(OPERATIONS.open_new, "app.log")),
         write_at=write_at,
     )
+    clock.wall = time.time() - 3600  # the file's own time is of the second period, and tells it
     with log_at(path, "H") as first:
         first.write("gone")
     inode = path.stat().st_ino
@@ -807,7 +809,6 @@ def test_record_of_a_removed_log_says_nothing_about_the_one_that_gets_its_inode(
     creating.after = lambda: same.update({path.stat().st_ino: inode})
     second = log_at(path, "H")
     second.write("b")
-    os.utime(path, (clock.now(), clock.now()))
     full = False
     log_at(path, "H").write("c")
     assert lines(path) == ["b", "c"]

@@ -280,7 +280,7 @@ MUTANTS = (
         PLAN,
         "if file.size == 0 and not 0 <= seen.now - file.mtime_ns / 1e9 < _FRESH:",
         "if file.size == 0:",
-        ("unit/test_plan.py::test_decision_is_the_oracles",),
+        ("unit/test_plan.py::test_empty_file_that_was_made_just_now_belongs_to_its_own_time",),
     ),
     Mutant(
         "no-riding-out",
