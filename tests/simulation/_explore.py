@@ -29,7 +29,7 @@ class Counts:
 
     def __str__(self) -> str:
         text = f"{self.runs:,} schedules, {self.states:,} states, {self.seconds:.1f} s"
-        return text if self.finished else text + " (not all: the time was over)"
+        return text if self.finished else text + " (not all)"
 
 
 class Coverage:
@@ -58,8 +58,8 @@ class Failure(AssertionError):
         return f"{self.violation}\n{seed}replay: failing({self.spec!r}, {self.choices})\n{story(self.spec, self.choices)}"
 
 
-def explore(spec: Spec, seconds: float = 3600.0) -> Counts:
-    """Every schedule of a world.
+def explore(spec: Spec, seconds: float = 3600.0, runs: int | None = None) -> Counts:
+    """Every schedule of a world, or as many as so much time and so many runs allow.
 
     Raises:
         Failure: one of them breaks a promise.
@@ -69,7 +69,7 @@ def explore(spec: Spec, seconds: float = 3600.0) -> Counts:
     seen: set[int] = set()
     waiting: list[bytes] = [b""]
     while waiting:
-        if time.monotonic() - begun > seconds:
+        if time.monotonic() - begun > seconds or counts.runs == runs:
             counts.finished = False
             break
         _one(spec, waiting.pop(), seen, waiting)

@@ -317,6 +317,7 @@ def _mount(kind: str, folder: Path) -> None:
 @settings(
     deadline=None,
     max_examples=int(os.environ.get("MPFHANDLER_PROOF_EXAMPLES", "300")),
+    derandomize="MPFHANDLER_PROOF_EXAMPLES" not in os.environ,  # an ordinary run is the same each time
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sequence=st.lists(calls, min_size=1, max_size=40))

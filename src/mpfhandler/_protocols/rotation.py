@@ -187,22 +187,28 @@ class Rotation:
             raise TimeoutError(f"{self._lock.path}: held by another process for over {wait} s")
         try:
             period = self._options.schedule.period(created)
-            path = self.segments.late(period)
-            if path is None:
-                return None
-            access = self._options.access
-            segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, opening=Opening.ANY)
-            try:
-                kept = self._ops.stat_path(path).id == segment.file and segment.try_lease()
-            except OSError:
-                segment.close()
-                raise
-            if kept:
-                return segment
-            segment.close()  # somebody has just sealed it
+            for _ in range(_ROUNDS):
+                path = self.segments.late(period)
+                segment = None if path is None else self._open_late(path, period, terminator)
+                if path is None or segment is not None:
+                    return segment
             return None
         finally:
             self._lock.release(held)
+
+    def _open_late(self, path: str, period: Period, terminator: bytes) -> OpenSegment | None:
+        """A closed segment with its lease; None if somebody has just sealed or deleted it."""
+        access = self._options.access
+        segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, opening=Opening.ANY)
+        try:
+            if self._ops.stat_path(path).id == segment.file and segment.try_lease():
+                return segment
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.MISSING:
+                segment.close()
+                raise
+        segment.close()
+        return None
 
     def period(self, created: float) -> Period:
         """The period of an instant.
