@@ -380,3 +380,20 @@ def test_one_failure_needs_no_further_record(tmp_path: Path, monkeypatch: pytest
     assert lines(tmp_path / "app.log") == ["before", "waits 0", "waits 1", "waits 2"]
     assert handler.stats().records == 4
     assert len(reports) == 1, reports
+
+
+@pytest.mark.timeout(30)
+def test_rollover_on_a_full_disk_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3, P5: who asks for a rotation waits for rotator and retention, never for records that wait for the disk."""
+    write = Switch(os.write, errno.ENOSPC)
+    clock = use_clock(monkeypatch, write=write)
+    handler = handler_at(tmp_path / "app.log", backupCount=3)
+    collect(handler)
+    handler.emit(record("first", clock.now()))
+    write.on = True
+    handler.emit(record("waits", clock.now()))
+    handler.doRollover()
+    assert handler.stats().spilled == 1
+    write.on = False
+    handler.close()
+    assert sorted(all_lines(tmp_path)) == ["first", "waits"]

@@ -242,7 +242,7 @@ class Active:
         self._late.close()
         self._late = LateSegments(self.rotation, self._options.late_grace)
         self._repaired = self.rotations = self.lock_timeouts = 0
-        self._retry.clear()
+        self.retry_now()
         if self.segment is not None:
             self.segment.after_fork_in_child()
         self._fresh = isinstance(self.segment, OpenSegment)

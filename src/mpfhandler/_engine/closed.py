@@ -82,6 +82,11 @@ class ClosedSegments:
                 return
             self._ops.sleep(_NAMING_PAUSE)
 
+    def tidy(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> None:
+        """Everything there is to do, see `run_rotator` and `delete`. Never raises, never waits for a disk that is full."""
+        self.run_rotator()
+        self.delete(stop, let_go)
+
     def run_rotator(self) -> None:
         """Give what waits to the user's rotator, if there is one. Never raises."""
         rotator = self._hooks.rotator()

@@ -116,7 +116,7 @@ class Writer:
             self._run(lambda: self._active.force(self._ops.now()))
             rotated = self._active.rotations != before
         if rotated:
-            self._keep(lambda: False)
+            self._active.closed.tidy(lambda: False, self._let_go)
         return rotated
 
     def flush(self) -> None:
@@ -176,7 +176,7 @@ class Writer:
 
     def due(self) -> bool:
         """Whether a record made now would rotate first."""
-        return self._active.due(self._ops.now())
+        return self._active.due(self.now())
 
     def excess(self) -> list[str]:
         """The segments that `backup_count` would delete now, oldest first."""
@@ -374,9 +374,8 @@ class Writer:
     # in the background
 
     def _keep(self, stop: Callable[[], bool]) -> None:
-        """Everything that no logging call is to wait for: in the housekeeper's thread, or in `rotate()`."""
-        self._active.closed.run_rotator()
-        self._active.closed.delete(stop, self._let_go)
+        """Everything that no logging call is to wait for."""
+        self._active.closed.tidy(stop, self._let_go)
         self._write_waiting(stop)
 
     def _let_go(self, files: set[FileId]) -> None:
