@@ -34,7 +34,7 @@ fd = os.open(ledger, os.O_RDWR)
 memory = mmap.mmap(fd, 0)
 stop = ctypes.c_uint64.from_buffer(memory, 0)
 handler = mpfhandler.MultProcTimedRotatingFileHandler(path, "S", tz="UTC", **options)
-handler.setFormatter(logging.Formatter("%(created).6f %(message)s"))
+handler.setFormatter(logging.Formatter("%(created)r %(message)s"))
 logger = logging.Logger("torture")
 logger.addHandler(handler)
 
@@ -78,7 +78,7 @@ for thread in threads:
 handler.close()
 """
 
-LINE = re.compile(r"(\d+\.\d{6}) (\d+) (\d+) (x*)!")
+LINE = re.compile(r"(\d+\.\d+) (\d+) (\d+) (x*)!")
 SEGMENT = re.compile(r"app\.log\.(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:\.[1-9]\d*)?")
 
 
