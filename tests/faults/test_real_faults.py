@@ -10,6 +10,7 @@ import collections
 import contextlib
 import datetime as dt
 import json
+import math
 import mmap
 import os
 import re
@@ -450,7 +451,7 @@ def names_of_hours(moments: set[float], place: zoneinfo.ZoneInfo) -> dict[float,
     taken: collections.Counter[str] = collections.Counter()
     file_of: dict[float, tuple[str, dt.timedelta | None]] = {}
     for moment in sorted(moments):
-        wall = dt.datetime.fromtimestamp(moment, place)
+        wall = dt.datetime.fromtimestamp(math.floor(moment), place)  # a float would be rounded, into the next hour even
         text = wall.strftime("%Y-%m-%d_%H")
         hour = file_of[moment] = text, wall.utcoffset()
         if hour not in hours:

@@ -209,7 +209,7 @@ class Ledger:
     # the calendar
 
     def _period(self, created: float) -> str:
-        return datetime.fromtimestamp(created, ZoneInfo(self.zone)).strftime(SUFFIX[self.when])
+        return datetime.fromtimestamp(created // 1, ZoneInfo(self.zone)).strftime(SUFFIX[self.when])
 
     def _start(self, created: float) -> float:
         return created // UNIT[self.when] * UNIT[self.when] if self.zone == "UTC" else self._edge(created, -1)
@@ -227,5 +227,5 @@ class Ledger:
         return minute if direction > 0 else minute + 60
 
     def _text(self, moment: float, zone: ZoneInfo) -> tuple[str, timedelta | None]:
-        wall = datetime.fromtimestamp(moment, timezone.utc).astimezone(zone)
+        wall = datetime.fromtimestamp(moment // 1, timezone.utc).astimezone(zone)
         return wall.strftime(SUFFIX[self.when]), wall.utcoffset()
