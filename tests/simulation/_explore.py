@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from _choices import Choices, shrink
 from _oracle import Violation
@@ -67,6 +67,7 @@ def explore(spec: Spec, seconds: float = 3600.0, runs: int | None = None) -> Cou
     counts = Counts()
     begun = time.monotonic()
     seen: set[int] = set()
+    spec = replace(spec, every=True)
     waiting: list[bytes] = [b""]
     while waiting:
         if time.monotonic() - begun > seconds or counts.runs == runs:

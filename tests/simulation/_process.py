@@ -7,9 +7,11 @@ thread stops before it, and the scheduler says what happens there (`Scheduler.po
 from __future__ import annotations
 
 import copy
+import dataclasses
 import errno
 import functools
 import os
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from _scheduler import Scheduler, Thread
 
 _HIGH = 512
+_PERHAPS_LOCAL = {"seek", "close", "unlock"}
 _FREE = ("now", "monotonic", "pid", "granularity", "prepare")  # not points: nobody else can make a difference to them
 
 
@@ -46,6 +49,7 @@ class Process:
         self.slow = False  # a call took as long as the lock's timeout
         self.short = 0  # so many bytes of the next write are taken, if not 0
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
+        self.looks: weakref.WeakSet[Look] = weakref.WeakSet()
         self.threads: list[Thread] = []
         self.ops = self._operations()
 
@@ -83,12 +87,13 @@ class Process:
         }
         threads = Threads(identity=self._identity, lock=self._lock, start=self._start, pause=self.scheduler.nap)
         points = {name: functools.partial(self._call, name) for name in CALLS}
+        points |= {"stat_path": self._look_at_path, "stat_link": self._look_at_path, "stat_fd": self._look_at_fd}
         return Operations(threads=threads, **plain, **points)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         if not self.alive:
             return self._call_of_the_dead(name)
-        outcome = self.scheduler.point(self, name, arguments)
+        outcome = None if self._local(name, arguments) else self.scheduler.point(self, name, arguments)
         if outcome is not None:
             raise outcome
         try:
@@ -96,8 +101,25 @@ class Process:
         except OSError as error:
             self.scheduler.seen(self, name, arguments, ("error", error.errno))
             raise
-        self.scheduler.seen(self, name, arguments, result)
-        return result
+        return self.scheduler.seen(self, name, arguments, result)
+
+    def knows(self) -> tuple[object, ...]:
+        """What it has seen, and what it has been told and can still look at."""
+        return self.history, tuple(sorted(look.rest() for look in self.looks))
+
+    def _local(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        """Whether nobody else can notice this operation or change what it gives: then it is no point of its own where every
+        schedule is run, for all of them with it before or after somebody else's are the same."""
+        if name not in _PERHAPS_LOCAL or not self.scheduler.exhaustive(name):
+            return False
+        description = self.table.open.get(arguments[0])
+        if description is None or description.refs > 1:
+            return False
+        inode = description.inode
+        locked = inode.writer is description or description in inode.shared
+        if name == "seek":
+            return bool(arguments[2] == os.SEEK_CUR)
+        return not locked and (name == "unlock" or bool(inode.links or inode.openings > 1))
 
     def _call_of_the_dead(self, name: str) -> Any:
         """Python frames and objects outlive a simulated process for a moment; what they call changes nothing."""
@@ -184,6 +206,22 @@ class Process:
     def _stat_fd(self, fd: int) -> FileStat:
         return _file_stat(self.kernel.fstat(self.table, fd))
 
+    def _look_at_path(self, path: str) -> Any:
+        return self._looked_at(self._call("stat_path", path))
+
+    def _look_at_fd(self, fd: int) -> Any:
+        description = self.table.open.get(fd) if self.alive and self.scheduler.exhaustive("stat_fd") else None
+        if description is None:
+            return self._looked_at(self._call("stat_fd", fd))
+        inode = description.inode
+        identity = FileId(self.kernel.device, inode.number)
+        return Look(self, identity, regular=not inode.folder, found=None, fd=fd)
+
+    def _looked_at(self, found: FileStat) -> Any:
+        if not self.scheduler.every:
+            return found
+        return Look(self, found.id, regular=found.regular, found=found)
+
     def _set_mode(self, fd: int, mode: int) -> None:
         self.kernel.fchmod(self.table, fd, mode)
 
@@ -212,6 +250,7 @@ class Process:
         try:
             self.kernel.flock(self.table, fd, EXCLUSIVE if exclusive else SHARED)
         except BlockingIOError:
+            self.scheduler.refused(self.table.open[fd].inode, EXCLUSIVE if exclusive else SHARED)
             return False
         return True
 
@@ -298,6 +337,52 @@ class SimulatedLock:
 
     def _free(self) -> bool:
         return self._owner == 0
+
+
+class Look:
+    """What a process is told of a file where every schedule is run. Only what it looks at counts as seen, and, while the object
+    lives, what it still can look at: states which differ in nothing else are one state.
+
+    Args:
+        found: everything, as of now; None for an open file: it is looked up, a point of its own, when more than its identity
+            is asked for, which must be at once.
+    """
+
+    def __init__(self, process: Process, identity: FileId, *, regular: bool, found: FileStat | None, fd: int = -1) -> None:
+        self.id = identity
+        self.regular = regular
+        self._process = process
+        self._found = found
+        self._fd = fd
+        self._step = process.scheduler.steps
+        self._known: set[str] = set()
+        process.looks.add(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in FIELDS:
+            raise AttributeError(name)
+        scheduler = self._process.scheduler
+        if self._found is None:
+            if scheduler.steps != self._step:
+                scheduler.broken = f"{name} of an open file is looked at when others may have come in between"
+            self._found = self._process._call("stat_fd", self._fd)
+        value = getattr(self._found, name)
+        if name not in self._known:
+            self._known.add(name)
+            scheduler.seen(self._process, name, (), value)
+        return value
+
+    def rest(self) -> tuple[Any, ...]:
+        """What can still be looked at."""
+        return () if self._found is None else tuple(getattr(self._found, name) for name in FIELDS)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Look:
+        """In a forked child."""
+        child = memo[id(self._process)]
+        return Look(child, self.id, regular=self.regular, found=self._found, fd=self._fd)
+
+
+FIELDS = [field.name for field in dataclasses.fields(FileStat) if field.name not in {"id", "regular"}]
 
 
 def _file_stat(found: Stat) -> FileStat:

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from _choices import Choices
-from _kernel import Kernel, fail
+from _kernel import EXCLUSIVE, Inode, Kernel, fail
 from _process import Killed, Process
 from greenlet import getcurrent, greenlet
+
+from mpfhandler._platform import FileStat
 
 _OPENING = (errno.EACCES, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE, errno.EMFILE)
 PLAUSIBLE = {
@@ -51,6 +53,14 @@ class Pruned(Exception):
     """This state has been seen already: everything that can follow is known or waiting to be run."""
 
 
+class Refused(NamedTuple):
+    """A lock that somebody else has."""
+
+    name: str
+    inode: Inode
+    kind: str
+
+
 @dataclass
 class Thread:
     """One thread of a simulated process."""
@@ -63,6 +73,7 @@ class Thread:
     pending: tuple[str, tuple[Any, ...]] = ("start", ())
     until: float = -math.inf  # sleeps till then (uptime, ns)
     slept_at: int = -1  # how many changes there had been when it went to sleep; -1: does not sleep
+    refused: Refused | None = None  # the lock that it could not have, and is waiting for if it sleeps now
     condition: Callable[[], bool] | None = None  # waits for this
     slept: float = 0.0  # seconds in all
     done: bool = False
@@ -123,6 +134,7 @@ class Scheduler:
     Attributes:
         see: is called at each choice with a function that gives a number for the state, and with the number of moves; raises
             `Pruned` to end the run. None: states are not told apart.
+        every: every schedule is run, or one of those is replayed: steps that make no difference to others are no points.
         granularity: torn writes end at multiples of this (bytes).
         step_ns: how long an operation takes.
     """
@@ -132,6 +144,7 @@ class Scheduler:
     budget: Budget = field(default_factory=Budget)
     events: list[Event] = field(default_factory=list)
     see: Callable[[Callable[[], int], int], None] | None = None
+    every: bool = False
     granularity: int = 4096
     step_ns: int = 0
     plain: float = 0.8
@@ -147,6 +160,7 @@ class Scheduler:
         self.trace: list[str] = []
         self.steps = 0
         self.points = 0  # choices with more than one move
+        self.broken = ""  # why this run shows nothing
         self._outcome: OSError | None = None
 
     # what a world builds
@@ -186,6 +200,8 @@ class Scheduler:
             self.steps += 1
             if self.steps > _MOST_STEPS:
                 raise Stuck(f"no end after {_MOST_STEPS} steps")
+            if self.broken:
+                raise Stuck(self.broken)
             moves = self._moves()
             if not moves:
                 self._pass_time()
@@ -213,13 +229,18 @@ class Scheduler:
             self.seen(process, name, arguments, ("made to fail", outcome.errno))
         return outcome
 
-    def seen(self, process: Process, name: str, arguments: tuple[Any, ...], result: Any) -> None:
-        """What a process has learnt decides what it does next."""
+    def exhaustive(self, name: str) -> bool:
+        """Whether every schedule is run, and this operation cannot be made to fail."""
+        return self.every and not (self.budget.faults and name in PLAUSIBLE)
+
+    def seen(self, process: Process, name: str, arguments: tuple[Any, ...], result: Any) -> Any:
+        """What a process has learnt decides what it does next. Gives the result."""
         if self.see is not None:
-            told = tuple(result) if isinstance(result, list) else result
+            told = tuple(result) if isinstance(result, list) else result.id if isinstance(result, FileStat) else result
             process.history = hash((process.history, self.current.identity, name, told))
         if self.traced:
             self.trace.append(f"{self.kernel.wall():.6f} {self.current.name:<12} {name}{arguments} → {result}")
+        return result
 
     def sleep(self, seconds: float) -> None:
         """Until the uptime has advanced so far."""
@@ -228,6 +249,12 @@ class Scheduler:
         thread.slept_at = self.kernel.changes
         thread.slept += seconds
         self._leave(thread)
+        thread.refused = None
+
+    def refused(self, inode: Inode, kind: str) -> None:
+        """The present thread cannot have a lock."""
+        name = next((name for name, there in self.kernel.names.items() if there is inode), "")
+        self.current.refused = Refused(name, inode, kind)
 
     def nap(self, seconds: float) -> None:
         """What a program does between two records: no change wakes it."""
@@ -259,7 +286,16 @@ class Scheduler:
         now = self.kernel.uptime_ns
         if thread.condition is not None:
             return thread.condition() or now >= thread.until
-        return now >= thread.until or (thread.slept_at >= 0 and thread.slept_at != self.kernel.changes)
+        if now >= thread.until:
+            return True
+        return thread.slept_at not in (-1, self.kernel.changes) and (not self.every or self._may_be_had(thread.refused))
+
+    def _may_be_had(self, refused: Refused | None) -> bool:
+        """Whether a new try could be worth it: one that fails again leaves everything as it is, so it is left out where every
+        schedule is run."""
+        if refused is None or self.kernel.names.get(refused.name) is not refused.inode:
+            return True
+        return refused.inode.writer is None and not (refused.kind == EXCLUSIVE and refused.inode.shared)
 
     def _moves(self) -> list[Move]:
         ready = [thread for thread in self.threads if self._ready(thread)]
@@ -402,7 +438,7 @@ class Scheduler:
             (t.identity, t.pending[0], t.until, t.slept_at == self.kernel.changes, t.done, t.process.alive, t.process.stopped)
             for t in self.threads
         )
-        histories = tuple(process.history for process in self.processes)
+        histories = tuple(process.knows() for process in self.processes)
         events = tuple(event.times for event in self.events)
         last = self.current.identity if self.current is not None and self.budget.preemptions is not None else 0
         key = (self.kernel.picture(tables), self.kernel.uptime_ns, threads, histories, events, self.budget.key(), last)

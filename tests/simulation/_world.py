@@ -33,6 +33,7 @@ class Spec:
         size: bytes of a record's line, at least.
         old: a log of an earlier period is there already, with no state record.
         events: names of `World`'s events, and how often each may happen.
+        every: for running every schedule, see `Scheduler`.
     """
 
     programs: tuple[tuple[str, ...], ...] = (("log", "log"), ("log", "log"))
@@ -54,6 +55,7 @@ class Spec:
     events: tuple[tuple[str, int], ...] = ()
     budget: Budget = field(default_factory=Budget)
     step_ns: int = 0
+    every: bool = False
 
 
 @functools.cache
@@ -87,7 +89,7 @@ class World:
         )
         self.scheduler = Scheduler(
             self.kernel, choices, replace(spec.budget), self._events(), see,
-            granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
+            every=spec.every, granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
             torn=self.ledger.incomplete, failed=self._failed,
         )  # fmt: skip
         self.options = _options(spec)
