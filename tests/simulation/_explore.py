@@ -58,8 +58,22 @@ class Failure(AssertionError):
         return f"{self.violation}\n{seed}replay: failing({self.spec!r}, {self.choices})\n{story(self.spec, self.choices)}"
 
 
-def explore(spec: Spec, seconds: float = 3600.0, runs: int | None = None) -> Counts:
+def explore(
+    spec: Spec,
+    seconds: float = 3600.0,
+    runs: int | None = None,
+    *,
+    every: bool = True,
+    ended: Callable[[World], None] = lambda _world: None,
+) -> Counts:
     """Every schedule of a world, or as many as so much time and so many runs allow.
+
+    Args:
+        spec: of the world.
+        seconds: at most.
+        runs: at most.
+        every: what makes no difference to others is no point; False leaves out nothing.
+        ended: is given each world that has come to its end.
 
     Raises:
         Failure: one of them breaks a promise.
@@ -67,19 +81,19 @@ def explore(spec: Spec, seconds: float = 3600.0, runs: int | None = None) -> Cou
     counts = Counts()
     begun = time.monotonic()
     seen: set[int] = set()
-    spec = replace(spec, every=True)
+    spec = replace(spec, every=every)
     waiting: list[bytes] = [b""]
     while waiting:
         if time.monotonic() - begun > seconds or counts.runs == runs:
             counts.finished = False
             break
-        _one(spec, waiting.pop(), seen, waiting)
+        _one(spec, waiting.pop(), seen, waiting, ended)
         counts.runs += 1
     counts.states, counts.seconds = len(seen), time.monotonic() - begun
     return counts
 
 
-def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes]) -> None:
+def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes], ended: Callable[[World], None]) -> None:
     choices = Choices(prefix)
     branches: list[tuple[int, int]] = []
 
@@ -93,12 +107,15 @@ def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes]) -> Non
         seen.add(state)
         branches.append((position, moves))
 
+    world = World(spec, choices, see)
     try:
-        World(spec, choices, see).run()
+        world.run()
     except Pruned:
         pass
     except Violation as violation:
         raise Failure(str(violation), spec, smallest(spec, choices.made)) from violation
+    else:
+        ended(world)
     made = bytes(choices.made)
     for position, moves in branches:
         waiting += [made[:position] + bytes([other]) for other in range(1, moves)]

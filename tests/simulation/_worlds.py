@@ -22,7 +22,7 @@ SMALL = {
     "two processes, one split by size": Spec((("log", "log"), ("log", "log")), max_bytes=80, before=0.9),
     "rotation and a late record": Spec((("log",), ("log 0.6",)), events=_BOUNDARY),
     "two threads, one boundary": Spec((("log",),), threads=2, events=_BOUNDARY),
-    "a fork at a boundary": Spec((("log", "fork log", "log"),), events=_BOUNDARY),
+    "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
     "two processes start on an old log": Spec(_TWO, old=True, opened=False),
 }
