@@ -392,7 +392,8 @@ class Active:
         before.close()
 
     def _serves_late(self, before: OpenSegment, after: OpenSegment) -> bool:
-        return self._keeps_late() and not before.shared and before.period != after.period and before.intact()
+        usable = not before.shared and before.certain and before.intact() and not before.nameless()
+        return self._keeps_late() and before.period != after.period and usable
 
     def _keeps_late(self) -> bool:
         """Not with a rotator: it is waiting for all writers to let the file go."""

@@ -161,12 +161,14 @@ class Rotation:
             OSError: it cannot be opened. Safe to repeat.
         """
         for _ in range(_ROUNDS):
-            found, now = self._find(), self._ops.now()
+            found, now, state = self._find(), self._ops.now(), None
             if found is None:
                 period = self._options.schedule.period(now)
             else:
-                period = period_of(found, Evidence(now, found, self._lock.peek(), None), self._options.schedule)
+                state = self._lock.peek()
+                period = period_of(found, Evidence(now, found, state, None), self._options.schedule)
             segment = self._open(period, terminator, Opening.ANY)
+            segment.certain = state is not None and state.file == segment.file
             if segment.named() and found is not None and segment.file == found.id:
                 return segment
             if found is None and segment.named():
@@ -201,7 +203,7 @@ class Rotation:
         access = self._options.access
         segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, opening=Opening.ANY)
         try:
-            if self._ops.stat_path(path).id == segment.file and segment.try_lease():
+            if segment.try_lease() and self._ops.stat_path(path).id == segment.file:  # in this order: invariant I6
                 return segment
         except OSError as error:
             if self._ops.fault(error) is not Fault.MISSING:
@@ -251,7 +253,7 @@ class Rotation:
         return Outcome(segment, moved, failed)
 
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
-        remembered = (mine.file, mine.period) if mine is not None and mine.intact() else None
+        remembered = (mine.file, mine.period) if mine is not None and mine.certain and mine.intact() else None
         return Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
 
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
@@ -296,7 +298,7 @@ class Rotation:
         if plan.action is not Action.ADOPT or seen.file is None:
             return self._create(plan, terminator, moved)
         if mine is not None and not mine.shared and mine.file == seen.file.id and mine.intact():
-            mine.period = plan.period
+            mine.period, mine.certain = plan.period, True
             return mine
         try:
             segment = self._open(plan.period, terminator, Opening.EXISTING)
