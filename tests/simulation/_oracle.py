@@ -10,15 +10,21 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from _kernel import Inode, Kernel
 from _process import Process
+from _scheduler import Watcher
 
 LOG = "/logs/app.log"
 OLD = "old"  # wrote the log that was there already; who has no lock in time goes on with that file
 SUFFIX = {"S": "%Y-%m-%d_%H-%M-%S", "M": "%Y-%m-%d_%H-%M", "H": "%Y-%m-%d_%H", "D": "%Y-%m-%d"}
 UNIT = {"S": 1, "M": 60, "H": 3600, "D": 86400}
+
+
+LOOK = 1.0  # seconds between two looks at the log's name
+PATIENCE = 3.0  # seconds after which what failed has been tried again
 
 
 class Violation(AssertionError):
@@ -37,42 +43,71 @@ class Record:
     returned: float | None = None  # wall clock
     lowest: float = 0.0  # the wall clock may be set meanwhile
     highest: float = 0.0
-    slow: bool = False  # it, or one before it in its process, may have run into the lock's timeout
+    begun_up: float = 0.0  # uptime (s)
+    failures: int = 0  # of its process before it
+    landed: float | None = None  # wall clock when it stood in a file as a line of its own
+    hindered: bool = False  # its process may not have got the lock in time, or an operation that keeps the files right failed
 
 
 @dataclass
-class Ledger:
+class Ledger(Watcher):
     """What was logged and what happened to the files from outside.
 
     Attributes:
         when: the unit of the schedule; interval 1.
         grace: seconds that late records have.
+        keeps: backupCount.
     """
 
     kernel: Kernel
     when: str = "S"
     grace: float = 10.0
     zone: str = "UTC"
+    keeps: int = 0
     records: dict[bytes, Record] = field(default_factory=dict)
     torn: set[bytes] = field(default_factory=set)  # lines whose writing was interrupted or incomplete
     taken: list[tuple[str, Inode, float]] = field(default_factory=list)  # log files that were moved or removed, and when
     foreign: dict[str, bytes] = field(default_factory=dict)  # files of somebody else
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
-    deletes: bool = False  # the world has a backupCount: old segments go
-    keeps: int = 0
-    blind: bool = False  # the state record was taken away, or could not be read, just after the end of a period
+    blind: bool = False  # the state record was taken away, or could not be read
+    straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
+    retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
+    broken: list[str] = field(default_factory=list)  # promises that were seen to be broken on the way
 
     def begin(self, process: Process, name: str, line: bytes, created: float) -> Record:
         """A logging call starts."""
-        now = self.kernel.wall()
-        record = self.records[line] = Record(name, line, created, process, now, None, now, now)
+        now, uptime = self.kernel.wall(), self.kernel.uptime_ns / 1e9
+        record = self.records[line] = Record(name, line, created, process, now, None, now, now, uptime, process.failures)
         return record
 
     def end(self, record: Record) -> None:
         """It has returned."""
         record.returned = self.kernel.wall()
         self._clock_is(record.returned, record)
-        record.slow = record.process.slow
+        process = record.process
+        in_background = process.fails_in_background()
+        record.hindered |= record.begun_up < max(process.slow_until, process.hindered_until) or in_background
+        failed = process.failures > record.failures
+        waiting = [one for one in self._waiting(process) if one is not record]
+        if record.landed is None and not failed and not waiting and not self._stands_behind_a_fragment(record):
+            self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
+        waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
+        if waiting and not failed and not in_background and record.begun_up > process.failed_at + PATIENCE:
+            self.broken.append(f"P5: {waiting[0].name} still waits {PATIENCE} s after the last failure")
+
+    def _stands_behind_a_fragment(self, record: Record) -> bool:
+        """Whose writer is just about to make it a line of its own."""
+        lines = [one for _, data in self._contents() for one in data.split(b"\n")]
+        return any(one.endswith(record.line) and self._is_fragment(one[: -len(record.line)]) for one in lines)
+
+    def left(self, process: Process, lost: int) -> None:
+        """A program has ended well, and says that it has lost so many records."""
+        waiting = [record.name for record in self._waiting(process)]
+        if len(waiting) != lost:
+            self.broken.append(f"P5: {process.name} has lost {waiting}, and counts {lost}")
+
+    def _waiting(self, process: Process) -> list[Record]:
+        return [one for one in self.records.values() if one.process is process and one.landed is None and one.returned]
 
     def clock_set(self, before: float) -> None:
         """The wall clock was set; it showed this before."""
@@ -85,11 +120,55 @@ class Ledger:
     def _clock_is(now: float, record: Record) -> None:
         record.lowest, record.highest = min(record.lowest, now), max(record.highest, now)
 
-    def incomplete(self, _process: Process, data: bytes) -> None:
+    # what happens to files
+
+    def written(self, process: Process, inode: Inode) -> None:
+        """A write was whole: which records stand in the file from now on?"""
+        if self.is_lock(inode):
+            return
+        for line in bytes(inode.data).split(b"\n")[:-1]:
+            record = self.records.get(line)
+            if record is not None and record.landed is None:
+                self._landed(record, inode)
+
+    def _landed(self, record: Record, inode: Inode) -> None:
+        now, uptime = self.kernel.wall(), self.kernel.uptime_ns / 1e9
+        record.landed = now
+        self._clock_is(now, record)
+        process = record.process
+        if record.returned is not None and (process.refused_last or uptime < max(process.slow_until, process.hindered_until)):
+            record.hindered = True
+        if self._period(record.created) != self._period(now):
+            self.straddling.append(inode)
+        if inode.links:
+            return
+        removed = [when for _, one, when in self.taken if one is inode]
+        if not removed:
+            self.broken.append(f"P1: {record.name} was written to a segment that had been deleted")
+        elif record.begun_up > removed[0] + LOOK and process.failed_at < removed[0]:
+            self.broken.append(f"P1: {record.name} was written to a log that was removed at {removed[0]}")
+
+    def incomplete(self, process: Process, data: bytes) -> None:
         """A write was cut off."""
-        for line in data.split(b"\n"):
-            if line:
-                self.torn.add(line)
+        self.torn.update(line for line in data.split(b"\n") if line)
+
+    def deleting(self, path: str) -> None:
+        """Only segments go, and only those older than the newest that are to be kept."""
+        mine = self._order_of(path)
+        newer = [name for name in self.kernel.names if mine is not None and (order := self._order_of(name)) and order > mine]
+        if mine is None or not 0 < self.keeps <= len(newer):
+            self.broken.append(f"P4: {path} was deleted while there were {len(newer)} newer segments")
+        if path in self.kernel.names:
+            self.retained.update(bytes(self.kernel.names[path].data).split(b"\n"))
+
+    def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
+        """Who cannot read the state record goes by the file's last write."""
+        if name == "read_at" and self.is_lock(process.table.open[arguments[0]].inode):
+            self.blind = True
+
+    def is_lock(self, inode: Inode) -> bool:
+        """Whether this is the file of the rotation lock."""
+        return self.kernel.names.get(LOG + ".lock") is inode
 
     # the verdict
 
@@ -99,6 +178,8 @@ class Ledger:
         Raises:
             Violation: with the promise that is broken.
         """
+        if self.broken:
+            raise Violation(self.broken[0])
         self.check_foreign()
         places = self._places()
         self._check_exactly_once(places)
@@ -167,21 +248,21 @@ class Ledger:
             found = places.get(line, [])
             if len(found) > 1:
                 raise Violation(f"P1: {record.name} stands {len(found)} times: {found}")
-            if not found and record.returned is not None and not self._excused(record):
+            if not found and record.landed is not None and line not in self.retained:
+                raise Violation(f"P1: {record.name} of {record.process.name} stood in a file and is gone")
+            if not found and record.returned is not None and record.process.alive and not record.process.stopped:
                 raise Violation(f"P1: {record.name} of {record.process.name} was acknowledged and is nowhere")
-
-    def _excused(self, record: Record) -> bool:
-        """It may have waited in memory when its process was killed, or gone with an old segment."""
-        return (record.process.hurt and not record.process.alive) or self.deletes
 
     def _check_periods(self, places: dict[bytes, list[str]]) -> None:
         active: dict[str, list[Record]] = defaultdict(list)
         for line, (name, *_) in places.items():
             record = self.records[line]
-            if record.returned is None or self._may_be_anywhere(record):
-                continue
             suffix = self._suffix_of(name)
-            if suffix is None:
+            if record.returned is None or record.hindered or self._is_mistaken(name, record):
+                continue
+            if self._may_be_anywhere(record):
+                self._check_overdue(record, name)
+            elif suffix is None:
                 active[name].append(record)
             elif suffix != self._period(record.created):
                 raise Violation(f"P2: {record.name}, created {record.created}, stands in {name}")
@@ -190,21 +271,36 @@ class Ledger:
                 periods = sorted({(self._period(record.created), record.name) for record in records})
                 raise Violation(f"P2: the active file has records of several periods: {periods}")
 
+    def _is_mistaken(self, name: str, record: Record) -> bool:
+        """Where there is no state record, the file's last write tells its period: perhaps one that was still on its way, or by a
+        process that did not get the lock in time (promise P3 goes before P2)."""
+        inode = self.kernel.names.get(name)
+        straddled = any(one is inode for one in self.straddling)
+        if record.process.name == OLD and straddled:
+            return any(one.hindered for one in self.records.values())
+        return self.blind and straddled
+
     def _may_be_anywhere(self, record: Record) -> bool:
-        """Later than the grace, or from the future: it goes to the active file. The same for a process that did not get the
-        lock in time (promise P3 goes before P2), or for which an operation failed. And where the state record is gone just
-        after the end of a period, the file's last write tells its period: perhaps a record that was still on its way."""
-        if self.blind or record.slow or record.process.hurt:
-            return True
-        if record.process.name == OLD and any(one.slow for one in self.records.values()):
-            return True
+        """Later than the grace, or from the future: it goes to the active file."""
         end = self._end(record.created)
         return record.highest >= end + self.grace or self._start(record.created) > record.lowest
+
+    def _check_overdue(self, record: Record, name: str) -> None:
+        """Later than the grace it does not go to its own period's segment any more."""
+        overdue = record.lowest >= self._end(record.created) + self.grace
+        own = self._suffix_of(name) == self._period(record.created)
+        if overdue and own and record.landed is not None and self._period(record.landed) != self._period(record.created):
+            raise Violation(f"P2: {record.name}, created {record.created}, was written to {name} at {record.landed}")
 
     def _suffix_of(self, name: str) -> str | None:
         if not name.startswith(LOG + "."):
             return None
         return re.sub(r"\.[1-9]\d*\Z", "", name[len(LOG) + 1 :])
+
+    def _order_of(self, name: str) -> tuple[str, int] | None:
+        """What sorts segments by their age; None for another file."""
+        found = re.fullmatch(re.escape(LOG) + r"\.(\d{4}(?:[-_]\d\d)+)(?:\.([1-9]\d*))?", name)
+        return None if found is None else (found[1], int(found[2] or 0))
 
     # the calendar
 

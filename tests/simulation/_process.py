@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import errno
 import functools
+import math
 import os
 import weakref
 from collections.abc import Callable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _HIGH = 512
 _PERHAPS_LOCAL = {"seek", "close", "unlock"}
+_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds before something that failed is tried again: at first, at most
+_LOOK = 1.0  # seconds between two looks at the log's name
 _FREE = ("now", "monotonic", "pid", "granularity", "prepare")  # not points: nobody else can make a difference to them
 
 
@@ -45,8 +48,17 @@ class Process:
         self.table = Table() if table is None else table
         self.alive = True
         self.stopped = False
-        self.hurt = False  # an operation was made to fail: its records may have to wait in memory
-        self.slow = False  # a call took as long as the lock's timeout
+        self.failures = 0  # of its operations, so far
+        self.failed_at = -math.inf  # uptime (s) when the last one was known
+        self.failed_in: Thread | None = None
+        self.misplaced = 0  # failures of what keeps files right
+        self.hindered_until = -math.inf  # uptime (s) until which it may be waiting to try that again
+        self.refused = 0  # how often somebody else had the rotation lock, or its file was deleted
+        self.refused_last = False
+        self.followed = 0  # how often it had the lock, or opened the log that somebody with the lock has made
+        self.may_wait = True  # for the lock; not again after it has waited in vain, until it or somebody else has had it
+        self.stalled = False  # it has waited for the lock as long as it may, and has not had it since
+        self.slow_until = -math.inf  # uptime (s) until which it may be waiting to try the lock again
         self.short = 0  # so many bytes of the next write are taken, if not 0
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
         self.looks: weakref.WeakSet[Look] = weakref.WeakSet()
@@ -73,6 +85,38 @@ class Process:
             if table == id(self.ops) and id(owner) in memo:
                 descriptors._owners[id(child.ops), number] = memo[id(owner)]
         return twin
+
+    def fails(self, name: str) -> None:
+        """An operation fails. A write is tried again on its own; everything else may be what keeps the files right."""
+        self.failures += 1
+        self.failed_in = self.scheduler.current
+        self.misplaced += name != "write"
+        self.notice_failure()
+
+    def notice_failure(self) -> None:
+        """What has failed is tried again after a pause that doubles with each failure, by who looks once a second."""
+        self.failed_at = self.kernel.uptime_ns / 1e9
+        if self.misplaced:
+            self.hindered_until = self.failed_at + min(_PAUSE * 2 ** (self.misplaced - 1), _LONGEST_PAUSE) + _LOOK
+
+    def refuse(self) -> None:
+        """Somebody else has the lock, or it was one whose file is deleted."""
+        self.refused += 1
+        self.refused_last = True
+
+    def grant(self) -> None:
+        """It has the lock."""
+        self.refused_last = self.stalled = False
+        self.follow()
+
+    def follow(self) -> None:
+        """It or somebody else has had the lock: it is worth waiting for again."""
+        self.followed += 1
+        self.may_wait = True
+
+    def fails_in_background(self) -> bool:
+        """Whether its background thread has met a failure and is at it still."""
+        return self.failed_in is not None and self.failed_in.daemon and not self.failed_in.done
 
     # the table
 
@@ -166,7 +210,9 @@ class Process:
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode)
 
     def _open_existing(self, path: str) -> int:
-        return self._open(path, os.O_WRONLY | os.O_APPEND)
+        fd = self._open(path, os.O_WRONLY | os.O_APPEND)
+        self.follow()
+        return fd
 
     def _open_side(self, path: str) -> int:
         return self._open(path, os.O_RDWR)
@@ -181,14 +227,18 @@ class Process:
         self.kernel.close(self.table, fd)
 
     def _write(self, fd: int, data: bytes) -> int:
-        """On a disk that is full, or made to look so, a part of the data or nothing is taken; the process is hurt then."""
+        """On a disk that is full, or made to look so, a part of the data or nothing is taken."""
         count, self.short = self.short or len(data), 0
-        hurt, self.hurt = self.hurt, True
-        written = self.kernel.write(self.table, fd, data[:count])
+        try:
+            written = self.kernel.write(self.table, fd, data[:count])
+        except OSError:
+            self.fails("write")
+            raise
         if written == len(data):
-            self.hurt = hurt
+            self.scheduler.watcher.written(self, self.table.open[fd].inode)
         else:
-            self.scheduler.torn(self, data)
+            self.fails("write")
+            self.scheduler.watcher.incomplete(self, data)
         return written
 
     def _seek(self, fd: int, offset: int, whence: int) -> int:
@@ -198,7 +248,9 @@ class Process:
         return self.kernel.pread(self.table, fd, count, offset)
 
     def _write_at(self, fd: int, data: bytes, offset: int) -> int:
-        return self.kernel.pwrite(self.table, fd, data, offset)
+        written = self.kernel.pwrite(self.table, fd, data, offset)
+        self.scheduler.watcher.written(self, self.table.open[fd].inode)
+        return written
 
     def _stat_path(self, path: str) -> FileStat:
         return _file_stat(self.kernel.stat(path))
@@ -235,6 +287,7 @@ class Process:
         self.kernel.rename(source, target, replace=False)
 
     def _unlink(self, path: str) -> None:
+        self.scheduler.watcher.deleting(path)
         self.kernel.unlink(path)
 
     def _names(self, path: str) -> list[str]:
@@ -251,8 +304,15 @@ class Process:
             self.kernel.flock(self.table, fd, EXCLUSIVE if exclusive else SHARED)
         except BlockingIOError:
             self.scheduler.refused(self.table.open[fd].inode, EXCLUSIVE if exclusive else SHARED)
+            if exclusive and self._is_rotation_lock(fd):
+                self.refuse()
             return False
+        if exclusive and self._is_rotation_lock(fd):
+            self.grant()
         return True
+
+    def _is_rotation_lock(self, fd: int) -> bool:
+        return self.scheduler.watcher.is_lock(self.table.open[fd].inode)
 
     def _unlock(self, fd: int) -> None:
         self.kernel.flock(self.table, fd, UNLOCK)

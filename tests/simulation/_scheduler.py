@@ -114,6 +114,26 @@ class Event:
     clock: bool = False  # changes the clock
 
 
+class Watcher:
+    """Is told what processes do to files; this one does not mind."""
+
+    def written(self, process: Process, inode: Inode) -> None:
+        """A write was whole."""
+
+    def incomplete(self, process: Process, data: bytes) -> None:
+        """A write was cut off."""
+
+    def deleting(self, path: str) -> None:
+        """A name is about to be removed."""
+
+    def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
+        """An operation is made to fail."""
+
+    def is_lock(self, inode: Inode) -> bool:
+        """Whether this is the file of the rotation lock."""
+        return False
+
+
 class Move(NamedTuple):
     """What may happen next."""
 
@@ -149,8 +169,7 @@ class Scheduler:
     step_ns: int = 0
     plain: float = 0.8
     traced: bool = False
-    torn: Callable[[Process, bytes], None] = lambda _process, _data: None  # is told of every write that was not whole
-    failed: Callable[[str], None] = lambda _name: None  # is told which operation was made to fail
+    watcher: Watcher = field(default_factory=Watcher)  # is told what happens to files
 
     def __post_init__(self) -> None:
         self.main = getcurrent()
@@ -363,8 +382,8 @@ class Scheduler:
 
     def _fail(self, thread: Thread, number: int) -> None:
         self.budget.faults -= 1
-        thread.process.hurt = True
-        self.failed(thread.pending[0])
+        thread.process.fails(thread.pending[0])
+        self.watcher.failing(thread.process, *thread.pending)
         self._outcome = fail(number)
         self._go(thread)
 
@@ -380,7 +399,7 @@ class Scheduler:
 
     def _tear(self, thread: Thread, count: int) -> None:
         fd, data = thread.pending[1]
-        self.torn(thread.process, data)
+        self.watcher.incomplete(thread.process, data)
         self.kernel.write(thread.process.table, fd, data[:count])
         self._kill(thread, None)
 

@@ -20,6 +20,7 @@ from mpfhandler._pure.options import Options
 from mpfhandler._pure.schedule import Schedule
 
 BOUNDARY = 1_700_000_000  # a whole second; and, with these `when`, see `start_of`
+LOCK_RETRY = 2.0  # seconds: the pause before a lock that was busy is tried again, and the time between two looks
 STALL = 0.05  # seconds that a call may sleep beyond lock_timeout: the last pause of its polling
 
 
@@ -84,13 +85,11 @@ class World:
         self.choices = choices
         self.kernel = Kernel(spec.boundary - spec.before, spec.capacity)
         self.kernel.mkdir("/logs")
-        self.ledger = Ledger(
-            self.kernel, spec.when, spec.late_grace, spec.zone, deletes=spec.backup_count > 0, keeps=spec.backup_count
-        )
+        self.ledger = Ledger(self.kernel, spec.when, spec.late_grace, spec.zone, spec.backup_count)
         self.scheduler = Scheduler(
             self.kernel, choices, replace(spec.budget), self._events(), see,
             every=spec.every, granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
-            torn=self.ledger.incomplete, failed=self._failed,
+            watcher=self.ledger,
         )  # fmt: skip
         self.options = _options(spec)
         self.place = Place(LOG, LOG + ".lock", LOG + ".debug", special=False)
@@ -138,7 +137,7 @@ class World:
         name = f"{program.name}+{len(self.scheduler.processes)}"
         child = self.scheduler.child(parent, name)
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
-        child.hurt, child.slow = parent.hurt, parent.slow
+        child.stalled, child.slow_until = parent.stalled, parent.slow_until
         forked = Program(self, child, twin, name)
 
         def live() -> None:
@@ -179,8 +178,12 @@ class World:
     def event_lock_deleted(self) -> None:
         """rm app.log.lock"""
         if LOG + ".lock" in self.kernel.names:
+            if self.kernel.names[LOG + ".lock"].writer is not None and LOG in self.kernel.names:  # its state record goes nowhere
+                self.ledger.straddling.append(self.kernel.names[LOG])
             self.kernel.unlink(LOG + ".lock")
-            self._blinded()
+            self.ledger.blind = True
+            for process in self.scheduler.processes:
+                process.refuse()
 
     def event_log_moved(self) -> None:
         """mv app.log elsewhere"""
@@ -253,14 +256,6 @@ class World:
             process.threads.clear()
             self.launch(name, steps, writer, process)
         scheduler.budget, scheduler.events, scheduler.see, scheduler.choices = whole, events, see, made
-
-    def _failed(self, name: str) -> None:
-        if name == "read_at":
-            self._blinded()
-
-    def _blinded(self) -> None:
-        """The state record cannot be read, and perhaps the records of the last period are still on their way."""
-        self.ledger.blind = self.ledger.blind or self.kernel.wall() % UNIT[self.spec.when] < self.spec.late_grace + 1
 
     def _reported(self, error: Exception) -> None:
         self.reports.append(error)
@@ -335,6 +330,7 @@ class Program:
             scheduler.nap(3.0)
             self.writer.flush()
         self.writer.close()
+        self.world.ledger.left(self.process, self.writer.stats().lost)
         self.process.end()
 
     def _record(self, created: float) -> None:
@@ -348,13 +344,19 @@ class Program:
         world.ledger.end(record)
 
     def _call(self, engine: Callable[[], object]) -> None:
-        """A call of the engine: how long it took is known, and whether it slept too long."""
-        slept, begun = self.thread.slept, self.world.kernel.uptime_ns
+        """A call of the engine: it must not sleep too long, and may give the lock up only after it has waited for it."""
+        process, patience = self.process, self.world.spec.lock_timeout
+        slept, begun, stalled, may_wait = self.thread.slept, self.world.kernel.uptime_ns, process.stalled, process.may_wait
+        refused, followed, failures = process.refused, process.followed, process.failures
         engine()
-        patience = self.world.spec.lock_timeout
-        if self.world.kernel.uptime_ns - begun >= patience * 1e9:
-            self.process.slow = True
-        if self.thread.slept - slept > patience + STALL:
+        now = self.world.kernel.uptime_ns
+        if process.refused > refused and (stalled or now - begun >= patience * 1e9):
+            process.slow_until = now / 1e9 + LOCK_RETRY
+            process.stalled = process.refused_last
+            process.may_wait = not process.refused_last
+        if process.failures > failures:
+            process.notice_failure()
+        if self.thread.slept - slept > (patience if may_wait or process.followed > followed else 0) + STALL:
             raise Violation(f"P3: a call of {self.name} slept {self.thread.slept - slept} s")
 
 
