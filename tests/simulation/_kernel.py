@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import heapq
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 BLOCK = 4096
@@ -124,6 +124,7 @@ class Kernel:
         self.changes = 0  # of anything that somebody who waits could be waiting for
         self.names: dict[str, Inode] = {"/": Inode(1, 0o755, self._stamp(), folder=True)}
         self._durable: dict[str, Inode] = dict(self.names)
+        self._journal: list[list[tuple[str, Inode | None]]] = []  # changes of names since then, in order
 
     # the clock
 
@@ -190,6 +191,7 @@ class Kernel:
             self._drop_name(target)
         del self.names[source]
         self.names[target] = inode
+        self._journal.append([(source, None), (target, inode)])
         inode.ctime_ns = self._stamp()
         self.changes += 1
 
@@ -201,6 +203,7 @@ class Kernel:
         if inode.folder:
             raise fail(errno.EPERM, source, None, target)
         self.names[target] = inode
+        self._journal.append([(target, inode)])
         inode.links += 1
         inode.ctime_ns = self._stamp()
         self.changes += 1
@@ -344,16 +347,38 @@ class Kernel:
                     self._durable.pop(name, None)
                 else:
                     self._durable[name] = inode
+        self._journal = [left for change in self._journal if (left := [one for one in change if _folder_of(one[0]) != path])]
 
-    def power_cut(self, tables: Iterable[Table]) -> None:
-        """Everything that was not synced is gone; so are the processes."""
+    def sync(self) -> None:
+        """sync(2)"""
+        self._durable, self._journal = dict(self.names), []
+        for inode in self.names.values():
+            inode.synced = bytes(inode.data)
+
+    def power_cut(self, tables: Iterable[Table], pick: Callable[[int], int] = lambda _count: 0, block: int = BLOCK) -> None:
+        """The processes are gone, and of what was not synced any part: names are as they were after one of their changes, a file
+        ends with one of its lines or at the end of a block, or has zeros from there on.
+
+        Args:
+            tables: of the processes.
+            pick: a number below its argument; 0 leaves nothing.
+            block: what the file system writes at once (bytes).
+        """
         for table in tables:
             self.exit(table)
         self.names = dict(self._durable)
-        for inode in self.names.values():
+        for change in self._journal[: pick(len(self._journal) + 1)]:
+            for name, inode in change:
+                if inode is None:
+                    self.names.pop(name, None)
+                else:
+                    self.names[name] = inode
+        for inode in sorted(set(self.names.values()), key=lambda one: one.number):
             inode.links = sum(other is inode for other in self.names.values())
-            inode.data = bytearray(inode.synced)
+            inode.data = bytearray(_left_of(inode, pick, block))
         self.used = sum(_blocks(len(inode.data)) for inode in set(self.names.values()))
+        self._free = sorted({*range(1, self._last + 1)} - {inode.number for inode in self.names.values()})
+        self.sync()
         self.changes += 1
 
     def room(self) -> int:
@@ -412,11 +437,13 @@ class Kernel:
             self._last += 1
             number = self._last
         inode = self.names[path] = Inode(number, mode, self._stamp(), folder=folder)
+        self._journal.append([(path, inode)])
         self.changes += 1
         return inode
 
     def _drop_name(self, path: str) -> None:
         inode = self.names.pop(path)
+        self._journal.append([(path, None)])
         inode.links -= 1
         inode.ctime_ns = self._stamp()
         self._reap(inode)
@@ -470,6 +497,17 @@ class Kernel:
             self.device, inode.number, len(inode.data), inode.mtime_ns, inode.ctime_ns, inode.mode, inode.uid, inode.gid,
             not inode.folder, inode.links,
         )  # fmt: skip
+
+
+def _left_of(inode: Inode, pick: Callable[[int], int], block: int) -> bytes:
+    """What a power cut leaves of a file."""
+    data, synced = bytes(inode.data), inode.synced
+    if not data.startswith(synced):  # written over: one or the other
+        return data if pick(2) else synced
+    known = len(synced)
+    ends = [at for at in range(known, len(data) + 1) if at == known or at % block == 0 or data[at - 1] == ord("\n")]
+    end = ends[pick(len(ends))]
+    return data[:end] + bytes(len(data) - end if pick(3) == 2 else 0)
 
 
 def _blocks(size: int) -> int:

@@ -65,6 +65,7 @@ class Ledger(Watcher):
     zone: str = "UTC"
     keeps: int = 0
     records: dict[bytes, Record] = field(default_factory=dict)
+    forgotten: set[bytes] = field(default_factory=set)  # lines of records that a power cut may have taken
     torn: set[bytes] = field(default_factory=set)  # lines whose writing was interrupted or incomplete
     taken: list[tuple[str, Inode, float]] = field(default_factory=list)  # log files that were moved or removed, and when
     foreign: dict[str, bytes] = field(default_factory=dict)  # files of somebody else
@@ -120,6 +121,13 @@ class Ledger(Watcher):
     def _clock_is(now: float, record: Record) -> None:
         record.lowest, record.highest = min(record.lowest, now), max(record.highest, now)
 
+    def forget(self) -> None:
+        """The power was cut: what was not synced may be gone or cut, and so may be the state record."""
+        self.forgotten |= {line for line, record in self.records.items() if record.process.name != OLD}
+        self.records = {line: record for line, record in self.records.items() if record.process.name == OLD}
+        self.torn |= self.forgotten
+        self.blind = True
+
     # what happens to files
 
     def written(self, process: Process, inode: Inode) -> None:
@@ -127,7 +135,7 @@ class Ledger(Watcher):
         if self.is_lock(inode):
             return
         for line in bytes(inode.data).split(b"\n")[:-1]:
-            record = self.records.get(line)
+            record = self.records.get(self._behind_zeros(line))
             if record is not None and record.landed is None:
                 self._landed(record, inode)
 
@@ -203,13 +211,20 @@ class Ledger(Watcher):
             for line in lines:
                 if line + b"\n" == self.occupied.get(name):
                     continue
-                if line in self.records:
-                    places[line].append(name)
+                own = self._behind_zeros(line)
+                if own in self.records or own in self.forgotten:
+                    places[own].append(name)
                 else:
-                    self._check_fragment(name, line)
-            if rest and not self._is_fragment(rest):
+                    self._check_fragment(name, own)
+                if own != line:
+                    self._check_fragment(name, line[: len(line) - len(own)].rstrip(b"\0"))
+            if rest and not self._is_fragment(rest.rstrip(b"\0") if self.forgotten else rest):
                 raise Violation(f"P1: {name} ends with {rest[:80]!r}")
         return places
+
+    def _behind_zeros(self, line: bytes) -> bytes:
+        """The record on a line. A file system may leave zeros at the end of a file, and nobody ends them."""
+        return line.rpartition(b"\0")[2] if self.forgotten else line
 
     def _contents(self) -> list[tuple[str, bytes]]:
         found = [
@@ -244,10 +259,11 @@ class Ledger(Watcher):
         return [text[start:] for start in range(1, len(text)) if any(torn.startswith(text[start:]) for torn in self.torn)]
 
     def _check_exactly_once(self, places: dict[bytes, list[str]]) -> None:
+        for line, found in places.items():
+            if len(found) > 1:
+                raise Violation(f"P1: {line[:20]!r} stands {len(found)} times: {found}")
         for line, record in self.records.items():
             found = places.get(line, [])
-            if len(found) > 1:
-                raise Violation(f"P1: {record.name} stands {len(found)} times: {found}")
             if not found and record.landed is not None and line not in self.retained:
                 raise Violation(f"P1: {record.name} of {record.process.name} stood in a file and is gone")
             if not found and record.returned is not None and record.process.alive and not record.process.stopped:
@@ -255,8 +271,7 @@ class Ledger(Watcher):
 
     def _check_periods(self, places: dict[bytes, list[str]]) -> None:
         active: dict[str, list[Record]] = defaultdict(list)
-        for line, (name, *_) in places.items():
-            record = self.records[line]
+        for record, name in [(self.records[line], names[0]) for line, names in places.items() if line in self.records]:
             suffix = self._suffix_of(name)
             if record.returned is None or record.hindered or self._is_mistaken(name, record):
                 continue
@@ -276,9 +291,8 @@ class Ledger(Watcher):
         process that did not get the lock in time (promise P3 goes before P2)."""
         inode = self.kernel.names.get(name)
         straddled = any(one is inode for one in self.straddling)
-        if record.process.name == OLD and straddled:
-            return any(one.hindered for one in self.records.values())
-        return self.blind and straddled
+        guessed = self.blind or (record.process.name == OLD and any(one.hindered for one in self.records.values()))
+        return guessed and straddled
 
     def _may_be_anywhere(self, record: Record) -> bool:
         """Later than the grace, or from the future: it goes to the active file."""

@@ -212,8 +212,15 @@ class World:
             self.kernel.capacity += 1 << 20
 
     def event_power_cut(self) -> None:
-        """Nothing is promised but that what was synced is there, and that work goes on."""
-        raise NotImplementedError
+        """All processes are gone, and what they wrote may be; what was synced is there, and others go on."""
+        scheduler = self.scheduler
+        for process in scheduler.processes:
+            scheduler._end(process)
+        self.kernel.uptime_ns += 1_000_000_000
+        self.kernel.power_cut((), lambda count: self.choices.pick(count, 0.2), self.spec.granularity)
+        self.ledger.forget()
+        for steps in self.spec.programs:
+            self.launch(f"q{len(scheduler.processes)}", steps)
 
     # how
 
@@ -230,6 +237,7 @@ class World:
             record.begun = record.returned = record.lowest = record.highest = moment
             self._put(LOG, line + b"\n")
             self.kernel.names[LOG].mtime_ns = int(moment * 1e9)
+        self.kernel.sync()
         if whole is not None:
             self.kernel.capacity = self.kernel.used * BLOCK + whole
 

@@ -70,6 +70,9 @@ RANDOM = {
     "nothing after the rename": replace(_BASE, late_grace=0.0),
     "nothing after the rename, kills": replace(_BASE, late_grace=0.0, budget=Budget(kills=1)),
     "full disk": replace(_BASE, events=(*_TIMES, ("disk_freed", 1)), capacity=8192, size=1500, granularity=4096),
+    "power cut": replace(_BASE, events=(*_TIMES, ("power_cut", 1)), size=70),
+    "power cut, an old log": replace(_BASE, events=(*_TIMES, ("power_cut", 2)), size=70, old=True, opened=False),
+    "power cut, size splits": replace(_BASE, events=(("clock_boundary", 1), ("power_cut", 1)), max_bytes=250, size=70),
     "backups": replace(_BASE, backup_count=2),
     "eight processes": _LARGE,
     "eight processes, everything": replace(

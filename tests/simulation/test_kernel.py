@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import random
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -371,3 +372,22 @@ def test_power_cut_leaves_what_was_synced() -> None:
     kernel.rename("/a", "/b")
     kernel.power_cut([table])
     assert kernel.files() == {"/a": b"safe"}
+
+
+def test_power_cut_leaves_any_part() -> None:
+    """Names as they were after one of their changes; of a file what was synced and some lines or blocks, or zeros behind them."""
+    found: set[tuple[tuple[str, bytes], ...]] = set()
+    for seed in range(300):
+        kernel, table = Kernel(), Table()
+        fd = kernel.open(table, "/a", FLAGS[4])
+        kernel.write(table, fd, b"safe\n")
+        kernel.sync()
+        kernel.write(table, fd, b"ab\ncdef\n")
+        kernel.rename("/a", "/b")
+        kernel.open(table, "/a", FLAGS[4])
+        kernel.power_cut([table], random.Random(seed).randrange, block=4)
+        found.add(tuple(sorted(kernel.files().items())))
+    assert {tuple(name for name, _ in files) for files in found} == {("/a",), ("/b",), ("/a", "/b")}
+    ends = {b"safe\n", b"safe\nab\n", b"safe\nab\ncdef\n", b"safe\nab\ncdef\n"[:12]}
+    zeros = {end + bytes(13 - len(end)) for end in ends}
+    assert {data for files in found for _, data in files} == ends | zeros | {b""}
