@@ -47,6 +47,7 @@ class Record:
     failures: int = 0  # of its process before it
     landed: float | None = None  # wall clock when it stood in a file as a line of its own
     hindered: bool = False  # its process may not have got the lock in time, or an operation that keeps the files right failed
+    at_home: bool = False  # it was written within its period, to a log that was made within it
 
 
 @dataclass
@@ -71,6 +72,9 @@ class Ledger(Watcher):
     foreign: dict[str, bytes] = field(default_factory=dict)  # files of somebody else
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     blind: bool = False  # the state record was taken away, or could not be read
+    born: list[tuple[Inode, float]] = field(default_factory=list)  # files that processes have made, and the wall clock
+    unrecorded: list[Inode] = field(default_factory=list)  # those made by who did not have the lock
+    clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
     broken: list[str] = field(default_factory=list)  # promises that were seen to be broken on the way
@@ -112,6 +116,7 @@ class Ledger(Watcher):
 
     def clock_set(self, before: float) -> None:
         """The wall clock was set; it showed this before."""
+        self.clock_was_set = True
         for record in self.records.values():
             if record.returned is None:
                 self._clock_is(before, record)
@@ -130,6 +135,13 @@ class Ledger(Watcher):
 
     # what happens to files
 
+    def created(self, process: Process, inode: Inode) -> None:
+        """A file is new."""
+        self.born.append((inode, self.kernel.wall()))
+        lock = self.kernel.names.get(LOG + ".lock")
+        if lock is None or lock.writer not in process.table.open.values():
+            self.unrecorded.append(inode)
+
     def written(self, process: Process, inode: Inode) -> None:
         """A write was whole: which records stand in the file from now on?"""
         if self.is_lock(inode):
@@ -146,7 +158,10 @@ class Ledger(Watcher):
         process = record.process
         if record.returned is not None and (process.refused_last or uptime < max(process.slow_until, process.hindered_until)):
             record.hindered = True
-        if self._period(record.created) != self._period(now):
+        period = self._period(record.created)
+        if self.kernel.names.get(LOG) is inode and self._period(now) == period and not self.clock_was_set:
+            record.at_home = any(one is inode and self._period(moment) == period for one, moment in self.born)
+        if period != self._period(now):
             self.straddling.append(inode)
         if inode.links:
             return
@@ -273,7 +288,7 @@ class Ledger(Watcher):
         active: dict[str, list[Record]] = defaultdict(list)
         for record, name in [(self.records[line], names[0]) for line, names in places.items() if line in self.records]:
             suffix = self._suffix_of(name)
-            if record.returned is None or record.hindered or self._is_mistaken(name, record):
+            if record.returned is None or self._is_mistaken(name, record) or (record.hindered and not record.at_home):
                 continue
             if self._may_be_anywhere(record):
                 self._check_overdue(record, name)
@@ -291,8 +306,8 @@ class Ledger(Watcher):
         process that did not get the lock in time (promise P3 goes before P2)."""
         inode = self.kernel.names.get(name)
         straddled = any(one is inode for one in self.straddling)
-        guessed = self.blind or (record.process.name == OLD and any(one.hindered for one in self.records.values()))
-        return guessed and straddled
+        guessed = self.blind or any(one is inode for one in self.unrecorded)
+        return straddled and (guessed or (record.process.name == OLD and any(one.hindered for one in self.records.values())))
 
     def _may_be_anywhere(self, record: Record) -> bool:
         """Later than the grace, or from the future: it goes to the active file."""

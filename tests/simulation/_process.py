@@ -201,7 +201,11 @@ class Process:
     # the calls, as the POSIX module puts them together
 
     def _open(self, path: str, flags: int, mode: int = 0o666) -> int:
-        return self.kernel.open(self.table, path, flags, mode, _HIGH)
+        new = path not in self.kernel.names
+        fd = self.kernel.open(self.table, path, flags, mode, _HIGH)
+        if new:
+            self.scheduler.watcher.created(self, self.kernel.names[path])
+        return fd
 
     def _open_append(self, path: str, mode: int) -> int:
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)

@@ -117,6 +117,9 @@ class Event:
 class Watcher:
     """Is told what processes do to files; this one does not mind."""
 
+    def created(self, process: Process, inode: Inode) -> None:
+        """A file is new."""
+
     def written(self, process: Process, inode: Inode) -> None:
         """A write was whole."""
 

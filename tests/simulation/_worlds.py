@@ -8,6 +8,7 @@ from _scheduler import Budget
 from _world import Spec
 
 _BOUNDARY = (("clock_boundary", 1),)
+_MINUTES = {"when": "M", "boundary": 1_700_000_040}
 _TWO = (("log",), ("log",))
 
 # Every schedule of these, without a bound on preemptions.
@@ -25,6 +26,13 @@ SMALL = {
     "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
     "two processes start on an old log": Spec(_TWO, old=True, opened=False),
+    "a log that is removed, one failure": Spec(
+        (("log", "close", "log", "close", "log"),), events=(*_BOUNDARY, ("log_removed", 1)), budget=Budget(faults=1)
+    ),
+    "one of two processes stops for some periods": Spec(
+        _TWO, **_MINUTES, lock_timeout=0.0, events=(("clock_boundary", 3),), budget=Budget(preemptions=0, stops=1)
+    ),
+    "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
 }
 
 # Every schedule with so many preemptions at the most.
@@ -64,6 +72,8 @@ RANDOM = {
     "faults": replace(_BASE, budget=Budget(faults=3)),
     "short writes": replace(_BASE, budget=Budget(short_writes=3)),
     "size splits": replace(_BASE, max_bytes=150, budget=Budget(kills=1)),
+    "lock never waited for": replace(_BASE, lock_timeout=0.0, events=(*_TIMES, ("log_removed", 1))),
+    "stops for minutes": replace(_BASE, **_MINUTES, events=_TIMES, budget=Budget(stops=3)),
     "threads": replace(_BASE, threads=2),
     "threads, kills": replace(_BASE, threads=2, budget=Budget(kills=1, stops=1)),
     "an old log": replace(_BASE, old=True, opened=False, budget=Budget(kills=1)),
