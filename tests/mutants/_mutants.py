@@ -165,9 +165,17 @@ MUTANTS = (
         "create-in-an-old-period",
         "R5: a process that was stopped before it created the log does not look at the clock again",
         ROTATION,
-        "if self._ops.now() >= plan.period.end:",
+        "if now >= plan.period.end:",
         "if False:",
-        ("faults/test_interleavings.py::test_period_that_ends_before_the_log_is_created_is_not_its_period",),
+        ("simulation/test_every_schedule.py::test_random_schedules[stops for minutes]",),
+    ),
+    Mutant(
+        "create-in-an-old-period-over-records",
+        "R5: a log that somebody without the lock has written to meanwhile is given to the next period",
+        ROTATION,
+        "if not self._is_empty(segment):",
+        "if False:",
+        ("simulation/test_every_schedule.py::test_every_schedule_with_few_preemptions[one of two processes waits for a period]",),
     ),
     Mutant(
         "adopt-any-file",
@@ -191,7 +199,7 @@ MUTANTS = (
         ROTATION,
         "            held.clear_state()",
         "            pass",
-        ("faults/test_interleavings.py::test_record_of_a_removed_log_says_nothing_about_the_one_that_gets_its_inode",),
+        ("simulation/test_every_schedule.py::test_every_schedule_of_a_small_world[a log that is removed, one failure]",),
     ),
     Mutant(
         "failed-rename-forgotten",

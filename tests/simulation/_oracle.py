@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from _kernel import Inode, Kernel
+from _kernel import Description, Inode, Kernel
 from _process import Process
 from _scheduler import Watcher
 
@@ -73,7 +73,7 @@ class Ledger(Watcher):
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     blind: bool = False  # the state record was taken away, or could not be read
     born: list[tuple[Inode, float]] = field(default_factory=list)  # files that processes have made, and the wall clock
-    unrecorded: list[Inode] = field(default_factory=list)  # those made by who did not have the lock
+    unrecorded: list[Inode] = field(default_factory=list)  # those made by who did not have the lock, or not written down yet
     clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
@@ -138,9 +138,13 @@ class Ledger(Watcher):
     def created(self, process: Process, inode: Inode) -> None:
         """A file is new."""
         self.born.append((inode, self.kernel.wall()))
-        lock = self.kernel.names.get(LOG + ".lock")
-        if lock is None or lock.writer not in process.table.open.values():
+        holder = self._holder()
+        if holder is None or holder not in process.table.open.values():
             self.unrecorded.append(inode)
+
+    def _holder(self) -> Description | None:
+        lock = self.kernel.names.get(LOG + ".lock")
+        return None if lock is None else lock.writer
 
     def written(self, process: Process, inode: Inode) -> None:
         """A write was whole: which records stand in the file from now on?"""
@@ -163,6 +167,9 @@ class Ledger(Watcher):
             record.at_home = any(one is inode and self._period(moment) == period for one, moment in self.born)
         if period != self._period(now):
             self.straddling.append(inode)
+        if self._period(now) not in {self._period(moment) for one, moment in self.born if one is inode} and self._holder():
+            self.straddling.append(inode)  # by who has no lock, while somebody with the lock may not have written the record yet
+            self.unrecorded.append(inode)
         if inode.links:
             return
         removed = [when for _, one, when in self.taken if one is inode]
@@ -307,6 +314,8 @@ class Ledger(Watcher):
         inode = self.kernel.names.get(name)
         straddled = any(one is inode for one in self.straddling)
         guessed = self.blind or any(one is inode for one in self.unrecorded)
+        if guessed and inode is not None and any(one.number == inode.number for _, one, _ in self.taken):
+            return True  # the record of the removed log that had this number before could not be cleared
         return straddled and (guessed or (record.process.name == OLD and any(one.hindered for one in self.records.values())))
 
     def _may_be_anywhere(self, record: Record) -> bool:

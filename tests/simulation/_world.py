@@ -313,6 +313,10 @@ class Program:
         """The program does something else."""
         self.world.scheduler.nap(float(seconds))
 
+    def event(self, name: str) -> None:
+        """Something happens from outside, just here."""
+        getattr(self.world, f"event_{name}")()
+
     def fork(self, *steps: str) -> None:
         """A child that runs these steps."""
         self.world.fork(self, steps or ("log", "log"))

@@ -8,7 +8,6 @@ from _scheduler import Budget
 from _world import Spec
 
 _BOUNDARY = (("clock_boundary", 1),)
-_MINUTES = {"when": "M", "boundary": 1_700_000_040}
 _TWO = (("log",), ("log",))
 
 # Every schedule of these, without a bound on preemptions.
@@ -27,16 +26,20 @@ SMALL = {
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
     "two processes start on an old log": Spec(_TWO, old=True, opened=False),
     "a log that is removed, one failure": Spec(
-        (("log", "close", "log", "close", "log"),), events=(*_BOUNDARY, ("log_removed", 1)), budget=Budget(faults=1)
-    ),
-    "one of two processes stops for some periods": Spec(
-        _TWO, **_MINUTES, lock_timeout=0.0, events=(("clock_boundary", 3),), budget=Budget(preemptions=0, stops=1)
+        (("log", "close", "event clock_boundary", "event log_removed", "log", "close", "log"),), budget=Budget(faults=1)
     ),
     "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
 }
 
 # Every schedule with so many preemptions at the most.
 BOUNDED = {
+    "one of two processes waits for a period": Spec(
+        (("event clock_boundary", "log", "log"), ("log", "event clock_boundary")),
+        when="M",
+        boundary=1_700_000_040,
+        lock_timeout=0.0,
+        budget=Budget(preemptions=1),
+    ),
     "three processes, one boundary": Spec((("log",),) * 3, events=_BOUNDARY, budget=Budget(preemptions=2)),
     "three processes, one split": Spec((("log", "log"),) * 3, max_bytes=80, before=0.9, budget=Budget(preemptions=2)),
     "three processes, two boundaries, one kill": Spec(
@@ -73,7 +76,7 @@ RANDOM = {
     "short writes": replace(_BASE, budget=Budget(short_writes=3)),
     "size splits": replace(_BASE, max_bytes=150, budget=Budget(kills=1)),
     "lock never waited for": replace(_BASE, lock_timeout=0.0, events=(*_TIMES, ("log_removed", 1))),
-    "stops for minutes": replace(_BASE, **_MINUTES, events=_TIMES, budget=Budget(stops=3)),
+    "stops for minutes": replace(_BASE, when="M", boundary=1_700_000_040, events=_TIMES, budget=Budget(stops=3)),
     "threads": replace(_BASE, threads=2),
     "threads, kills": replace(_BASE, threads=2, budget=Budget(kills=1, stops=1)),
     "an old log": replace(_BASE, old=True, opened=False, budget=Budget(kills=1)),

@@ -313,15 +313,20 @@ class Rotation:
 
     def _create(self, plan: Plan, terminator: bytes, moved: str | None) -> OpenSegment:
         """A new log. If somebody was faster, who did not get the lock because this process was stopped for long, it is his, and
-        everything is looked at anew; and after such a stop it may be another period that begins."""
+        everything is looked at anew; so it is if somebody has written to the new log during such a stop. Else it may be another
+        period that begins."""
         try:
             segment = self._open(plan.period, terminator, Opening.NEW)
         except OSError as error:
             if self._ops.fault(error) is Fault.EXISTS:
                 raise _ChangedUnderUs(moved) from None
             raise
-        if self._ops.now() >= plan.period.end:
-            segment.period = self._options.schedule.period(self._ops.now())
+        now = self._ops.now()
+        if now >= plan.period.end:
+            if not self._is_empty(segment):
+                segment.close()
+                raise _ChangedUnderUs(moved)
+            segment.period = self._options.schedule.period(now)
         return segment
 
     def _record(self, held: HeldLock, seen: Evidence, segment: OpenSegment) -> None:
@@ -335,6 +340,12 @@ class Rotation:
         held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint))
 
     # helpers
+
+    def _is_empty(self, segment: OpenSegment) -> bool:
+        try:
+            return self._ops.stat_fd(segment.fileno()).size == 0
+        except OSError:
+            return False
 
     def _find(self) -> FileStat | None:
         try:
