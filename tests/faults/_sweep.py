@@ -24,14 +24,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from _sweep_scenarios import SCENARIOS, STUMP, Scenario
+from _sweep_account import account, missing_are_known, retained, told_as_lost
+from _sweep_scenarios import SCENARIOS, Scenario
 from _sweep_world import HOUR, LOCK_TIMEOUT, PATIENCE, Child, Program, World, run
 
 from mpfhandler._platform import OPERATIONS
@@ -55,6 +54,11 @@ FAULTS = {
     "getdents64": ("EIO", "ESTALE"),
     "fstatfs": ("EIO", "ENOSYS"),
     "access": ("EIO", "EACCES"),
+    "read": ("EIO", "ESTALE", "EINTR"),
+    "mkdir": ("EIO", "ENOSPC", "EACCES", "EROFS"),
+    "chown": ("EIO", "EPERM", "EROFS"),
+    "fchown": ("EIO", "EPERM", "EROFS"),
+    "fchmod": ("EIO", "EPERM", "EROFS"),
 }
 BLINDING = {"openat", "newfstatat", "fstat", "fcntl", "close", "pread64", "lseek"}  # to open the side descriptor, and to read
 RETRIED = "EINTR"  # by Python itself (PEP 475), so it cannot last
@@ -81,6 +85,11 @@ class Point:
     lasting: bool = False
     after: str = "same"
 
+    @property
+    def blind(self) -> bool:
+        """Whether the fault keeps the torn-tail guard from seeing."""
+        return self.call in BLINDING and self.fault != "KILL"
+
     def __str__(self) -> str:
         fault = f"{self.fault}{'+' * self.lasting}"
         return f"'{self.scenario}' {self.call or '-'} {self.count} {fault or '-'} {self.after}"
@@ -90,7 +99,7 @@ def calls_of(trace: str) -> collections.Counter[str]:
     """How often each call was made, by the process that made most of them: strace counts in each by itself."""
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
     for line in trace.splitlines():
-        match = re.match(r"(\d+) +(\w+)\(", line)
+        match = re.match(r"(\d* *)(\w+)\(", line)
         if match:
             counts[match[1], match[2]] += 1
     most: collections.Counter[str] = collections.Counter()
@@ -122,21 +131,27 @@ def run_point(point: Point, folder: Path) -> tuple[list[str], collections.Counte
     """Go through it; what is wrong, and which calls there were (none where the fault has met nobody)."""
     scenario = SCENARIOS[point.scenario]
     world = World(folder)
-    aside = Child(world, _bystander(scenario)) if point.after == "aside" else None
-    if aside is not None:
-        assert aside.heard()
-    scenario.before(world)
-    child = Child(world, scenario.body)
-    assert child.heard(), world.trouble.read_text()
-    scenario.meanwhile(world)
-    window = world.shared.slept
-    problems = _under_strace(child, world, point)
-    if world.shared.slept - window > LOCK_TIMEOUT + 0.5:
-        problems.append(f"the process waited {world.shared.slept - window} s")
-    _afterwards(world, scenario, point.after, aside, problems)
+    with contextlib.ExitStack() as children:
+        aside = children.enter_context(Child(world, _bystander(scenario))) if point.after == "aside" else None
+        if aside is not None:
+            assert aside.heard()
+        scenario.before(world)
+        child = children.enter_context(Child(world, scenario.body))
+        assert child.heard(), world.trouble.read_text()
+        scenario.meanwhile(world)
+        window = world.shared.slept
+        problems = _under_strace(child, world, point)
+        problems += retained(world, scenario.keep, at_the_end=False)
+        if world.shared.slept - window > LOCK_TIMEOUT + 0.5:
+            problems.append(f"the process waited {world.shared.slept - window} s")
+        _afterwards(world, scenario, point.after, aside, problems)
     trace = world.trace.read_text()
     killed = "killed by SIGKILL" in trace
-    problems += _account(world, point, killed=killed)
+    problems += account(world, killed=killed, blind=point.blind)
+    problems += retained(world, scenario.keep, at_the_end=True)
+    problems += scenario.wrong(world)
+    if scenario.few and (told := told_as_lost(world)) != sum(world.shared.lost):
+        problems.append(f"lines in the log tell of {told} lost records, it was {sum(world.shared.lost)}")
     if point.call and "(INJECTED)" not in trace and not killed:
         return [], collections.Counter()
     return problems, calls_of(trace)
@@ -156,13 +171,14 @@ def _bystander(scenario: Scenario) -> Callable[[Program], Iterator[None]]:
 def _under_strace(child: Child, world: World, point: Point) -> list[str]:
     """Let it go through its window, and recover without the fault; what is wrong already."""
     problems: list[str] = []
-    with _attached(child.pid, world, point) as tracer:
+    with _attached(child, world, point) as tracer:
         child.go()
         alive = child.heard()
         if not alive:
             tracer.wait(PATIENCE)  # it has something to write down
+            world.look_for_copies()
         else:
-            problems += _missing_are_known(world, point, child.told)
+            problems += missing_are_known(world, child.told, blind=point.blind)
     if alive:
         child.go()
         if not child.heard():
@@ -172,13 +188,15 @@ def _under_strace(child: Child, world: World, point: Point) -> list[str]:
 
 
 @contextlib.contextmanager
-def _attached(pid: int, world: World, point: Point) -> Iterator[subprocess.Popen[str]]:
-    """strace on this process, while the block runs."""
+def _attached(child: Child, world: World, point: Point) -> Iterator[subprocess.Popen[str]]:
+    """strace on this process, or on the one thread of it that it names, while the block runs."""
+    thread = child.told["thread"]
+    whom = ["-p", str(thread)] if thread else ["-f", "-p", str(child.pid)]
     when = f"{point.count}{'+' * point.lasting}"
     how = f"signal={point.fault}" if point.fault == "KILL" else f"error={point.fault}"
     inject = ["-e", f"inject={point.call}:{how}:when={when}"] if point.call else []
     only = [word for path in world.paths() for word in ("-P", str(path))]
-    command = ["strace", "-f", "-o", str(world.trace), *only, *inject, "-p", str(pid)]
+    command = ["strace", "-o", str(world.trace), *only, *inject, *whom]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
         heard = list(itertools.takewhile(lambda line: "attached" not in line, iter(tracer.stderr.readline, "")))
@@ -188,15 +206,6 @@ def _attached(pid: int, world: World, point: Point) -> Iterator[subprocess.Popen
         finally:
             tracer.terminate()  # it lets go of everybody
             tracer.stderr.read()
-
-
-def _missing_are_known(world: World, point: Point, told: dict[str, Any]) -> list[str]:
-    """While the fault is there: what the process has acknowledged is on disk, or it says that it is not."""
-    found = {name for _, _, name in _records(world, point)[0]}
-    number = told["number"]
-    missing = [name for name in _names(world, number) if name not in found]
-    known = told["waits"] + told["lost"]
-    return [] if len(missing) == known else [f"{missing} are not there, and the process says {known}: {told}"]
 
 
 def _afterwards(world: World, scenario: Scenario, after: str, aside: Child | None, problems: list[str]) -> None:
@@ -219,71 +228,10 @@ def _afterwards(world: World, scenario: Scenario, after: str, aside: Child | Non
             told.append(run(world, body))
         world.step(HOUR)
     told.append(run(world, body))
+    for _ in range(scenario.periods - 1):
+        world.step(HOUR)
+        told.append(run(world, body))
     problems += [f"afterwards: {one}" for one in told if one["reports"] or one["refused"] or one["lost"]]
-
-
-def _account(world: World, point: Point, *, killed: bool) -> list[str]:
-    """What is wrong with the files, at the very end."""
-    records, problems = _records(world, point)
-    counts = collections.Counter(name for _, _, name in records)
-    expected = {name for number in range(world.shared.processes) for name in _names(world, number)}
-    missing = sorted(expected - set(counts))
-    lost = sum(world.shared.lost)
-    if point.scenario == "little memory" and (told := _told_as_lost(world)) != lost:
-        problems.append(f"lines in the log tell of {told} lost records, it was {lost}")
-    if len(missing) != lost:
-        problems.append(f"missing {missing}, said to be lost: {lost}")
-    in_flight = {f"{number}-{world.shared.returned[number]}" for number in range(world.shared.processes)} if killed else set()
-    problems += [f"unknown record {name}" for name in sorted(set(counts) - expected - in_flight)]
-    problems += [f"{count} times {name}" for name, count in counts.items() if count > 1]
-    if not world.shared.reported:  # whoever could not rotate has said so
-        problems += _misfiled(world, records)
-    if trouble := world.trouble.read_text():
-        problems.append(trouble)
-    return problems
-
-
-def _records(world: World, point: Point) -> tuple[list[tuple[str, float, str]], list[str]]:
-    """(file, created, name) of every record, and what else is there that must not be. A record behind a stump counts where the
-    fault has made the guard blind."""
-    blind = point.call in BLINDING and point.fault != "KILL"
-    records: list[tuple[str, float, str]] = []
-    problems: list[str] = []
-    for path in sorted(world.folder.iterdir()):
-        if path == world.lock:
-            continue
-        if not re.fullmatch(r"app\.log(\.\d{4}-\d\d-\d\d_\d\d(\.\d)?)?", path.name):
-            problems.append(f"a file of a strange name: {path.name}")
-        text = path.read_text()
-        if text and not text.endswith("\n") and not text.splitlines()[-1].startswith(STUMP):
-            problems.append(f"{path.name} ends with {text[-80:]!r}")
-        for line in text.splitlines():
-            stump = rf"({STUMP}-*)?" if blind else ""
-            match = re.fullmatch(rf"{stump}(?P<created>\d+\.\d+) (?P<name>\d+-\d+)", line)
-            if match:
-                records.append((path.name, float(match["created"]), match["name"]))
-            elif not line.startswith(STUMP) and not re.fullmatch(r"mpfhandler: \d+ records lost between .*", line):
-                problems.append(f"{path.name} has a line that is none: {line[:80]!r}")
-    return records, problems
-
-
-def _told_as_lost(world: World) -> int:
-    text = "".join(path.read_text() for path in world.folder.glob("app.log*"))
-    return sum(map(int, re.findall(r"mpfhandler: (\d+) records lost between ", text)))
-
-
-def _misfiled(world: World, records: Iterable[tuple[str, float, str]]) -> list[str]:
-    here = time.strftime("app.log.%Y-%m-%d_%H", time.gmtime(world.now()))
-    wrong = []
-    for file, created, name in records:
-        period = here if file == "app.log" else re.sub(r"\.\d\Z", "", file)
-        if time.strftime("app.log.%Y-%m-%d_%H", time.gmtime(created)) != period:
-            wrong.append(f"{name} of {time.strftime('%H:%M:%S', time.gmtime(created))} is in {file}")
-    return wrong
-
-
-def _names(world: World, number: int) -> list[str]:
-    return [f"{number}-{count}" for count in range(world.shared.returned[number])]
 
 
 # the runner

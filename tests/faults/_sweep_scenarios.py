@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from _sweep_account import STUMP
 from _sweep_world import HOUR, PERIODS, Program, World, run
 
 from mpfhandler._platform import posix
-
-STUMP = "a record that nobody was promised "  # of a killed writer
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class Scenario:
         meanwhile: others, right before the window.
         options: of the handlers of those who come after.
         aside: a process that has the log open when the window begins, and goes on afterwards.
+        periods: that begin afterwards.
+        few: so little memory that records may be lost, which the log then says.
+        wrong: what else is wrong at the end.
     """
 
     body: Callable[[Program], Iterator[None]]
@@ -32,6 +35,14 @@ class Scenario:
     meanwhile: Callable[[World], None] = lambda _world: None
     options: dict[str, Any] = field(default_factory=dict)
     aside: bool = True
+    periods: int = 1
+    few: bool = False
+    wrong: Callable[[World], list[str]] = lambda _world: []
+
+    @property
+    def keep(self) -> int:
+        """How many closed segments there are to be at the end, at most."""
+        return int(self.options.get("backupCount", 0)) or sys.maxsize
 
 
 def _yesterday(world: World, **options: Any) -> None:
@@ -194,5 +205,5 @@ SCENARIOS = {
     "close and again": Scenario(_close),
     "fork": Scenario(_fork),
     "fork at a boundary": Scenario(_fork_at_boundary),
-    "little memory": Scenario(_little_memory, aside=False),
+    "little memory": Scenario(_little_memory, aside=False, few=True),
 }

@@ -12,27 +12,30 @@ import json
 import logging
 import mmap
 import os
+import queue
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from _support import replace_operation
 
 import mpfhandler
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, Joinable
 
 HOUR = 3600.0
 START = 1_772_619_600.0  # 2026-03-04 10:20:00 UTC
-PERIODS = ("2026-03-04_09", "2026-03-04_10", "2026-03-04_11", "2026-03-04_12", "2026-03-04_13")
+PERIODS = ("2026-03-04_09", "2026-03-04_10", "2026-03-04_11", "2026-03-04_12", "2026-03-04_13", "2026-03-04_14")
 LOCK_TIMEOUT = 2.0
 PATIENCE = 30.0  # seconds until a process counts as hanging
 PROCESSES = 16  # in one world
+ROTATORS = 16  # calls of a user's, in one world
 _COARSE = 5  # CLOCK_REALTIME_COARSE of Linux: what gives files their times
 
 
@@ -47,15 +50,28 @@ class _Shared(ctypes.Structure):
         ("processes", ctypes.c_int),
         ("returned", ctypes.c_int * PROCESSES),
         ("lost", ctypes.c_int * PROCESSES),
+        ("rotators", ctypes.c_int),
+        ("sources", ctypes.c_char * 64 * ROTATORS),
+        ("targets", ctypes.c_char * 64 * ROTATORS),
+        ("ended", ctypes.c_int * ROTATORS),
     ]
 
 
 class World:
-    """A folder, a clock, and an account of every process: all in shared memory."""
+    """A folder, a clock, and an account of every process: all in shared memory.
+
+    Attributes:
+        old: segments from before the first process, with what is in them.
+        foreign: other people's files, the same.
+        left: targets that a killed rotator has written while its source is still there.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "logs"
-        self.folder.mkdir()
+        self.folder = folder / "var" / "logs"
+        self.folder.mkdir(parents=True)
+        self.old: dict[str, str] = {}
+        self.foreign: dict[str, str] = {}
+        self.left: set[str] = set()
         self.log = self.folder / "app.log"
         self.lock = self.folder / "app.log.lock"
         self.trouble = folder / "trouble"
@@ -105,10 +121,35 @@ class World:
         return self.shared.processes - 1
 
     def paths(self) -> list[Path]:
-        """Every name that the log can have."""
+        """Every name that the log can have, and the folder above if it is to be made."""
         closed = [self.folder / f"app.log.{period}{index}" for period in PERIODS for index in ("", ".1", ".2", ".3")]
         hidden = [path.with_name(f".{path.name}.rotating") for path in closed]
-        return [self.folder, self.log, self.lock, *closed, *hidden]
+        packed = [path.with_name(f"{path.name}.gz") for path in closed[:12]]
+        old = [self.folder / name for name in (*self.old, *self.foreign)]
+        above = [] if self.folder.exists() else [self.folder.parent]
+        return [self.folder, self.log, self.lock, *closed, *hidden, *packed, *old, *above]
+
+    def rotator(self, work: Callable[[str, str], None]) -> Callable[[str, str], None]:
+        """A user's rotator that is taken down in the books, so that it is known whether it has ended."""
+
+        def noted(source: str, target: str) -> None:
+            number = self.shared.rotators
+            self.shared.sources[number].value = os.path.basename(source).encode()
+            self.shared.targets[number].value = os.path.basename(target).encode()
+            self.shared.rotators += 1
+            try:
+                work(source, target)
+            finally:
+                self.shared.ended[number] = 1
+
+        return noted
+
+    def look_for_copies(self) -> None:
+        """A process was killed: what its rotator has written, while its source is still there, is a second copy."""
+        for number in range(self.shared.rotators):
+            source, target = self.shared.sources[number].value.decode(), self.shared.targets[number].value.decode()
+            if not self.shared.ended[number] and (self.folder / source).exists() and (self.folder / target).exists():
+                self.left.add(target)
 
     def _stat(self, really: Callable[[Any], Any], what: Any) -> Any:
         return self.of_file(really(what))
@@ -117,6 +158,14 @@ class World:
         self.shared.moments[self.shared.steps] = moment
         self.shared.offsets[self.shared.steps] = offset
         self.shared.steps += 1
+
+
+@dataclass(frozen=True)
+class Rotator:
+    """A user's, with the namer that belongs to it."""
+
+    work: Callable[[str, str], None]
+    namer: Callable[[str], str] | None = None
 
 
 class _Handler(mpfhandler.MultProcTimedRotatingFileHandler):
@@ -137,8 +186,9 @@ class Program:
         self.reports: list[str] = []
         self.refused: list[str] = []  # constructors that raised what they may raise
         self.handler: _Handler | None = None
+        self.thread = 0  # that is hurt, if it is not to be the whole process
 
-    def open(self, **options: Any) -> None:
+    def open(self, rotator: Rotator | None = None, **options: Any) -> None:
         """Make the handler; one that cannot be made yet is made without opening the log, or not at all."""
         options = {"when": "H", "tz": "UTC", "lock_timeout": LOCK_TIMEOUT, **options}
         _Handler.world, _Handler.reports = self.world, self.reports
@@ -150,6 +200,9 @@ class Program:
                 self.refused.append(repr(error))
             else:
                 self.handler.setFormatter(logging.Formatter("%(created)r %(message)s"))
+                if rotator is not None:
+                    self.handler.rotator = self.world.rotator(rotator.work)
+                    self.handler.namer = rotator.namer
                 return
 
     def log(self, count: int = 1, created: float | None = None) -> None:
@@ -162,6 +215,29 @@ class Program:
             record.created = self.world.now() if created is None else created
             self.handler.handle(record)
             self.world.shared.returned[self.number] += 1
+
+    def settle(self) -> None:
+        """Nothing is done in the background any more."""
+        if self.handler is not None:
+            self.handler._writer._housekeeper.finish(PATIENCE)
+
+    def keep_a_thread(self) -> None:
+        """The handler's next background thread is there already, so that it alone can be hurt: what the others do meanwhile is
+        not counted."""
+        work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        thread = threading.Thread(target=lambda: work.get()(), daemon=True)
+        thread.start()
+        self.thread = thread.native_id or 0
+        kept = [thread]
+
+        def start(function: Callable[[], None], name: str) -> Joinable:
+            if not kept:
+                return OPERATIONS.threads.start(function, name)
+            work.put(function)
+            return kept.pop()
+
+        assert self.handler is not None
+        self.handler._writer._housekeeper._threads = replace(OPERATIONS.threads, start=start)
 
     def fork(self, body: Callable[[], None]) -> int:
         """A child that goes on with the handler, as a process of its own."""
@@ -194,7 +270,8 @@ class Program:
         stats = None if self.handler is None else self.handler.stats()
         waits = 0 if stats is None else stats.spilled
         lost = 0 if stats is None else stats.lost
-        return {"number": self.number, "reports": self.reports, "refused": self.refused, "waits": waits, "lost": lost}
+        known = {"number": self.number, "thread": self.thread, "waits": waits, "lost": lost}
+        return {**known, "reports": self.reports, "refused": self.refused}
 
 
 class Child:
@@ -205,6 +282,8 @@ class Child:
         self._hear, speak = os.pipe()
         self.pid = os.fork()
         if not self.pid:
+            for end in (self._tell, self._hear):  # or it would never hear that the other side is gone
+                os.close(end)
             self._tell, self._hear = speak, answer
             self._live(world, body)
         os.close(answer)
@@ -228,9 +307,19 @@ class Child:
     def ended(self) -> int:
         """Wait for its end; the signal that killed it, or 0."""
         _, status = os.waitpid(self.pid, 0)
+        self.pid = 0
         os.close(self._tell)
         os.close(self._hear)
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+    def __enter__(self) -> Child:  # noqa: PYI034  Self is not in Python 3.10
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It does not outlive its point, whatever went wrong: it would keep the runner's output open, and its reader waiting."""
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            self.ended()
 
     def _live(self, world: World, body: Callable[[Program], Iterator[None]]) -> None:
         try:
@@ -259,22 +348,25 @@ class Child:
 
     def _stop(self, program: Program) -> None:
         self._say(program)
-        os.read(self._hear, 1)
+        if not os.read(self._hear, 1):  # nobody is there any more to tell it to go on
+            os._exit(1)
 
     def _say(self, program: Program) -> None:
         os.write(self._tell, json.dumps(program.told()).encode())
 
 
-def run(world: World, body: Callable[[Program], None]) -> dict[str, Any]:
-    """A process without faults, from its start to its good end."""
+def run(world: World, body: Callable[[Program], None], *, dies: bool = False) -> dict[str, Any]:
+    """A process without faults, from its start to its good end, or to the SIGKILL that it gives itself."""
 
     def whole(program: Program) -> Iterator[None]:
         body(program)
         yield
 
-    child = Child(world, whole)
-    while child.heard():
-        told = child.told
-        child.go()
-    assert child.ended() == 0
+    told: dict[str, Any] = {}
+    with Child(world, whole) as child:
+        while child.heard():
+            told = child.told
+            child.go()
+        assert child.ended() == (signal.SIGKILL if dies else 0), world.trouble.read_text()
+    world.look_for_copies()
     return told
