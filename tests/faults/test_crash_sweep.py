@@ -7,12 +7,18 @@ MPFHANDLER_PROOF=1 goes to every point; without it every eleventh is taken, othe
 from __future__ import annotations
 
 import collections
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from _proof import COUNTS, PROOF
+from _support import segment_names
 from _sweep import SCENARIOS, Point, Runners, failures, kills, why_not
+from _sweep_world import Program, Rotator, World, run
 
 THIN = 1 if PROOF else 11
 DAY = int(time.time() // 86400)
@@ -66,3 +72,41 @@ def test_any_system_call_may_fail(scenario: str, runners: Runners, calls: dict[s
     """P1, P3, P5, I7: whichever system call fails, once or from then on, the program sees no exception and no stall; what is not
     on disk then is known to the process, and there once when the fault is gone."""
     check("fault points", runners, list(failures(scenario, calls[scenario])))
+
+
+# what the sweep has found, without a fault
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A folder with a clock."""
+    return World(tmp_path)
+
+
+def test_a_child_that_was_forked_by_a_rotator_does_not_keep_the_segment(world: World) -> None:
+    """P1, P5: a rotator that starts a process which lives on, by a fork alone, leaves a segment that `backupCount` may delete."""
+    children: list[int] = []
+
+    def rename(source: str, target: str) -> None:
+        child = os.fork()
+        if not child:
+            signal.pause()
+        children.append(child)
+        os.rename(source, target)
+
+    def body(program: Program) -> None:
+        program.open(rotator=Rotator(rename), backupCount=1)
+        assert program.handler is not None
+        try:
+            for _ in range(3):
+                program.log()
+                program.handler.doRollover()
+            assert len(segment_names(world.folder)) == 1
+        finally:
+            for child in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+        program.end()
+
+    run(world, body)
+    assert not world.trouble.read_text()

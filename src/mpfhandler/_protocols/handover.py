@@ -102,7 +102,7 @@ def _hand_over_one(
         report("rotator", error)
         return Handover.FAILED
     finally:
-        close_quietly(ops, side)
+        _let_go(ops, side)
     report.solved("rotator")
     return Handover.DONE
 
@@ -176,6 +176,16 @@ def _after(ops: Operations, names: Names, source: str, name: SegmentName, report
             continue
         report("rotator", RuntimeError(f"the rotator left its source behind; it is kept as {target}"))
         return
+
+
+def _let_go(ops: Operations, side: int) -> None:
+    """Unlock, then close: a child that was forked meanwhile, perhaps by the rotator itself, shares the description and would keep
+    the lock for as long as it lives."""
+    try:
+        ops.unlock(side)
+    except OSError:
+        pass
+    close_quietly(ops, side)
 
 
 def _exists(ops: Operations, path: str) -> bool:
