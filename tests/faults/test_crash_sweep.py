@@ -18,7 +18,7 @@ import pytest
 from _proof import COUNTS, PROOF
 from _support import segment_names
 from _sweep import SCENARIOS, Point, Runners, failures, kills, why_not
-from _sweep_world import Program, Rotator, World, run
+from _sweep_world import HOUR, PERIODS, Child, Program, Rotator, World, run
 
 THIN = 1 if PROOF else 11
 DAY = int(time.time() // 86400)
@@ -81,6 +81,28 @@ def test_any_system_call_may_fail(scenario: str, runners: Runners, calls: dict[s
 def world(tmp_path: Path) -> World:
     """A folder with a clock."""
     return World(tmp_path)
+
+
+def test_the_last_process_to_close_hands_over_what_its_own_lease_has_kept_waiting(world: World) -> None:
+    """P1: a process that does not log after a boundary keeps the closed file waiting; when it closes, the rotator gets it."""
+    renames = Rotator(os.rename)
+
+    def idle(program: Program) -> Iterator[None]:
+        program.open(rotator=renames)
+        program.log()
+        yield
+        program.end()
+        assert not list(world.folder.glob(".*"))
+
+    with Child(world, idle) as child:
+        assert child.heard()
+        world.step(HOUR)
+        run(world, lambda other: (other.open(rotator=renames), other.log()))  # type: ignore[arg-type,func-returns-value]
+        assert list(world.folder.glob(".*"))
+        child.go()
+        assert child.heard()
+    assert not world.trouble.read_text()
+    assert segment_names(world.folder) == [PERIODS[1]]
 
 
 def test_a_child_that_was_forked_by_a_rotator_does_not_keep_the_segment(world: World) -> None:

@@ -64,6 +64,16 @@ class ClosedSegments:
         """Whether there may be files that wait for the user's rotator, or are at it."""
         return self.waiting and self._hooks.rotator() is not None
 
+    def last_look(self, ask: Callable[[], None]) -> bool:
+        """The log is closed, and the lease that a file may have waited for is gone: ask for the rotator, if there is one; whether
+        there is. Perhaps nobody comes after this process, and nobody else knows what a rotator that failed here has begun."""
+        if self._hooks.rotator() is None:
+            return False
+        self.ask()
+        self._retry.clear()
+        ask()
+        return True
+
     def give_names(self) -> None:
         """With `late_grace=0`: give closed files their names. Somebody may be just writing to one: that takes microseconds.
         Never raises: a record is on its way."""

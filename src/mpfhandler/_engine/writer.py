@@ -140,7 +140,8 @@ class Writer:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
             self._active.close()
             self._open_window()
-        self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.rotator_wanted else _CLOSE_PATIENCE)
+        rotator = self._active.closed.last_look(self._housekeeper.ask)
+        self._housekeeper.finish(_ROTATOR_PATIENCE if rotator else _CLOSE_PATIENCE)
 
     # questions
 
