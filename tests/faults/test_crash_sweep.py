@@ -1,7 +1,7 @@
 """Every system call of a start, a rotation, a deletion, a user's rotator, a late record, a recovery, a close and a fork as the
 last one of its process, and as one that fails: the account is right afterwards.
 
-MPFHANDLER_PROOF=1 goes to every point; without it every eleventh is taken, others each day.
+MPFHANDLER_PROOF=1 goes to every point; without it every eleventh is taken, or nineteenth, others each day.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from _support import segment_names
 from _sweep import SCENARIOS, Point, Runners, failures, kills, why_not
 from _sweep_world import HOUR, PERIODS, Child, Program, Rotator, World, run
 
-THIN = 1 if PROOF else 11
 DAY = int(time.time() // 86400)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -48,7 +47,8 @@ def calls(runners: Runners) -> dict[str, collections.Counter[str]]:
 def check(kind: str, runners: Runners, points: list[Point]) -> None:
     """Go through these points, or some of them, others each day. Those that nobody has met (a call less than in the run that
     counted) are not counted."""
-    chosen = points[DAY % THIN :: THIN]
+    every = 1 if PROOF else SCENARIOS[points[0].scenario].every
+    chosen = points[DAY % every :: every]
     results = list(runners.run(chosen))
     wrong = [(point, problems) for point, problems, _ in results if problems]
     met = [point for point, _, found in results if found]
