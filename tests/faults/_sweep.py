@@ -108,12 +108,12 @@ def calls_of(trace: str) -> collections.Counter[str]:
     return most
 
 
-def kills(scenario: str, calls: collections.Counter[str]) -> Iterator[Point]:
-    """Every crash of a scenario, with everyone who may come afterwards."""
-    after = ("same", "next", "aside") if SCENARIOS[scenario].aside else ("same", "next")
-    for call, number in sorted(calls.items()):
-        for count, then in itertools.product(range(1, number + 1), after):
-            yield Point(scenario, call, count, "KILL", after=then)
+def kills(scenario: str, calls: collections.Counter[str], beside: collections.Counter[str]) -> Iterator[Point]:
+    """Every crash of a scenario, with everyone who may come afterwards; `beside` are the calls while another has the log open."""
+    for after, counted in (("same", calls), ("next", calls), ("aside", beside)):
+        for call, number in sorted(counted.items()):
+            for count in range(1, number + 1):
+                yield Point(scenario, call, count, "KILL", after=after)
 
 
 def failures(scenario: str, calls: collections.Counter[str]) -> Iterator[Point]:
