@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 __all__ = ["Probes", "probe"]
@@ -60,13 +61,14 @@ def _outcome(experiment: Callable[[str], bool], path: str) -> bool | None:
 
 def _appends(path: str) -> bool:
     """Two processes append numbered lines at the same time; every line must be there, whole."""
-    others = [_start("append", path, tag) for tag in "ab"]
-    for other in others:
-        _answer(other, "")  # both stand at the line
-    for other in others:
-        _tell(other, "go")
-    for other in others:
-        _finish(other)
+    with ExitStack() as ending:
+        others = [ending.enter_context(_start("append", path, tag)) for tag in "ab"]
+        for other in others:
+            _answer(other, "")  # both stand at the line
+        for other in others:
+            _tell(other, "go")
+        for other in others:
+            _finish(other)
     with open(path, "rb") as file:
         found = file.read().splitlines(keepends=True)
     return sorted(found) == sorted(_line(tag, number) for tag in "ab" for number in range(_LINES))
@@ -79,11 +81,11 @@ def _locks(path: str) -> bool:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        other = _start("lock", path, "")
-        while_held = _answer(other, "try")
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        after = _answer(other, "try")
-        _finish(other)
+        with _start("lock", path, "") as other:
+            while_held = _answer(other, "try")
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            after = _answer(other, "try")
+            _finish(other)
     finally:
         os.close(descriptor)
     return (while_held, after) == ("busy", "got")
