@@ -35,9 +35,6 @@ class LateSegments:
 
     def keep(self, segment: OpenSegment) -> None:
         """Take over a segment whose period is over."""
-        if not self._grace:
-            segment.close()
-            return
         self._open.append(segment)
         if len(self._open) > _MOST:
             self._close(self._open.pop(0))

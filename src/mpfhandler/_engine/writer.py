@@ -299,7 +299,8 @@ class Writer:
 
     def _deliver(self, data: bytes, created: float, watch: Watch | None = None) -> bool:
         """Append to the file of the record's period; False if it could not be written."""
-        for last_try in (False, True):
+        last_try = False
+        while True:
             segment = self._active.target(created)
             if segment is None:
                 return False
@@ -313,6 +314,7 @@ class Writer:
                     self._not_written(error)
                     return False
                 self._refresh()
+                last_try = True
                 continue
             self._written(data)
             if segment is not self._active.segment:
@@ -320,7 +322,6 @@ class Writer:
             elif end >= self._limit:
                 self._active.ask_split()
             return True
-        return False
 
     def _gone(self, error: OSError, segment: OpenSegment | OpenStream) -> bool:
         """Whether it is the descriptor that failed, not the disk: then the log is opened anew and the record tried again."""
