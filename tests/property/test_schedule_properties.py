@@ -3,12 +3,16 @@
 The oracle does not share a line or a method with the code under test: it asks `datetime` and `time.localtime` for local
 times, never for offsets, lists the nominal boundaries of the neighbourhood with calendar arithmetic, and finds
 instants by stepping through every minute (and every second where it matters).
+
+An ordinary run looks at every zone, and in each at one of its changes with one schedule, drawn by `SEED`, so that a run can be
+repeated. With `MPFHANDLER_PROOF` it is every change of every zone from 1970 to 2100, each with a schedule of each group of kinds.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import random
 import time
 import zoneinfo
 from collections.abc import Callable, Iterator
@@ -91,7 +95,7 @@ def is_boundary(wanted: Wanted, local: Local, instant: int) -> bool:
 
 def is_calendar_boundary(wanted: Wanted, day: date) -> bool:
     """Whether the calendar has a boundary on this day (at `atTime`, or at its first moment)."""
-    if wanted.when == "D":
+    if wanted.when in {"D", "MIDNIGHT"}:
         return (day - date(1970, 1, 1)).days % wanted.interval == 0
     if wanted.when == "MONTH":
         return day.day == 1 and (day.month - 1) % wanted.interval == 0
@@ -145,7 +149,7 @@ sub_day = st.sampled_from("SMH").flatmap(
     )
 )
 calendar = st.one_of(
-    st.builds(Wanted, st.just("D"), st.integers(1, 9), TIMES),
+    st.builds(Wanted, st.sampled_from(["D", "MIDNIGHT"]), st.integers(1, 9), TIMES),
     st.builds(Wanted, st.sampled_from([f"W{day}" for day in range(7)]), st.integers(1, 4), TIMES),
     st.builds(Wanted, st.just("MONTH"), st.integers(1, 12), TIMES),
 )
@@ -154,8 +158,12 @@ calendar = st.one_of(
 @functools.cache
 def transitions(key: str) -> list[int]:
     """About when a zone's clocks were changed: only a hint where it is worth looking."""
+    return changes(key, FIRST, LAST)
+
+
+def changes(key: str, first: int, last: int) -> list[int]:
     zone = zoneinfo.ZoneInfo(key)
-    offsets = [(t, datetime.fromtimestamp(t, zone).utcoffset()) for t in range(FIRST, LAST, 6 * DAY)]
+    offsets = [(t, datetime.fromtimestamp(t, zone).utcoffset()) for t in range(first, last, 6 * DAY)]
     return [meet(zone, low, high) for (low, old), (high, new) in pairwise(offsets) if old != new]
 
 
@@ -194,19 +202,22 @@ def test_sub_day_periods_are_the_oracle_s(wanted: Wanted, place: tuple[str, int]
     """A sub-day period starts and ends at a boundary, and there is none between."""
     key, instant = place
     start, end = schedule_of(wanted, key).period(instant)
-    local = local_of(key)
     assert start <= instant < end
+    assert_sub_day_period(wanted, local_of(key), transitions(key), start, end)
+
+
+def assert_sub_day_period(wanted: Wanted, local: Local, hints: list[int], start: int, end: int) -> None:
     assert is_boundary(wanted, local, start)
     assert is_boundary(wanted, local, end)
-    assert not [second for second in inner_seconds(key, start, end) if is_boundary(wanted, local, second)]
+    assert not [second for second in inner_seconds(hints, start, end) if is_boundary(wanted, local, second)]
 
 
-def inner_seconds(key: str, start: int, end: int) -> Iterator[int]:
+def inner_seconds(hints: list[int], start: int, end: int) -> Iterator[int]:
     """Seconds of an open interval: all of a short one; of a long one those near ends and transitions, and a sample."""
     if end - start <= 1800:
         yield from range(start + 1, end)
         return
-    for centre in [start, end, *(change for change in transitions(key) if start - 60 < change < end + 60)]:
+    for centre in [start, end, *(change for change in hints if start - 60 < change < end + 60)]:
         yield from range(max(start + 1, centre - 5), min(end, centre + 6))
     yield from range(start + 60 - start % 60, end, 60)
 
@@ -260,6 +271,72 @@ def test_the_zone_of_the_system_follows_its_rule(rule: str) -> None:
         seconds = [second for second in range(start, end + 1, 15) if is_boundary(hourly, system_local, second)]
         assert seconds == [start, end]
         assert schedule_of(daily, None).period(instant) == calendar_period(daily, system_local, instant)
+
+
+SEED = 20_260_101
+PROOF = "MPFHANDLER_PROOF" in os.environ
+PARTS = 8  # for as many processes
+KINDS = [["S", "M", "H"], ["D", "MIDNIGHT"], [*(f"W{day}" for day in range(7)), "MONTH"]]
+YEAR = 366 * DAY
+
+
+def any_schedule(chance: random.Random, when: str, wall: datetime) -> Wanted:
+    """One of this kind, mostly with an interval of 1. Its time of day may lie where the clocks are changed to `wall`: in the hour
+    that is skipped, or that comes twice."""
+    most = {**INTERVALS, "MONTH": 12}.get(when, 4 if when[0] == "W" else 9)
+    interval = chance.choice([1, 1, chance.randint(1, most)])
+    if when in UNITS:
+        return Wanted(when, interval)
+    anywhere = TimeOfDay(chance.randrange(24), chance.choice([0, 1, 30, 59]), chance.choice([0, 59]))
+    near = (wall - timedelta(minutes=chance.randint(-60, 120))).time()
+    return Wanted(when, interval, chance.choice([None, anywhere, near]))
+
+
+def places_of(key: str, chance: random.Random) -> list[tuple[int, str]]:
+    """Instants to look at, each with the kind of schedule to try."""
+    if PROOF:
+        anywhere = [chance.randrange(FIRST, LAST) for _ in range(10)]
+        return [(instant, chance.choice(group)) for instant in [*transitions(key), *anywhere] for group in KINDS]
+    somewhere = chance.randrange(FIRST, LAST - YEAR)
+    kind = chance.choice([kind for group in KINDS for kind in group])
+    return [(chance.choice(changes(key, somewhere, somewhere + YEAR) or [somewhere]), kind)]
+
+
+@pytest.mark.timeout(6 * 3600 if PROOF else 300)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_zone_around_its_changes(part: int) -> None:
+    """Before, over and after a change of the clocks periods are the oracle's, follow each other without a gap, and each instant
+    of them is in them."""
+    for key in KEYS[part::PARTS]:
+        chance = random.Random(f"{SEED} {key}")
+        for instant, when in places_of(key, chance):
+            assert_partition(any_schedule(chance, when, local_of(key)(instant)), key, instant, chance)
+
+
+def assert_partition(wanted: Wanted, key: str, instant: int, chance: random.Random) -> None:
+    schedule, local = schedule_of(wanted, key), local_of(key)
+    period = schedule.period(schedule.period(instant - 1).start - 1)
+    while period.start <= instant:
+        start, end = period
+        told = wanted, key, instant, period
+        assert start < end, told
+        assert {schedule.period(second) for second in (start, chance.randrange(start, end), end - 1)} == {period}, told
+        if wanted.when in UNITS:
+            assert_sub_day_period(wanted, local, [instant], start, end)
+        else:
+            assert calendar_period(wanted, local, start) == period, told
+        period = schedule.period(end)
+        assert period.start == end, told
+
+
+@settings(max_examples=150, deadline=None)
+@given(wanted=sub_day | calendar, place=places(), later=st.integers(0, 400 * DAY) | st.integers(0, 7200))
+def test_later_instants_have_no_earlier_periods(wanted: Wanted, place: tuple[str, int], later: int) -> None:
+    """Periods are in the order of time, wherever two instants lie in them, and whatever the clocks do in between."""
+    key, instant = place
+    schedule = schedule_of(wanted, key)
+    first, second = schedule.period(instant), schedule.period(instant + later)
+    assert first == second or first.end <= second.start
 
 
 @settings(max_examples=150, deadline=None)

@@ -28,13 +28,22 @@ def test_state_survives_its_bytes(state: State) -> None:
     assert unpack(pack(state)) == state
 
 
+@settings(deadline=None, max_examples=30)
+@given(states)
+def test_one_flipped_bit_makes_it_no_state(state: State) -> None:
+    """Each single wrong bit of any state is noticed."""
+    whole = int.from_bytes(pack(state), "big")
+    for bit in range(SIZE * 8):
+        assert unpack((whole ^ 1 << bit).to_bytes(SIZE, "big")) is None, bit
+
+
 @settings(deadline=None)
-@given(states, st.integers(0, SIZE * 8 - 1))
-def test_one_flipped_bit_makes_it_no_state(state: State, bit: int) -> None:
-    """Any single wrong bit of any state is noticed."""
-    data = bytearray(pack(state))
-    data[bit // 8] ^= 1 << bit % 8
-    assert unpack(bytes(data)) is None
+@given(states, st.sets(st.integers(0, SIZE * 8 - 1), min_size=1, max_size=3), st.integers(0, SIZE * 8 - 1))
+def test_a_few_flipped_bits_make_it_no_state(state: State, bits: set[int], burst: int) -> None:
+    """Up to three wrong bits anywhere, and any run of up to 32 of them, are noticed."""
+    whole = int.from_bytes(pack(state), "big")
+    for wrong in (sum(1 << bit for bit in bits), ((1 << 32) - 1) << burst & (1 << SIZE * 8) - 1):
+        assert unpack((whole ^ wrong).to_bytes(SIZE, "big")) is None
 
 
 @settings(deadline=None)
