@@ -18,6 +18,7 @@ from _disk_support import (
     all_lines,
     collect,
     ended,
+    failing,
     handler_at,
     lines,
     record,
@@ -597,3 +598,91 @@ def test_file_that_another_process_hands_over_first_is_no_failure(tmp_path: Path
     ops = replace(OPERATIONS, try_lock=lock_late)
     assert hand_over(ops, names, rotator, reporter) is Handover.DONE
     assert told == []
+
+
+def waiting_in(folder: Path, rotator: Callable[[str, str], None], **entries: Any) -> tuple[Handover, list[str]]:
+    """One try for every file that waits in the folder; what came of it, and what was reported."""
+    names = Names(str(folder / "app.log"), "%Y-%m-%d_%H-%M-%S")
+    told: list[str] = []
+    reporter = Reporter(lambda *_, **__: None, lambda error: told.append(str(error)))
+    return hand_over(replace(OPERATIONS, **entries), names, rotator, reporter), told
+
+
+def test_folder_that_cannot_be_listed_is_tried_again(tmp_path: Path) -> None:
+    """P5: it is reported, the rotator is not called, and the file goes on waiting."""
+    (tmp_path / WAITING).write_text("record\n")
+    result, told = waiting_in(tmp_path, os.rename, names=failing(errno.EACCES))
+    assert (result, len(told)) == (Handover.FAILED, 1)
+    assert os.listdir(tmp_path) == [WAITING]
+
+
+def test_emptied_source_goes(tmp_path: Path) -> None:
+    """A rotator that copies and truncates has done its work: the empty file it leaves is removed, and nothing is reported."""
+
+    def copy_and_truncate(source: str, target: str) -> None:
+        shutil.copyfile(source, target)
+        os.truncate(source, 0)
+
+    (tmp_path / WAITING).write_text("record\n")
+    assert waiting_in(tmp_path, copy_and_truncate) == (Handover.DONE, [])
+    assert os.listdir(tmp_path) == [f"app.log.{BOUNDARY}0"]
+
+
+def test_source_that_a_rotator_left_overwrites_nothing(tmp_path: Path) -> None:
+    """P4: what a rotator left behind is kept under the next name that is free, its target's name is taken by its copy."""
+    (tmp_path / WAITING).write_text("record\n")
+    result, told = waiting_in(tmp_path, lambda source, target: Path(target).write_text("copy\n") and None)
+    assert (result, len(told)) == (Handover.DONE, 1)
+    assert (tmp_path / f"app.log.{BOUNDARY}0").read_text() == "copy\n"
+    assert (tmp_path / f"app.log.{BOUNDARY}0.1").read_text() == "record\n"
+
+
+def test_source_for_which_there_is_no_name_goes_on_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P4: with every name taken the rotator gets none, nothing is overwritten, and the records stay where they are."""
+    monkeypatch.setattr("mpfhandler._protocols.handover._NAMES", 2)
+    taken = [f"app.log.{BOUNDARY}0", f"app.log.{BOUNDARY}0.1"]
+    for name in taken:
+        (tmp_path / name).write_text("somebody's\n")
+    (tmp_path / WAITING).write_text("record\n")
+    result, told = waiting_in(tmp_path, os.rename)
+    assert result is Handover.FAILED
+    assert "no free name" in told[0]
+    assert [(tmp_path / name).read_text() for name in taken] == ["somebody's\n"] * 2
+    assert (tmp_path / WAITING).read_text() == "record\n"
+
+
+def test_source_that_stays_without_a_name_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a rotator leaves its source behind and takes every other name: the source still waits, it is not deleted."""
+    monkeypatch.setattr("mpfhandler._protocols.handover._NAMES", 2)
+
+    def take_everything(_source: str, target: str) -> None:
+        for name in (target, target + ".1"):
+            Path(name).write_text("copy\n")
+
+    (tmp_path / WAITING).write_text("record\n")
+    waiting_in(tmp_path, take_everything)
+    assert (tmp_path / WAITING).read_text() == "record\n"
+
+
+@pytest.mark.parametrize("work", ["run_rotator", "delete"])
+def test_names_that_cannot_be_made_do_not_end_the_background_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    """P5: a suffix that raises when it is asked is reported, and the work is tried again another time."""
+    use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S", backupCount=1)
+    reports = collect(handler)
+    handler.rotator = os.rename
+    closed = handler._writer._active.closed
+
+    def names() -> Names:
+        raise ValueError("no names today")
+
+    monkeypatch.setattr(closed._segments, "names", names)
+    if work == "delete":
+        closed.delete(lambda: False, lambda _files: None)
+    else:
+        closed.run_rotator()
+    assert len(reports) == 1
+    assert "no names today" in reports[0]
+    assert closed.waiting

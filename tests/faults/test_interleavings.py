@@ -226,6 +226,54 @@ def test_log_that_was_replaced_at_the_last_moment_is_moved_back(path: Path, monk
     assert lines(path) == ["theirs", "b"]
 
 
+def test_log_that_cannot_be_moved_back_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I2, P4: the other file cannot have its name back, because that is taken again: nothing is overwritten, and it is told."""
+    renaming = Once(OPERATIONS.rename_new)
+    clock = use_clock(monkeypatch, rename_new=renaming)
+    log = log_at(path, "H", on_error=reported.append)
+    log.write("a")
+    clock.step(3600)
+
+    def taken_again() -> None:
+        renaming.before = lambda: path.write_text("third\n") and None
+
+    renaming.before = lambda: replace_log(path, "theirs\n", clock.now())
+    renaming.after = taken_again
+    log.write("b")
+    assert [type(error) for error in reported] == [FileExistsError]
+    assert lines(path.with_name("moved")) == ["a"]
+    assert lines(path.with_name(SEGMENT)) == ["theirs"]
+    assert "third" in all_lines(path.parent)
+    assert "b" in all_lines(path.parent)
+
+
+def test_log_that_is_replaced_again_and_again_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P3: without the lock a log that is another one at each look is not waited for: the record waits, and is written once
+    the log stays."""
+    clock = use_clock(monkeypatch)
+    first = log_at(path, "H")
+    first.write("a")
+    replaced: list[str] = []
+
+    def open_append(name: str, mode: int) -> int:
+        if name == str(path) and len(replaced) < 5:
+            replaced.append(f"moved {len(replaced)}")
+            os.rename(path, path.with_name(replaced[-1]))
+            path.write_text("theirs\n")
+        return OPERATIONS.open_append(name, mode)
+
+    denied = failing(errno.EACCES)
+    use(monkeypatch, **clock.entries(), open_append=open_append, open_existing=denied, open_lock=denied)
+    second = log_at(path, "H", delay=True)
+    second.write("b")
+    assert len(replaced) == 5
+    assert "replaced 5 times" in str(second.stats().last_error)
+    assert second.stats().spilled == 1
+    clock.step(120)
+    second.write("c")
+    assert lines(path)[-2:] == ["b", "c"]
+
+
 def test_log_that_goes_before_it_is_opened_is_no_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P5: the log is moved away between the look at it and its opening: it is created, and nothing is reported."""
     opening = Once(OPERATIONS.open_existing)
@@ -561,6 +609,40 @@ def test_side_descriptor_that_somebody_closed_is_opened_anew(path: Path, monkeyp
     assert log.stats().repaired == 1
 
 
+def test_kept_segment_that_somebody_closed_is_opened_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P2: a daemon closes the descriptors of the closed segment alone: the late record is there once, in its own period."""
+    clock = use_clock(monkeypatch)
+    log = log_at(path, "H", late_grace=7200)
+    log.write("a")
+    before, made = log._writer.segment, clock.now()
+    clock.step(3600)
+    log.write("b")
+    assert before is not None
+    os.close(before.fileno())
+    log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a", "late"]
+    assert lines(path) == ["b"]
+
+
+def test_stream_that_fails_once_is_not_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a write that says that the descriptor is closed, where it is not: it is tried again on the same one."""
+    switch = Switch(OPERATIONS.write_stream, errno.EBADF)
+    use_clock(monkeypatch, write_stream=switch, seek=OPERATIONS.seek)
+    log = log_at(Path(os.devnull), "H")
+    log.write("a")
+    before = log._writer.segment
+    fail = switch.fail
+
+    def once(*arguments: Any) -> Any:
+        switch.on = False
+        return fail(*arguments)
+
+    switch.fail, switch.on = once, True
+    log.write("b")
+    assert log._writer.segment is before
+    assert (log.stats().records, log.stats().spilled) == (2, 0)
+
+
 def test_late_record_under_a_namer_that_names_a_foreign_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P4: where the namer's name for the period is somebody's file, which does not read as a segment, a late record goes to the
     active file."""
@@ -849,3 +931,29 @@ def test_fork_that_no_hook_told_of_is_noticed_by_the_engine(path: Path, monkeypa
     log.write("of the child")
     assert lines(path) == ["a", "of the child"]
     assert log.stats().records == 1
+
+
+def test_engine_that_is_at_it_is_left_alone_from_outside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call of before a fork goes on under the lock of before it, so the new lock does not keep the background thread out: that
+    sees that the engine is at something, closes nothing and writes nothing; a failing write waits for the outer call."""
+    switch = Switch(OPERATIONS.write)
+    clock = use_clock(monkeypatch, write=switch)
+    log = log_at(path, "H", late_grace=7200, on_error=reported.append)
+    log.write("a")
+    clock.step(3600)
+    log.write("b")
+    writer = log._writer
+    writer._busy = True
+    writer._let_go({kept.file for kept in writer._active._late._open})
+    assert len(writer._active._late._open) == 1
+    switch.on = True
+    log.write("c")
+    assert (log.stats().spilled, reported) == (1, [])
+    switch.on = False
+    turns = iter([False, True])
+    writer._backlog.retry.clear()
+    writer._write_waiting(lambda: next(turns))
+    assert log.stats().spilled == 1
+    writer._busy = False
+    log.flush()
+    assert lines(path) == ["b", "c"]

@@ -437,3 +437,13 @@ def test_segments_go_where_there_are_no_locks(tmp_path: Path, monkeypatch: pytes
         log.write("record")
         log._writer._active.closed.delete(lambda: False, lambda _files: None)
         assert closed(folder) == ["2026-03-04_03", "2026-03-04_04"]
+
+
+def test_suffix_that_cannot_be_read_back_names_nothing_to_delete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`getFilesToDelete` tells of no file where no name can be read back (P4)."""
+    use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "H", backupCount=1)
+    make(tmp_path, *(f"2026-03-04_{hour:02}" for hour in range(5)))
+    assert len(handler.getFilesToDelete()) == 4
+    handler.suffix = "%Y-%U"
+    assert handler.getFilesToDelete() == []

@@ -225,6 +225,24 @@ def test_name_of_the_segment_is_taken(tmp_path: Path, monkeypatch: pytest.Monkey
     assert lines(tmp_path / "app.log") == ["next"]
 
 
+def test_every_name_of_the_segment_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, P4: where each name is taken at the last moment, the log goes on as it is, and nothing is overwritten."""
+    monkeypatch.setattr("mpfhandler._protocols.segments._NAMES", 3)
+    tried: list[str] = []
+
+    def rename(_source: str, target: str) -> None:
+        tried.append(os.path.basename(target))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+
+    clock = use_clock(monkeypatch, rename_new=rename)
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("ours")
+    clock.step(60)
+    log.write("next")
+    assert tried == ["app.log.2026-03-04_10-20", "app.log.2026-03-04_10-20.1", "app.log.2026-03-04_10-20.2"]
+    assert lines(tmp_path / "app.log") == ["ours", "next"]
+
+
 def test_name_that_is_taken_between_the_look_and_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that gets the name at the last moment is not overwritten either: the kernel refuses, and the next number is taken
     (P4, I2)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,6 +26,8 @@ from mpfhandler._faces.check.job import Setup
 from mpfhandler._faces.check.probe import Probes, probe
 from mpfhandler._faces.check.report import Report
 from mpfhandler._faces.check.verify import Findings
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._pure.errors import MpfHandlerError
 
 CHECK = [sys.executable, "-m", "mpfhandler", "check"]
 
@@ -81,6 +86,29 @@ class Raising(Good):
         super().emit(record)
         if self.count == 100:
             raise RuntimeError("from emit")
+
+class AtItsEnd(Good):
+    def close(self):
+        os._exit(7)
+
+class InTheChild(Good):
+    def __init__(self, path, when, interval):
+        super().__init__(path, when, interval)
+        self.process = os.getpid()
+    def emit(self, record):
+        super().emit(record)
+        if os.getpid() != self.process:
+            raise RuntimeError("from the child")
+
+class Losing(Good):
+    def stats(self):
+        from types import SimpleNamespace
+        return SimpleNamespace(lost=3, last_error="disk full")
+
+class Alone(Good):
+    def __init__(self, path, when, interval):
+        os.mkdir(path + "-alone")
+        super().__init__(path, when, interval)
 
 class Refusing(Good):
     def __init__(self, path, when, interval):
@@ -242,7 +270,13 @@ def test_kills_do_not_confuse_the_accounting(setup: Setup) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("Dying", "by itself with code 7"), ("Raising", "code 1"), ("Hanging", "did not stop when asked")],
+    [
+        ("Dying", "by itself with code 7"),
+        ("Raising", "code 1"),
+        ("Hanging", "did not stop when asked"),
+        ("AtItsEnd", "ended with code 7"),
+        ("Alone", "only 1 of 2 workers started"),
+    ],
 )
 def test_processes_that_go_wrong_are_reported(setup: Setup, name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash, an exception out of emit and a hang each make the run a failure that says what happened."""
@@ -250,6 +284,30 @@ def test_processes_that_go_wrong_are_reported(setup: Setup, name: str, said: str
     outcome, _ = with_handler(setup, name)
     assert any(said in problem for problem in outcome.problems), outcome
     assert processes(setup.ledgers) == []
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_in_a_forked_child_is_reported(setup: Setup) -> None:
+    """An exception out of emit in the child alone makes the run a failure, with the child's traceback."""
+    outcome, _ = with_handler(setup, "InTheChild", forks=True, secs=1.5)
+    assert [problem for problem in outcome.problems if "w0c" in problem], outcome
+    assert any("from the child" in text for text in outcome.complaints), outcome
+
+
+@pytest.mark.slow
+def test_what_a_handler_has_counted_as_lost_is_told(setup: Setup) -> None:
+    """A handler that knows what it has lost says so, and the report hands it on."""
+    outcome, _ = with_handler(setup, "Losing")
+    assert [text.partition(": ")[2] for text in outcome.complaints] == ["handler: lost=3 last_error=disk full"] * 2
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_ends_the_run(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The self-test never takes the last of the space: it stops, and says why."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=1 << 20))
+    outcome, _ = with_handler(setup, "Good", secs=60)
+    assert outcome.seconds < 30
+    assert outcome.problems == ("ended early: less than 32 MiB of free space left",)
 
 
 def test_nothing_started_is_said(setup: Setup) -> None:
@@ -263,6 +321,19 @@ def test_the_probes_pass_on_a_local_folder_and_clean_up(tmp_path: Path) -> None:
     """O_APPEND, flock and the rename hold here, and no probe file is left."""
     assert probe(str(tmp_path)) == Probes(appends=True, locks=True, renames=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_rename_that_overwrites_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system whose exclusive rename is none is told from one that has it, and no probe file is left."""
+    monkeypatch.setattr("mpfhandler._platform.current.OPERATIONS", replace(OPERATIONS, rename_new=os.replace))
+    assert probe(str(tmp_path)).renames is False
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_probes_that_cannot_be_made_say_nothing(tmp_path: Path) -> None:
+    """Where the experiments cannot even begin, neither yes nor no is the answer, and no process is left."""
+    assert probe(str(tmp_path / "gone")) == Probes(appends=None, locks=None, renames=None)
+    assert processes(str(tmp_path)) == []
 
 
 def test_a_broken_probe_fails_the_run() -> None:
@@ -307,7 +378,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     ("arguments", "said"),
     [
         (["--when", "H", "--interval", "30"], "--interval=30: is too large for when='H'; "),
-        (["/dev"], "DIR='/dev': "),
+        (["/dev"], "DIR='/dev': what lies there is written to as a stream"),
     ],
 )
 def test_what_cannot_be_tested_is_said(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -351,3 +422,62 @@ def test_a_failure_keeps_the_files_and_says_where(
     lines = capsys.readouterr().out.splitlines()
     (kept,) = tmp_path.iterdir()
     assert lines[-2:] == [f"files kept in: {kept.resolve()}", "FAIL: 1 lost"]
+
+
+def test_a_folder_without_permission_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder in which nothing may be created is refused before anything is started."""
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert cli.main(["check", str(tmp_path)]) == 2
+    assert "no permission to create files in it" in capsys.readouterr().err
+
+
+def test_a_run_that_never_started_is_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the workers said goes to stderr, and nothing stays in the folder."""
+
+    def nothing(_setup: Setup) -> Outcome:
+        raise NothingStartedError("w0: no module")
+
+    monkeypatch.setattr(command, "conduct", nothing)
+    assert cli.main(["check", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "mpfhandler check: no worker could start\nw0: no module\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_weak_file_system_is_said_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who waits for the result knows from the start why it may be a bad one."""
+    findings = Findings(5, 5, 1, 0, 0, 0, 0, 0, 2, 0, (), ())
+    monkeypatch.setattr(command, "file_system", lambda _folder: FileSystem("nfs4", "/mnt"))
+    monkeypatch.setattr(command, "conduct", lambda setup: Outcome((), frozenset(), 0, 1.0, (), ()))
+    monkeypatch.setattr(command, "examine", lambda setup, outcome: findings)
+    cli.main(["check", str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[1].startswith("warning: on NFS")
+
+
+def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that meets an error with cause and remedy in it prints that and no traceback."""
+
+    def refuse(_arguments: object) -> int:
+        raise MpfHandlerError("the cause; the remedy")
+
+    monkeypatch.setattr(cli, "_COMMANDS", (lambda commands: commands.add_parser("it").set_defaults(run=refuse),))
+    assert cli.main(["it"]) == 2
+    assert capsys.readouterr() == ("", "mpfhandler: the cause; the remedy\n")
+
+
+def test_a_closed_pipe_without_a_descriptor_is_quiet_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that has replaced stdout by an object of its own gets the same exit code."""
+
+    class Gone(io.StringIO):
+        """Nobody reads it."""
+
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    assert cli.main(["--version"]) == 141

@@ -325,6 +325,50 @@ def test_fragment_of_nothing_owes_nothing(log: Path, opened: Opener) -> None:
     assert log.read_bytes() == b"next\n"
 
 
+def test_fragment_of_the_record_that_ends_another_is_ended_too(log: Path, opened: Opener) -> None:
+    """A disk that fills up again in the middle of the next record leaves two fragments, each a line of its own."""
+    segment = opened(unreadable(4, 3))
+    for data in (b"record one\n", b"second\n"):
+        with pytest.raises(Incomplete):
+            segment.append(data)
+    segment.append(b"third\n")
+    assert log.read_bytes() == b"reco\nse\nthird\n"
+
+
+def test_nothing_written_leaves_nothing_to_end(log: Path, opened: Opener) -> None:
+    """Where not a byte of a record fitted, or records have no end, no byte of anybody is changed."""
+    log.write_bytes(b"old\n")
+    with pytest.raises(Incomplete, match="0 of 7"):
+        opened(short(0)).append(b"record\n")
+    with pytest.raises(Incomplete, match="3 of 7"):
+        opened(short(3), terminator=b"").append(b"record\n")
+    assert log.read_bytes() == b"old\nrec"
+
+
+def test_fragment_that_cannot_be_looked_at_is_left(log: Path, opened: Opener) -> None:
+    """A disk that cannot be read either is told as the short write that it was, and nothing is overwritten blindly."""
+    log.write_bytes(b"old\n")
+
+    def fail(*_arguments: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(Incomplete, match="3 of 7"):
+        opened(replace(short(3), read_at=fail)).append(b"record\n")
+    assert log.read_bytes() == b"old\nrec"
+
+
+def test_record_whose_position_cannot_be_told_is_written_once(log: Path, opened: Opener) -> None:
+    """P1: the descriptor was closed right after the write(2): the record counts as written."""
+
+    def fail(*_arguments: object) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    segment = opened(replace(OPERATIONS, seek=fail))
+    assert segment.append(b"record\n") == 0
+    assert segment.position() == -1
+    assert log.read_bytes() == b"record\n"
+
+
 # --- as long as the name leads here -----------------------------------------------------------------------------------
 
 
@@ -355,6 +399,27 @@ def test_file_that_is_being_renamed_does_not_grow(log: Path, opened: Opener) -> 
     with pytest.raises(Superseded):
         segment.append_while_named(b"one\n")
     assert log.read_bytes() == b""
+
+
+def test_gate_that_is_closed_is_no_gate(log: Path, opened: Opener) -> None:
+    """A descriptor that somebody closed is told, and nothing is written through the other one without the lock."""
+    segment = opened(lease=False)
+    assert segment._side is not None
+    os.close(segment._side)
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)) as caught:
+        segment.append_while_named(b"one\n")
+    assert not isinstance(caught.value, Superseded)
+    assert log.read_bytes() == b""
+
+
+def test_gate_that_is_closed_meanwhile_costs_nothing(log: Path, opened: Opener) -> None:
+    """P5: what is written is written, also where the lock cannot be given up any more."""
+
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    assert opened(replace(OPERATIONS, unlock=fail), lease=False).append_while_named(b"one\n") == 4
+    assert log.read_bytes() == b"one\n"
 
 
 # --- leases -----------------------------------------------------------------------------------------------------------
@@ -528,3 +593,34 @@ def test_forked_child_keeps_the_append_descriptor_only(log: Path, opened: Opener
     assert not sealer_gets(log), "the parent's lease holds"
     assert log.read_bytes() == b"child\n"
     assert not segment.shared, "the parent's own object is told by the engine"
+
+
+def test_closed_segment_has_neither_position_nor_name(opened: Opener) -> None:
+    """Questions to a segment that is closed are answered, not raised (P5)."""
+    segment = opened()
+    segment.append(b"record\n")
+    assert (segment.position(), segment.nameless()) == (7, False)
+    segment.close()
+    assert (segment.position(), segment.nameless()) == (-1, True)
+
+
+def test_number_that_is_somebody_elses_is_left_alone(tmp_path: Path, opened: Opener) -> None:
+    """A descriptor number that the system has given out again is forgotten: it is neither written to nor closed."""
+    segment = opened()
+    fd, side = segment.fileno(), segment._side
+    assert side is not None
+    segment.disown(side)
+    assert (segment._side, segment.shared, segment.intact()) == (None, True, True)
+    segment.disown(fd)
+    assert not segment.intact()
+    segment.close()
+    for number in (fd, side):
+        os.close(number)  # would fail if we had
+
+
+def test_device_in_the_place_of_a_log_is_refused(opened: Opener) -> None:
+    """What is no regular file any more is not taken for a segment, and does not stay open."""
+    before = open_descriptors()
+    with pytest.raises(OSError, match="no regular file"):
+        open_segment(OPERATIONS, os.devnull, PERIOD, b"\n", AS_IT_IS, opening=Opening.EXISTING)
+    assert open_descriptors() == before

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -389,3 +390,11 @@ def test_rule_sees_what_breaks_it(tmp_path: Path, rule: Rule, sources: dict[str,
 def test_every_rule_has_a_breaking_example() -> None:
     """No rule goes without a package that breaks it."""
     assert {rule for rule, _, _ in BROKEN} == set(RULES)
+
+
+def test_importing_a_module_does_nothing() -> None:
+    """A process that is spawned imports the program's main module under another name: also ours start nothing then."""
+    code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print('done')"
+    names = ["mpfhandler.__main__", "mpfhandler._faces.check.worker", "mpfhandler._faces.check.probe"]
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("done\n", "")

@@ -74,6 +74,23 @@ def test_delivery_that_is_interrupted_neither_loses_nor_doubles(landed: bool) ->
     assert [data for data, _ in disk.written] == [b"one\n", b"two\n"]
 
 
+def test_lost_line_that_is_interrupted_is_written_once() -> None:
+    """A signal handler's exception right after the line was written: the next call knows the line again and takes it out."""
+    waiting, disk = backlog(limit=0), Disk()
+    waiting.spill.add(b"x", AT)
+
+    def interrupted(data: bytes, created: float) -> bool:
+        assert disk(data, created)
+        waiting.landed = data
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        waiting.drain(interrupted, b"\n")
+    waiting.spill.add(b"x", AT)
+    assert waiting.drain(disk, b"\n")
+    assert [data.split(b" lost")[0] for data, _ in disk.written] == [b"mpfhandler: 1 records", b"mpfhandler: 1 records"]
+
+
 def test_nothing_to_drain_is_drained() -> None:
     """An empty backlog is done at once."""
     assert backlog().drain(Disk(room=0), b"\n")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import mpfhandler
+from mpfhandler._platform import OPERATIONS
 from mpfhandler._pure.naming import longest_ending
 from mpfhandler._pure.schedule import Period
 
@@ -570,6 +571,67 @@ def test_failing_constructor_leaves_a_log_that_another_writes_to(tmp_path: Path,
     assert os.listdir(tmp_path) == ["app.log"]
 
 
+def test_failing_constructor_leaves_a_log_that_it_cannot_look_into(tmp_path: Path, system: Any) -> None:
+    """P1: where it cannot be told whether anything stands in the log that the constructor made, it is not removed."""
+    log = tmp_path / "app.log"
+    system(stat_fd=lambda fd: full() if log.exists() else OPERATIONS.stat_fd(fd))
+    with pytest.raises(OSError, match="No space left"):
+        engine(log, debug=True)
+    assert os.listdir(tmp_path) == ["app.log"]
+
+
+def test_folder_that_another_process_makes_first_is_not_ours(tmp_path: Path, system: Any) -> None:
+    """Two processes start at once with `mkdir=True`: who comes second goes on, and removes nothing if it fails later."""
+
+    def make_folder(path: str) -> None:
+        os.mkdir(path)
+        os.mkdir(path)
+
+    system(make_folder=make_folder)
+    engine(tmp_path / "a" / "b" / "app.log", mkdir=True).close()
+    assert (tmp_path / "a" / "b" / "app.log").exists()
+    system(make_folder=make_folder, open_append=full, open_new=full)
+    with pytest.raises(OSError, match="No space left"):
+        engine(tmp_path / "c" / "app.log", mkdir=True)
+    assert (tmp_path / "c").is_dir()
+
+
+def test_folder_in_which_something_stands_by_now_stays(tmp_path: Path, system: Any) -> None:
+    """P4: of the folders that a failing constructor has made, the ones that somebody else uses by now stay."""
+
+    def refuse(path: str, _mode: int) -> int:
+        (tmp_path / "a" / "other").touch()
+        return full()
+
+    system(open_append=refuse, open_new=refuse)
+    with pytest.raises(OSError, match="No space left"):
+        engine(tmp_path / "a" / "b" / "app.log", mkdir=True)
+    assert [name for name, *_ in tree(tmp_path)] == ["a", "a/other"]
+
+
+def test_folder_that_cannot_be_given_away_is_used(tmp_path: Path, system: Any) -> None:
+    """P5: an owner that may not be set on a new folder keeps no log from being written."""
+
+    def refuse(*_arguments: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    system(give_folder=refuse, set_owner=lambda *_: None)
+    log = engine(tmp_path / "a" / "app.log", mkdir=True, owner=(os.getuid(), os.getgid()))
+    log.write("record")
+    log.close()
+    assert (tmp_path / "a" / "app.log").read_text() == "record\n"
+
+
+def test_name_that_is_too_long_for_the_folder_of_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lock_dir` may lie on a file system with shorter names than the log's: that is told before anything is made."""
+    locks, real = tmp_path / "locks", os.pathconf
+    locks.mkdir()
+    monkeypatch.setattr(os, "pathconf", lambda path, name: 20 if str(path) == str(locks) else real(path, name))
+    with pytest.raises(OSError, match=r"lock file 'app\.log.*' is longer than 20 bytes"):
+        engine(tmp_path / "app.log", lock_dir=locks)
+    assert os.listdir(tmp_path) == ["locks"]
+
+
 @makers
 def test_failing_constructor_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
     """A lock file and a log that existed before a failing constructor are not touched."""
@@ -591,7 +653,6 @@ def test_constructor_that_cannot_open_the_log_leaves_the_lock_file(
 
     from mpfhandler._engine import build, timedlogfile
     from mpfhandler._faces import handler as faces
-    from mpfhandler._platform import OPERATIONS
 
     def refuse(_path: str, _mode: int = 0) -> int:
         raise OSError(28, "No space left on device")
@@ -636,7 +697,6 @@ def test_constructor_that_cannot_look_removes_nothing(tmp_path: Path, monkeypatc
 
     from mpfhandler._engine import build, timedlogfile
     from mpfhandler._faces import handler as faces
-    from mpfhandler._platform import OPERATIONS
 
     path = tmp_path / "app.log"
     for name in ("app.log", "app.log.lock", "app.log.debug"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -140,6 +140,14 @@ def test_a_killed_writers_stump_is_no_fault(tmp_path: Path, length: int) -> None
     files = {SUFFIX: [line(n, "w1") for n in range(1, number)], "": [stump, b"\n", line(1, second=SECOND + 1)]}
     found = check(tmp_path, files, Writer("w0", (1,)), Writer("w1", (number - 1,), killed=True))
     assert (found.clean, found.fragments) == (True, 1)
+
+
+@pytest.mark.parametrize(("end", "torn"), [(b"17.", 0), (b"x", 1)])
+def test_a_stump_that_ends_in_its_time_is_known_by_its_number(tmp_path: Path, end: bytes, torn: int) -> None:
+    """A kill in the middle of the creation time leaves the name and number of the next record, and only digits after them."""
+    cut = b" ".join(line(2).split(b" ")[:3]) + b" " + end
+    found = check(tmp_path, {"": [line(1), cut + b"\n"]}, Writer("w0", (1,), killed=True))
+    assert (found.torn, found.fragments) == (torn, 1 - torn)
 
 
 def test_an_unfinished_last_line_of_a_killed_writer_is_no_fault(tmp_path: Path) -> None:
@@ -290,6 +298,12 @@ def test_a_ledger_can_be_read_by_others(tmp_path: Path) -> None:
     assert accounts(str(tmp_path))[0].state == DONE
 
 
+def test_a_ledger_that_is_just_being_made_is_nobodys(tmp_path: Path) -> None:
+    """A writer whose ledger has not its full length yet has promised nothing, and does not stop the reader."""
+    (tmp_path / "ledger-w0").write_bytes(b"\0" * 8)
+    assert accounts(str(tmp_path)) == []
+
+
 def test_mountinfo_is_read() -> None:
     """The type stands behind the hyphen, after any number of optional fields; blanks are escaped."""
     text = (
@@ -300,6 +314,32 @@ def test_mountinfo_is_read() -> None:
     )
     found = list(parse_mountinfo(text))
     assert found == [FileSystem("ext4", "/"), FileSystem("nfs4", "/mnt/two words"), FileSystem("fuse.sshfs", "/srv")]
+
+
+@pytest.fixture
+def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A system without /proc, whose mount(8) is this shell script."""
+
+    def install(script: str) -> None:
+        (tmp_path / "mount").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "mount").chmod(0o755)
+
+    monkeypatch.setattr("mpfhandler._faces.check.filesystem._MOUNTINFO", str(tmp_path / "no such file"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return install
+
+
+def test_mount_is_asked_where_there_is_no_mountinfo(tmp_path: Path, mount: Callable[[str], None]) -> None:
+    """macOS and the BSDs: the innermost mount point counts, and lines that say something else are passed over."""
+    mount(f"echo '/dev/a on / (apfs, local)'; echo 'map auto_home'; echo 'host:/x on {tmp_path.resolve()} (nfs)'")
+    assert file_system(str(tmp_path / "deeper")) == FileSystem("nfs", str(tmp_path.resolve()))
+
+
+def test_mount_that_fails_is_no_answer(tmp_path: Path, mount: Callable[[str], None]) -> None:
+    """Without an answer of the system the type is unknown; nothing is raised."""
+    assert file_system(str(tmp_path)).kind == "unknown"
+    mount("echo '/dev/a on / (apfs, local)'; exit 1")
+    assert file_system(str(tmp_path)).kind == "unknown"
 
 
 def test_mount_output_is_read() -> None:
@@ -316,6 +356,11 @@ def test_mount_output_is_read() -> None:
 def test_weak_file_systems_are_warned_about(kind: str) -> None:
     """Where the promises cannot hold the reason is said."""
     assert warning(kind)
+
+
+def test_unknown_file_system_is_warned_about() -> None:
+    """Not to know is no promise."""
+    assert "could not be found out" in str(warning("unknown"))
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "apfs"])

@@ -254,6 +254,16 @@ def test_stream_is_enough_of_a_file(make: Make, path: Path) -> None:
         stream.fileno()
 
 
+def test_print_to_the_stream_is_one_record(make: Make, path: Path) -> None:
+    """`print` writes a text and then the end of its line: together they are one record, and nothing at all is none."""
+    handler = make()
+    print("text", file=handler.stream)
+    print(end="", file=handler.stream)
+    print(file=handler.stream)
+    assert path.read_text() == "text\n"
+    assert handler.stats().records == 1
+
+
 def test_stream_stays_the_same(make: Make) -> None:
     """`setStream` with the present stream changes nothing and says so by None, as in the standard library."""
     handler = make()
@@ -319,6 +329,16 @@ def test_foreign_stream_needs_no_flush(make: Make, capsys: pytest.CaptureFixture
     handler.emit(record("one"))
     assert sink.texts == ["one\n"]
     assert capsys.readouterr().err == ""
+
+
+def test_record_that_was_on_its_way_to_a_foreign_stream_is_logged(make: Make, path: Path) -> None:
+    """P1: a thread that has found out where its record goes writes it to the log if `setStream` has led back there meanwhile."""
+    handler, foreign = make(), io.StringIO()
+    before = handler.setStream(foreign)
+    on_its_way = handler._append
+    handler.setStream(before)
+    on_its_way(b"late\n", record().created)
+    assert (foreign.getvalue(), path.read_text()) == ("", "late\n")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
@@ -842,3 +862,22 @@ def test_symbolic_link_is_followed(tmp_path: Path, closing: Any) -> None:
     assert link.is_symlink()
     assert segments(target) == {"2023-11-14_22": "through\ndirect\n"}
     assert sorted(os.listdir(tmp_path)) == ["link.log", "real"]
+
+
+def test_record_of_another_process_is_only_a_record(make: Make, path: Path) -> None:
+    """What a queue brought from another process is written like any other: this one has not forked, and opens nothing anew."""
+    handler = make()
+    handler.emit(record("ours"))
+    before = handler.stream.fileno(), handler.stats().records
+    foreign = record("theirs")
+    foreign.process = 1
+    handler.emit(foreign)
+    assert path.read_text() == "ours\ntheirs\n"
+    assert (handler.stream.fileno(), handler.stats().records) == (before[0], before[1] + 1)
+
+
+def test_stream_of_a_device_is_the_device(closing: Callable[[Any], Any]) -> None:
+    """The descriptor of a log that is no regular file is told like any other's."""
+    handler = closing(Handler(os.devnull))
+    handler.emit(record())
+    assert os.fstat(handler.stream.fileno()).st_rdev == os.stat(os.devnull).st_rdev

@@ -6,9 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
+from mpfhandler._platform import Joinable
 from mpfhandler._platform.threads import THREADS
 from mpfhandler._protocols import housekeeper as module
 from mpfhandler._protocols.housekeeper import Housekeeper
@@ -219,6 +221,22 @@ def test_work_that_outlasts_the_patience_is_taken_up_again(monkeypatch: pytest.M
     go.set()
     assert idle(keeper)
     assert len(runs) == 2
+
+
+def test_asking_while_a_thread_is_being_started_starts_one() -> None:
+    """A signal handler that logs in the middle of the start does not wait for itself, and its work is done, too."""
+    runs: list[int] = []
+    started: list[str] = []
+
+    def start(work: Callable[[], None], name: str) -> Joinable:
+        started.append(name)
+        keeper.ask()
+        return THREADS.start(work, name)
+
+    keeper = Housekeeper(replace(THREADS, start=start), lambda _stop: runs.append(1))
+    keeper.ask()
+    assert idle(keeper)
+    assert (len(started), runs) == (1, [1])
 
 
 def test_child_begins_without_thread_and_without_work() -> None:

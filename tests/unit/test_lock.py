@@ -242,6 +242,15 @@ def test_failing_step_leaves_nothing_open(path: str, broken: str) -> None:
     assert open_descriptors() == before
 
 
+def test_fifo_in_the_place_of_the_lock_is_refused(path: str) -> None:
+    """Only a regular file can be the lock of a log: anything else is told, and not held open."""
+    os.mkfifo(path)
+    before = open_descriptors()
+    with pytest.raises(OSError, match="no regular file"):
+        lock_on(path).acquire(0)
+    assert open_descriptors() == before
+
+
 # --- the state record -------------------------------------------------------------------------------------------------
 
 
@@ -413,3 +422,20 @@ def test_cleared_state_is_none_and_can_be_written_again(path: str) -> None:
     held.clear_state()
     held.release()
     assert Path(path).read_bytes() == b"somebody's\n"
+
+
+def test_state_that_cannot_be_cleared_stays(path: str) -> None:
+    """P5: a full or failing disk under the lock file is no reason to raise; the old record stands."""
+
+    def fail(*_arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    first = lock_on(path).acquire(0)
+    assert first is not None
+    first.write_state(STATE)
+    first.release()
+    held = lock_on(path, replace(OPERATIONS, write_at=fail)).acquire(0)
+    assert held is not None
+    held.clear_state()
+    assert held.read_state() == STATE
+    held.release()

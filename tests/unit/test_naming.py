@@ -118,6 +118,13 @@ def test_suffix_that_cannot_be_read_back_makes_nothing_ours(suffix: str) -> None
     assert names.known("/var/log", [os.path.basename(written), "app.log.x", "app.log.1"]) == []
 
 
+def test_field_that_a_suffix_has_twice_is_the_same_twice() -> None:
+    """A suffix may repeat the year; a name in which the two differ was never written for this log."""
+    names = Names(LOG, "%Y.%Y-%m")
+    assert names.read("/var/log/app.log.2026.2026-11") == SegmentName(datetime(2026, 11, 1))
+    assert names.read("/var/log/app.log.2026.2025-11") is None
+
+
 def test_order_is_time_then_number() -> None:
     """Segments are ordered by what their names mean: `.10` comes after `.9`, and 2026 after 2025."""
     texts = [

@@ -261,6 +261,26 @@ def test_full_pipe_does_not_block(tmp_path: Path) -> None:
     os.close(reader)
 
 
+def test_full_socket_does_not_block() -> None:
+    """A socket that the program has left blocking is written to without waiting for its reader, and stays as it is."""
+    mine, theirs = socket.socketpair()
+    with mine, theirs, pytest.raises(BlockingIOError):
+        mine.settimeout(20)  # of the test's own calls; the description is a blocking one for ours
+        os.set_blocking(mine.fileno(), True)
+        assert OPERATIONS.write_stream(mine.fileno(), b"hello") == 5
+        assert theirs.recv(10) == b"hello"
+        while OPERATIONS.write_stream(mine.fileno(), b"x" * 65536):
+            assert os.get_blocking(mine.fileno())
+
+
+def test_lock_of_a_closed_descriptor_is_told() -> None:
+    """The number of a closed descriptor is an error of the system's vocabulary, not a `ValueError` that nobody expects."""
+    for call in (lambda: OPERATIONS.try_lock(-1, True), lambda: OPERATIONS.unlock(-1)):
+        with pytest.raises(OSError, match="descriptor") as caught:
+            call()
+        assert OPERATIONS.fault(caught.value) is Fault.CLOSED
+
+
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 3e6, 1e9])
 def test_any_wait_is_taken(descriptor: int, seconds: float) -> None:
     """A month is as good a bound as a second, and a bound in the past is none at all."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import pytest
+
 from mpfhandler._platform import OPERATIONS
 from mpfhandler._resources.stream import OpenStream
 
@@ -67,3 +69,39 @@ def test_record_that_was_begun_is_the_parents_to_end() -> None:
     stream.append(b"child\n")
     assert device.taken == b"recchild\n"
     stream.close()
+
+
+def test_stream_that_fails_to_end_is_closed_all_the_same() -> None:
+    """P5: a reader that goes away with half a record, and a close(2) that fails, are no exception out of `close`."""
+    gone: list[int] = []
+
+    def write(_fd: int, data: bytes) -> int:
+        if len(data) < 7:
+            raise BrokenPipeError
+        return 3
+
+    def close(fd: int) -> None:
+        OPERATIONS.close(fd)
+        gone.append(fd)
+        raise OSError(5, "input/output error")
+
+    stream = OpenStream(replace(OPERATIONS, write_stream=write, wait_writable=lambda *_: False, close=close), os.devnull, 0.0)
+    fd = stream.fileno()
+    with pytest.raises(BrokenPipeError):
+        stream.append(b"record\n")
+    stream._rest = b"ord\n"
+    stream.close()
+    assert gone == [fd]
+    assert not stream.intact()
+
+
+def test_number_of_a_stream_that_is_somebody_elses_is_left_alone() -> None:
+    """A descriptor number that the system has given out again is forgotten, not closed."""
+    stream = OpenStream(OPERATIONS, os.devnull, 0.0)
+    fd = stream.fileno()
+    stream.disown(fd + 1)
+    assert stream.intact()
+    stream.disown(fd)
+    assert not stream.intact()
+    stream.close()
+    os.close(fd)  # would fail if we had
