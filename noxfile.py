@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import nox
@@ -70,6 +72,27 @@ def slow(session: nox.Session) -> None:
     session.run("pytest", "-q", "-m", "slow or torture", *session.posargs)
 
 
+@nox.session(python="3.11")
+def coverage(session: nox.Session) -> None:
+    """The branches of the package that the tests reach, child processes included: names the others, fails below 97 %."""
+    _install(session, "coverage")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)  # processes that have given up root's rights write there, too
+        env = {"COVERAGE_FILE": f"{folder}/data"}
+        measured = ("coverage", "run", "-m", "pytest", "-q", "-n", "4")
+        session.run(*measured, "-m", QUICK, *session.posargs, env=env)
+        session.run(*measured, "-m", "slow", "tests/integration/test_check.py", env=env)
+        session.run(*measured, "-m", "simulation", "-k", "test_random_schedules and (everything or faults)", env=env)
+        session.run("coverage", "combine", "-q", env=env)
+        session.run("coverage", "json", "-q", "-o", f"{folder}/report.json", "--fail-under", "0", env=env)
+        totals = json.loads(Path(folder, "report.json").read_text())["totals"]
+        session.run("coverage", "report", env=env)
+    share = 100 * totals["covered_branches"] / totals["num_branches"]
+    session.log(f"{totals['covered_branches']} of {totals['num_branches']} branches: {share:.1f} %")
+    if share < 97:
+        session.error("less than 97 % of the branches")
+
+
 @nox.session
 def proof(session: nox.Session) -> None:
     """About an hour: every crash point and every failing system call, the real faults for long, and the simulation; prints
@@ -78,6 +101,7 @@ def proof(session: nox.Session) -> None:
     env = {"MPFHANDLER_PROOF": session.posargs[0] if session.posargs else "150", "MPFHANDLER_PROOF_EXAMPLES": "20000"}
     session.run("pytest", "-q", "-m", "slow or torture", "tests/faults", "tests/torture", env=env)
     session.run("pytest", "-q", "-n", "2", "--timeout", "7200", "-m", "simulation", env=env)
+    session.run("pytest", "-q", "-n", "2", "tests/property/test_schedule_properties.py", env=env)
 
 
 @nox.session

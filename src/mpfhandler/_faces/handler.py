@@ -148,7 +148,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         the lock; any other one has it, as in the standard library."""
         passed: Any = self.filter(record)
         if passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
-            record = passed
+            record = passed  # pragma: no cover - Python 3.12
         if passed:
             formatter = self.formatter
             if self._plain and (formatter is None or type(formatter) is logging.Formatter):

@@ -64,5 +64,5 @@ def _after_in_child() -> None:
     _tell(lambda one: one.after_fork_in_child())
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - every POSIX system has it
     os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
