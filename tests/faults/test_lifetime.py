@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from _support import log_files, make_logger, record_names, run, verify
+from _support import log_files, make_logger, record_names, run, segment_names, verify
 
 
 @pytest.fixture
@@ -62,6 +62,28 @@ def test_a_record_of_a_global_that_dies_with_the_interpreter_is_written(log: Pat
     """
     run(code, log, delay)
     verify(log.parent, ["global-0", "global-1"] + ([] if delay else ["first-0"]))
+
+
+def test_a_boundary_while_the_interpreter_ends_is_kept(log: Path) -> None:
+    """P2, P5: where the period ends while modules are being taken apart, the log is rotated all the same, without a traceback."""
+    code = """
+        import sys
+        from _support import *
+
+        class Noisy:
+            def __init__(self, logger):
+                self.logger, self.sleep = logger, time.sleep
+            def __del__(self):
+                self.sleep(1.1)
+                self.logger.info("global-0")
+
+        logger, handler = make_logger(sys.argv[1])
+        a_global = Noisy(logger)
+        logger.info("first-0")
+    """
+    run(code, log)
+    verify(log.parent, ["first-0", "global-0"], "S")
+    assert len(segment_names(log.parent)) == 1
 
 
 def test_a_daemon_thread_that_logs_while_the_interpreter_ends_does_no_harm(log: Path) -> None:

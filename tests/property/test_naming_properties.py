@@ -9,7 +9,7 @@ from datetime import datetime
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mpfhandler._pure.naming import COMPRESSIONS, Names, SegmentName
+from mpfhandler._pure.naming import COMPRESSIONS, Names, SegmentName, show
 
 STANDARD = ["%Y-%m-%d_%H-%M-%S", "%Y-%m-%d_%H-%M", "%Y-%m-%d_%H", "%Y-%m-%d", "%Y-%m"]
 CUSTOM = [
@@ -41,6 +41,13 @@ def name_in(names: Names, parts: tuple[datetime, int, str]) -> SegmentName:
     """A segment's name as this log can have it."""
     wall, index, compression = parts
     return SegmentName(names.at(wall).wall, index, compression)
+
+
+@settings(deadline=None)
+@given(wall=st.datetimes(), suffix=suffixes)
+def test_a_time_is_shown_as_strftime_does(wall: datetime, suffix: str) -> None:
+    """Names are the standard library's, whichever way they are made."""
+    assert show(wall, suffix) == wall.strftime(suffix)
 
 
 @settings(deadline=None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from .._platform import Fault, Operations
-from .._pure.naming import Names, SegmentName
+from .._pure.naming import Names, SegmentName, show
 from .._pure.schedule import Period, Schedule
 from .._resources.report import Reporter
 from .hooks import Hooks, names_of
@@ -99,7 +99,7 @@ class Segments:
     def _files_of(self, names: Names, name: SegmentName, folder: str) -> list[str]:
         """The file names that can belong to a period. Reading all names of a folder in full, under the lock, took 227 ms with
         9,000 segments in it; those of one period have its text in them, and reading those takes 4 ms."""
-        text = name.wall.strftime(names.suffix)
+        text = show(name.wall, names.suffix)
         return [file for file in self._ops.names(folder) if text in file]
 
 

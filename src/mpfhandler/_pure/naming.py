@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending"]
+__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending", "show"]
 
 _PENDING = ".rotating"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # any other directive is left to strptime
+_PLAIN = re.compile(r"(?:%[YmdHMS]|[ -$&-~])*")  # such directives and ASCII
 _LEAST = {"Y": 1900, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0}
 
 # A time that a suffix is tried out with: no field has its least value, and the year is the one that `%y` means by 37.
@@ -62,21 +63,21 @@ class Names:
     def default(self, name: SegmentName) -> str:
         """The plain path of a segment, before the user's `namer`."""
         number = f".{name.index}" if name.index else ""
-        return os.path.join(self.folder, f"{self.base}.{name.wall.strftime(self.suffix)}{number}")
+        return os.path.join(self.folder, f"{self.base}.{show(name.wall, self.suffix)}{number}")
 
     def at(self, wall: datetime) -> SegmentName:
         """The first segment of the period that starts at this wall time, as precisely as the suffix tells it."""
-        return SegmentName(_parse(wall.strftime(self.suffix), self.suffix) or wall)
+        return SegmentName(_parse(show(wall, self.suffix), self.suffix) or wall)
 
     @property
     def readable(self) -> bool:
         """Whether what the suffix writes can be read back; if not, no segment can be told from other people's files."""
-        return _parse(_SAMPLE.strftime(self.suffix), self.suffix) is not None
+        return _parse(show(_SAMPLE, self.suffix), self.suffix) is not None
 
     @property
     def chronological(self) -> bool:
         """Whether the names tell which segment is older. Not with `%m-%d` or `%Y_%H`: every field needs the coarser ones."""
-        return _parse(_SAMPLE.strftime(self.suffix), self.suffix) in _truncations(_SAMPLE)
+        return _parse(show(_SAMPLE, self.suffix), self.suffix) in _truncations(_SAMPLE)
 
     def pending(self, name: SegmentName) -> str:
         """Where a segment waits for the user's `rotator`: hidden from every `app.log*` glob of a log shipper."""
@@ -134,8 +135,17 @@ def lock_name(log: str, base: str, digest: str | None) -> str:
 def longest_ending(suffix: str) -> int:
     """How many bytes longer than the log's own the longest name beside it is: a segment's with a number of four digits that
     waits for the user's `rotator`."""
-    ending = f"..{_SAMPLE.strftime(suffix)}.9999{_PENDING}"
+    ending = f"..{show(_SAMPLE, suffix)}.9999{_PENDING}"
     return len(ending.encode("utf-8", "surrogateescape"))
+
+
+def show(wall: datetime, suffix: str) -> str:
+    """What `strftime` makes of a wall time. By hand where that can be: before Python 3.13 it imports a module each time, which a
+    program that is just ending cannot do any more."""
+    if wall.year < 1000 or not _PLAIN.fullmatch(suffix):
+        return wall.strftime(suffix)
+    fields = {"Y": wall.year, "m": wall.month, "d": wall.day, "H": wall.hour, "M": wall.minute, "S": wall.second}
+    return re.sub(r"%(.)", lambda found: f"{fields[found[1]]:0{_DIGITS[found[1]]}}", suffix)
 
 
 def _pattern(suffix: str) -> str:
