@@ -89,8 +89,9 @@ def test_a_clock_set_back_and_forward_again_numbers_the_segments(log: Path, cloc
 
 def test_a_clock_set_back_a_little_over_a_boundary_does_not_rotate_to_and_fro(log: Path, clock: FakeClock) -> None:
     """P2: a step smaller than the grace (NTP) makes late records, not rotations: they go to the segment just closed."""
-    clock.set("2026-06-10 14:59:58")
+    clock.set("2026-06-10 14:58:00")  # the clock goes on while the process starts
     with Worker("a", log, clock.env, when="H") as worker:
+        clock.set("2026-06-10 14:59:58")
         worker.log()
         clock.set("2026-06-10 15:00:01")
         worker.log()
