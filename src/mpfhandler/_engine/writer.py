@@ -140,8 +140,8 @@ class Writer:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
             self._active.close()
             self._open_window()
-        rotator = self._active.closed.last_look(self._housekeeper.ask)
-        self._housekeeper.finish(_ROTATOR_PATIENCE if rotator else _CLOSE_PATIENCE)
+        with_rotator = self._active.closed.last_look(self._housekeeper.ask)
+        self._housekeeper.finish(_ROTATOR_PATIENCE if with_rotator else _CLOSE_PATIENCE)
 
     # questions
 
@@ -300,10 +300,7 @@ class Writer:
     def _deliver(self, data: bytes, created: float, watch: Watch | None = None) -> bool:
         """Append to the file of the record's period; False if it could not be written."""
         last_try = False
-        while True:
-            segment = self._active.target(created)
-            if segment is None:
-                return False
+        while (segment := self._active.target(created)) is not None:
             append = segment.append if last_try else self._active.appender(segment)
             if watch is not None:
                 watch.begin(segment)
@@ -322,6 +319,7 @@ class Writer:
             elif end >= self._limit:
                 self._active.ask_split()
             return True
+        return False
 
     def _gone(self, error: OSError, segment: OpenSegment | OpenStream) -> bool:
         """Whether it is the descriptor that failed, not the disk: then the log is opened anew and the record tried again."""
