@@ -1,9 +1,10 @@
 """Applies the mutants of `_mutants.py`, one at a time, each in a copy of the tree, and tells which test notices.
 
-    python tests/mutants/run.py [NAME …] [--jobs N]
+    python tests/mutants/run.py [NAME …] [--jobs N] [--only TESTS]
 
 First the tests that are to notice run on the package as it is. A mutant that none of its own tests notices gets the whole fast
-suite; one that survives that too is a missing test. Ends with 1 if one survives, with 2 if the list does not fit the package.
+suite; one that survives that too is a missing test. With `--only` nothing but those tests is asked. Ends with 1 if one
+survives, with 2 if the list does not fit the package.
 """
 
 from __future__ import annotations
@@ -105,15 +106,15 @@ def check_tests(part: Sequence[str]) -> None:
         raise Broken(f"fails without any mutant: {failed}")
 
 
-def run(mutant: Mutant) -> Verdict:
+def run(mutant: Mutant, only: str | None = None) -> Verdict:
     """Apply it, and see."""
     begun = time.monotonic()
     with copied() as tree:
         package = tree / "src" / "mpfhandler"
         (package / mutant.file).write_text(mutated(mutant, package), encoding="utf-8")
         check_import(tree)
-        expected = failing_test(tree, mutant.killers)
-        killer = expected or failing_test(tree, SUITE)
+        expected = failing_test(tree, mutant.killers if only is None else (only,))
+        killer = expected if expected or only else failing_test(tree, SUITE)
     return Verdict(mutant, killer, expected is not None, time.monotonic() - begun)
 
 
@@ -130,11 +131,11 @@ def chosen(names: Sequence[str]) -> list[Mutant]:
     return [known[name] for name in names] or list(MUTANTS)
 
 
-def check_all(mutants: Sequence[Mutant], pool: ThreadPoolExecutor, jobs: int) -> None:
+def check_all(mutants: Sequence[Mutant], pool: ThreadPoolExecutor, jobs: int, only: str | None) -> None:
     """That the list fits the package, and that the tests pass without a mutant."""
     for mutant in mutants:
         mutated(mutant, ROOT / "src" / "mpfhandler")
-    tests = sorted({test for mutant in mutants for test in mutant.killers})
+    tests = sorted({test for mutant in mutants for test in mutant.killers}) if only is None else [only]
     list(pool.map(check_tests, [part for number in range(jobs) if (part := tests[number::jobs])]))
 
 
@@ -143,13 +144,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants; all of them without a name")
     parser.add_argument("--jobs", type=int, default=2, help="how many at the same time (default: 2)")
+    parser.add_argument("--only", metavar="TESTS", help="below tests/, asked instead of each mutant's own and all others")
     options = parser.parse_args(arguments)
     pool = ThreadPoolExecutor(options.jobs)
     survived = 0
     try:
         mutants = chosen(options.names)
-        check_all(mutants, pool, options.jobs)
-        for verdict in pool.map(run, mutants):
+        check_all(mutants, pool, options.jobs, options.only)
+        for verdict in pool.map(lambda mutant: run(mutant, options.only), mutants):
             survived += verdict.killer is None
             print(verdict, flush=True)
     except (Broken, ValueError) as error:
