@@ -77,6 +77,7 @@ class Ledger(Watcher):
     clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
+    to_mend: list[Record] = field(default_factory=list)  # stood behind a fragment when their program ended
     broken: list[str] = field(default_factory=list)  # promises that were seen to be broken on the way
 
     def begin(self, process: Process, name: str, line: bytes, created: float) -> Record:
@@ -107,7 +108,9 @@ class Ledger(Watcher):
 
     def left(self, process: Process, lost: int) -> None:
         """A program has ended well, and says that it has lost so many records."""
-        waiting = [record.name for record in self._waiting(process)]
+        behind = [record for record in self._waiting(process) if self._stands_behind_a_fragment(record)]
+        self.to_mend += behind
+        waiting = [record.name for record in self._waiting(process) if record not in behind]
         if len(waiting) != lost:
             self.broken.append(f"P5: {process.name} has lost {waiting}, and counts {lost}")
 
@@ -210,6 +213,9 @@ class Ledger(Watcher):
         """
         if self.broken:
             raise Violation(self.broken[0])
+        for record in self.to_mend:
+            if record.landed is None:
+                raise Violation(f"P1: {record.name} still stands behind a fragment")
         self.check_foreign()
         places = self._places()
         self._check_exactly_once(places)
