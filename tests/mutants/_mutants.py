@@ -242,14 +242,6 @@ MUTANTS = (
         ("simulation/test_every_schedule.py::test_random_schedules[backups]",),
     ),
     Mutant(
-        "guess-counts",
-        "a period that was guessed without the lock counts as the file's own later on",
-        ROTATION,
-        "            segment.certain = state is not None and state.file == segment.file\n",
-        "",
-        ("simulation/test_every_schedule.py::test_random_schedules[times]",),
-    ),
-    Mutant(
         "open-unlocked-without-look",
         "I3: who opens the log without the lock does not look whether it was rotated meanwhile",
         ROTATION,
