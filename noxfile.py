@@ -81,6 +81,7 @@ def coverage(session: nox.Session) -> None:
         env = {"COVERAGE_FILE": f"{folder}/data"}
         measured = ("coverage", "run", "-m", "pytest", "-q", "-n", "4")
         # The property tests take no branch that no other test takes, and would take a minute longer here.
+        # the property tests take no other branches
         session.run(*measured, "-m", QUICK, "--ignore", "tests/property", *session.posargs, env=env)
         session.run(*measured, "-m", "slow", "tests/integration/test_check.py", env=env)
         session.run(*measured, "-m", "simulation", "-k", "test_random_schedules and (everything or faults)", env=env)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from _disk_support import log_at, use_clock
+from _disk_support import Switch, log_at, use_clock
 from _support import (
     Worker,
     early_in_a_second,
@@ -362,3 +363,22 @@ def test_a_handler_works_where_the_lock_file_was_deleted_for_good(log: Path) -> 
     handler.close()
     verify(log.parent, record_names("a", 2), "S")
     assert time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(begun)) in segment_names(log.parent)
+
+
+def test_a_guess_without_the_lock_counts_for_nothing_later(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: who had neither the lock nor the state record guessed the log's period by its last write. As soon as it has the lock the
+    record decides, not that guess."""
+    lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
+    clock = use_clock(monkeypatch, open_lock=lock, open_read=read)
+    log_at(log, "H").write("of ten")
+    clock.step(3600)
+    os.utime(log, (clock.now(), clock.now()))  # a late record, just after the hour
+    lock.on = read.on = True
+    guessing = log_at(log, "H")
+    guessing.write("of eleven, put somewhere")
+    assert segment_names(log.parent) == []
+    lock.on = read.on = False
+    clock.step(60)
+    guessing.write("of eleven")
+    assert segment_names(log.parent) == ["2026-03-04_10"]
+    assert log.read_text() == "of eleven\n"

@@ -413,6 +413,14 @@ MUTANTS = (
         ("unit/test_append.py::test_position_that_is_not_ours_costs_nobody_a_byte",),
     ),
     Mutant(
+        "short-end-repeated",
+        "a record of which only the end did not fit is written as a whole again, where it cannot be read",
+        APPEND,
+        "almost = record in {data, owed + data} and",
+        "almost = False and",
+        ("unit/test_append.py::test_record_without_its_end_is_not_there_twice",),
+    ),
+    Mutant(
         "short-write-left-open",
         "the part of a record that was written is not ended",
         APPEND,
@@ -702,6 +710,14 @@ MUTANTS = (
         "self.lock = self._ops.threads.lock()  # a new one",
         "pass  # a new one",
         ("faults/test_fork.py::test_a_child_of_a_program_without_logging_has_a_new_lock",),
+    ),
+    Mutant(
+        "guess-counts",
+        "a period that was guessed without the lock counts as memory when the lock is had",
+        ROTATION,
+        "            segment.certain = state is not None and state.file == segment.file\n",
+        "",
+        ("faults/test_rotation_lock.py::test_a_guess_without_the_lock_counts_for_nothing_later",),
     ),
     Mutant(
         "shared-kept-for-late",

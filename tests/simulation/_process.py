@@ -181,7 +181,8 @@ class Process:
         return now
 
     def _monotonic(self) -> float:
-        return self.kernel.uptime_ns / 1e9
+        uptime: float = self.scheduler.seen(self, "monotonic", (), self.kernel.uptime_ns / 1e9)
+        return uptime
 
     def _pid(self) -> int:
         return self.pid

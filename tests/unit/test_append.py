@@ -316,6 +316,29 @@ def test_terminator_of_a_fragment_is_owed_until_it_is_written(log: Path, opened:
     assert log.read_bytes() == b"reco\nnext\n"
 
 
+@pytest.mark.parametrize(("taken", "record"), [((6,), b"record\n"), ((7,), b"record\r\n"), ((4, 7), b"record\n")])
+def test_record_without_its_end_is_not_there_twice(log: Path, opened: Opener, taken: tuple[int, ...], record: bytes) -> None:
+    """Where the log may not be read and only the terminator did not fit, the next try of the same record writes just that."""
+    segment = opened(unreadable(*taken), terminator=record[6:])
+    for one in (b"other" + record[6:], record)[-len(taken) :]:
+        with pytest.raises(Incomplete):
+            segment.append(one)
+    end = segment.append(record)
+    assert log.read_bytes().count(b"record" + record[6:]) == 1
+    assert (log.read_bytes()[-len(record) :], end) == (record, log.stat().st_size)
+
+
+def test_record_without_its_end_that_others_wrote_after_is_written_again(log: Path, opened: Opener) -> None:
+    """Its end would stand behind theirs."""
+    segment = opened(unreadable(6))
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    with log.open("ab") as other:
+        other.write(b"other\n")
+    segment.append(b"record\n")
+    assert log.read_bytes() == b"recordother\n\nrecord\n"
+
+
 def test_fragment_of_nothing_owes_nothing(log: Path, opened: Opener) -> None:
     """Where nothing at all was written there is no line to be ended."""
     segment = opened(unreadable(0))

@@ -76,6 +76,7 @@ class OpenSegment:
         self._side = side
         self._mask = ops.granularity(fd) - 1
         self._owed = b""  # what ends a fragment that could not be ended in place
+        self._cut = b"", 0, 0  # that record; how many bytes of it are there; the offset of their end
         claim(ops, fd, self)
         if side is not None:
             claim(ops, side, self)
@@ -96,7 +97,7 @@ class OpenSegment:
         except OSError:  # closed meanwhile, by a signal handler that logged and rotated: what is written is written
             end = 0
         if written != len(data):
-            self._end_fragment(data[:written], end)
+            self._end_fragment(data, written, end)
             raise Incomplete(f"{self.path}: {written} of {len(data)} bytes written: no space, quota or size limit")
         start = end - written
         if not start & self._mask and start > 0:
@@ -144,7 +145,11 @@ class OpenSegment:
 
     def _append_owing(self, data: bytes) -> int:
         owed, self._owed = self._owed, b""
+        record, written, end = self._cut
         try:
+            almost = record in {data, owed + data} and len(record) - written <= len(self.terminator)
+            if almost and self._ops.stat_fd(self._fd).size == end:  # only its end is missing: as a whole it would be there twice
+                return self.append(record[written:])
             return self.append(owed + data)
         except Incomplete:
             raise
@@ -257,12 +262,13 @@ class OpenSegment:
                 claim(self._ops, self._side, self)
         return self._side
 
-    def _end_fragment(self, fragment: bytes, end: int) -> None:
+    def _end_fragment(self, data: bytes, written: int, end: int) -> None:
         """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
         a full disk, and nothing can have been appended to them yet that is not a line of its own."""
-        terminator, side = self.terminator, self._side
+        terminator, side, fragment = self.terminator, self._side, data[:written]
         if side is None:
             self._owed = terminator if fragment else b""  # the next record begins with it
+            self._cut = data, written, end
             return
         terminator = terminator[-len(fragment) :]  # what there is room for
         if not terminator or not fragment:
