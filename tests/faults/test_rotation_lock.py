@@ -366,7 +366,7 @@ def test_a_handler_works_where_the_lock_file_was_deleted_for_good(log: Path) -> 
 
 
 def test_a_guess_without_the_lock_counts_for_nothing_later(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P2: who had neither the lock nor the state record guessed the log's period by its last write. As soon as it has the lock the
+    """P2: who had neither lock nor state record guessed the log's period by its last write. As soon as it has the lock the
     record decides, not that guess."""
     lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
     clock = use_clock(monkeypatch, open_lock=lock, open_read=read)

@@ -5,13 +5,14 @@ times, never for offsets, lists the nominal boundaries of the neighbourhood with
 instants by stepping through every minute (and every second where it matters).
 
 An ordinary run looks at every zone, and in each at one of its changes with one schedule, drawn by `SEED`, so that a run can be
-repeated. With `MPFHANDLER_PROOF` it is every change of every zone from 1970 to 2100, each with a schedule of each group of kinds.
+repeated. With `MPFHANDLER_PROOF` it is every change of every zone from 1970 to 2100, the groups of kinds of schedules in turn.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import itertools
 import random
 import time
 import zoneinfo
@@ -296,7 +297,8 @@ def places_of(key: str, chance: random.Random) -> list[tuple[int, str]]:
     """Instants to look at, each with the kind of schedule to try."""
     if PROOF:
         anywhere = [chance.randrange(FIRST, LAST) for _ in range(10)]
-        return [(instant, chance.choice(group)) for instant in [*transitions(key), *anywhere] for group in KINDS]
+        turns = itertools.cycle(KINDS)
+        return [(instant, chance.choice(next(turns))) for instant in [*transitions(key), *anywhere]]
     somewhere = chance.randrange(FIRST, LAST - YEAR)
     kind = chance.choice([kind for group in KINDS for kind in group])
     return [(chance.choice(changes(key, somewhere, somewhere + YEAR) or [somewhere]), kind)]

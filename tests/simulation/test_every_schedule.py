@@ -24,7 +24,7 @@ pytestmark = pytest.mark.simulation
 PROOF = float(os.environ.get("MPFHANDLER_PROOF", "0"))
 SECONDS = PROOF or 60.0  # for each world, at most
 SMALL_SECONDS = 4 * SECONDS  # these come to an end
-SCHEDULES, SEEDS = (None, 10**9) if PROOF else (5000, 200)  # an ordinary run is the same each time
+SCHEDULES, SEEDS = (None, 10**9) if PROOF else (2000, 200)  # an ordinary run is the same each time
 
 
 @pytest.mark.parametrize("name", SMALL)
