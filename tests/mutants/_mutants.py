@@ -424,7 +424,7 @@ MUTANTS = (
         "short-write-left-open",
         "the part of a record that was written is not ended",
         APPEND,
-        "            self._end_fragment(data[:written], end)\n",
+        "            self._end_fragment(data, written, end)\n",
         "",
         ("unit/test_append.py::test_fragment_is_made_a_line_of_its_own",),
     ),

@@ -11,8 +11,8 @@ repeated. With `MPFHANDLER_PROOF` it is every change of every zone from 1970 to 
 from __future__ import annotations
 
 import functools
-import os
 import itertools
+import os
 import random
 import time
 import zoneinfo
