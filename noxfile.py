@@ -80,8 +80,7 @@ def coverage(session: nox.Session) -> None:
         Path(folder).chmod(0o1777)  # processes that have given up root's rights write there, too
         env = {"COVERAGE_FILE": f"{folder}/data"}
         measured = ("coverage", "run", "-m", "pytest", "-q", "-n", "4")
-        # The property tests take no branch that no other test takes, and would take a minute longer here.
-        # the property tests take no other branches
+        # The property tests take half a dozen branches that no other test takes, and would take a minute longer here.
         session.run(*measured, "-m", QUICK, "--ignore", "tests/property", *session.posargs, env=env)
         session.run(*measured, "-m", "slow", "tests/integration/test_check.py", env=env)
         # Simulated processes are greenlets. Measuring those costs real threads now and then: one of a worker's is stuck for good.
