@@ -397,3 +397,19 @@ def test_rollover_on_a_full_disk_returns(tmp_path: Path, monkeypatch: pytest.Mon
     write.on = False
     handler.close()
     assert sorted(all_lines(tmp_path)) == ["first", "waits"]
+
+
+def test_empty_lines_wait_like_any_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: records of the same bytes are records all the same."""
+    disk = Switch(os.write)
+    use_clock(monkeypatch, write=disk)
+    handler = handler_at(tmp_path / "app.log")
+    collect(handler)
+    handler.handle(record(""))
+    disk.on = True
+    for text in ("", "", "a", "", "a", ""):
+        handler.handle(record(text))
+    disk.on = False
+    handler.flush()
+    assert lines(tmp_path / "app.log") == ["", "", "", "a", "", "a", ""]
+    assert handler.stats().lost == 0

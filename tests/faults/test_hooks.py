@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gzip
 import os
 import shutil
@@ -21,6 +22,7 @@ from _disk_support import (
     failing,
     handler_at,
     lines,
+    log_at,
     record,
     segments,
     start_python,
@@ -302,6 +304,46 @@ def hand_over_to(folder: Path, rotator: Callable[[str, str], None], begun: Begun
     """One try for every file that waits in the folder."""
     names = Names(str(folder / "app.log"), "%Y-%m-%d_%H-%M-%S")
     return hand_over(OPERATIONS, names, rotator, Reporter(lambda *_a, **_f: None, None), begun)  # type: ignore[arg-type]
+
+
+def test_files_of_one_period_are_not_handed_over_at_the_same_time(tmp_path: Path) -> None:
+    """P4: two processes would find the same name free, and the second rotator would write over what the first has made."""
+    first, second = tmp_path / WAITING, tmp_path / f".app.log.{BOUNDARY}0.1.rotating"
+    first.write_text("first\n")
+    second.write_text("second\n")
+    with first.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert hand_over_to(tmp_path, os.replace, {}) is Handover.WAITING
+        assert second.exists()
+        fcntl.flock(other, fcntl.LOCK_SH)  # a writer's lease: nobody is at it
+        assert hand_over_to(tmp_path, os.replace, {}) is Handover.WAITING
+        assert not second.exists()
+    assert hand_over_to(tmp_path, os.replace, {}) is Handover.DONE
+    assert sorted(all_lines(tmp_path)) == ["first", "second"]
+
+
+def test_late_record_of_a_process_without_the_rotator_does_not_take_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1, P4: between a rotator's look for a free name and its rename nobody makes a file of that name, also a process that has
+    no rotator and a late record of that period."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    others: list[mpfhandler.TimedLogFile] = []
+
+    def rotator(source: str, target: str) -> None:
+        if not others:
+            others.append(log_at(tmp_path / "app.log", "S"))
+            others[0].write("late", clock.now() - 1)
+        os.rename(source, target)
+
+    handler.rotator = rotator
+    handler.handle(record("first", clock.now()))
+    clock.step(1)
+    handler.handle(record("second", clock.now()))
+    handler.close()
+    others[0].close()
+    assert sorted(all_lines(tmp_path)) == ["first", "late", "second"]
 
 
 def test_rotator_that_fails_half_way_gets_the_same_target_again(tmp_path: Path) -> None:

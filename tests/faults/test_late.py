@@ -9,9 +9,11 @@ import math
 import os
 import threading
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from _disk_support import use_clock
 from _support import (
     FORMAT,
     early_in_a_second,
@@ -273,3 +275,22 @@ def test_a_late_record_whose_segment_cannot_be_had_is_told(log: Path) -> None:
     """
     assert "No locks available" in run(code, log)
     assert where(log)["late"] == "app.log"
+
+
+@pytest.mark.parametrize("hour", [0, 1])
+def test_a_late_record_of_a_repeated_hour_goes_to_its_own_file(log: Path, monkeypatch: pytest.MonkeyPatch, hour: int) -> None:
+    """P2: both hours have one text; a process that has neither open tells them apart, and makes the file that is missing."""
+    clock = use_clock(monkeypatch)
+    two = datetime(2026, 10, 25, 0, tzinfo=timezone.utc).timestamp()  # 02:00 in Berlin, for the first time
+    other = 1 - hour
+    clock.wall = two + other * 3600 + 1800
+    with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+        put(file, "other", clock.now())
+    os.utime(log, (clock.now(), clock.now()))  # the file system has the same clock
+    clock.wall = two + max(other + 1, hour + 1) * 3600 + 3
+    with TimedLogFile(log, "H", tz="Europe/Berlin", late_grace=3600 + 10) as file:
+        put(file, "now", clock.now())
+        put(file, "late", two + hour * 3600 + 1801)
+    found = where(log)
+    assert found["other"] == "app.log.2026-10-25_02"
+    assert found["late"] == "app.log.2026-10-25_02.1"

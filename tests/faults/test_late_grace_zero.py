@@ -194,3 +194,24 @@ def test_names_that_cannot_be_given_are_tried_less_and_less(tmp_path: Path) -> N
     writer.write(b"record\n", writer.now())
     writer.close()
     assert (tmp_path / "app.log").read_bytes() == b"record\n"
+
+
+def test_a_record_that_comes_too_late_twice_is_not_written_without_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is stopped once more between its second look and its write still writes to no file that has its name."""
+    log = tmp_path / "app.log"
+    slow, other = log_at(log, "D", late_grace=0), log_at(log, "D", late_grace=0)
+    slow.write("first")
+    other.rotate()
+    refresh, turns = slow._writer._refresh, iter([False, True, True])
+
+    def stopped() -> None:
+        refresh()
+        if next(turns, False):
+            other.rotate()
+
+    monkeypatch.setattr(slow._writer, "_refresh", stopped)
+    slow.write("second")
+    assert log.read_text() == "second\n"
+    assert [(log.parent / f"app.log.{name}").read_text() for name in segment_names(tmp_path)] == ["first\n", "", ""]

@@ -64,7 +64,7 @@ def test_delivery_that_is_interrupted_neither_loses_nor_doubles(landed: bool) ->
 
     def interrupted(data: bytes, created: float) -> bool:
         if landed and disk(data, created):
-            waiting.landed = data
+            waiting.landed = True
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -74,6 +74,20 @@ def test_delivery_that_is_interrupted_neither_loses_nor_doubles(landed: bool) ->
     assert [data for data, _ in disk.written] == [b"one\n", b"two\n"]
 
 
+def test_records_of_the_same_bytes_are_all_written() -> None:
+    """Empty lines are one object to the interpreter, and so may any records be: each of them waits for itself."""
+    waiting, disk = backlog(), Disk()
+    for _ in range(3):
+        waiting.spill.add(b"\n", 1.0)
+
+    def delivered(data: bytes, created: float) -> bool:
+        waiting.landed = disk(data, created)
+        return waiting.landed
+
+    assert waiting.drain(delivered, b"\n")
+    assert [data for data, _ in disk.written] == [b"\n"] * 3
+
+
 def test_lost_line_that_is_interrupted_is_written_once() -> None:
     """A signal handler's exception right after the line was written: the next call knows the line again and takes it out."""
     waiting, disk = backlog(limit=0), Disk()
@@ -81,7 +95,7 @@ def test_lost_line_that_is_interrupted_is_written_once() -> None:
 
     def interrupted(data: bytes, created: float) -> bool:
         assert disk(data, created)
-        waiting.landed = data
+        waiting.landed = True
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

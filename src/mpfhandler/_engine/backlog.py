@@ -20,7 +20,8 @@ class Backlog:
         self._options = options
         self.spill = Spill(options.spill_bytes)
         self.retry = Backoff(*_RETRY)
-        self.landed: bytes | None = None  # the last record that was written
+        self.landed = False  # what was delivered last is in its file
+        self._first: tuple[bytes, float] | Lost | None = None  # what `landed` is about: the one that was at the head of the queue
         self._told: tuple[Lost, tuple[bytes, float]] | None = None  # the line for a run of lost records
 
     def __bool__(self) -> bool:
@@ -30,11 +31,13 @@ class Backlog:
         """Write what waits, oldest first, until one cannot be written; True if nothing is left.
 
         A record is taken out after it was written. A signal handler's exception in between must neither double nor lose it, so
-        who delivers leaves in `landed` the very bytes that are in their file: then the next call only takes it out.
+        who delivers says by `landed` that it is in its file: then the next call only takes it out.
         """
         while (waiting := self.spill.first()) is not None:
             data, created = self._record(waiting, terminator)
-            if self.landed is not data and not deliver(data, created):
+            if self._first is not waiting:
+                self.landed, self._first = False, waiting
+            if not self.landed and not deliver(data, created):
                 self._told = None
                 if isinstance(waiting, Lost):
                     waiting.told = False

@@ -33,6 +33,7 @@ __all__ = ["Writer"]
 _CLOSE_PATIENCE = 1.0  # seconds that close() waits for the housekeeper
 _ROTATOR_PATIENCE = 60.0  # the same for a user's rotator, which may be compressing
 _BACKLOG_PAUSE = 0.05  # seconds between two looks of the housekeeper whether records that wait can be tried again
+_TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
 _NEVER = float("-inf")
 _FORK_PATIENCE, _FORK_PAUSE = 1.0, 0.001  # seconds that a fork waits for another thread's rotation, and between two looks
 _UNLIMITED = 1 << 62
@@ -299,19 +300,19 @@ class Writer:
 
     def _deliver(self, data: bytes, created: float, watch: Watch | None = None) -> bool:
         """Append to the file of the record's period; False if it could not be written."""
-        last_try = False
+        tries = 0
         while (segment := self._active.target(created)) is not None:
-            append = segment.append if last_try else self._active.appender(segment)
+            append = self._active.appender(segment)
             if watch is not None:
                 watch.begin(segment)
             try:
                 end = append(data)
             except OSError as error:
-                if last_try or not self._gone(error, segment):
+                tries += 1
+                if tries == _TRIES or not self._gone(error, segment):
                     self._not_written(error)
                     return False
                 self._refresh()
-                last_try = True
                 continue
             self._written(data)
             if segment is not self._active.segment:
@@ -332,7 +333,7 @@ class Writer:
         return True
 
     def _written(self, data: bytes) -> None:
-        self._backlog.landed = data
+        self._backlog.landed = True
         self._records += 1
         self._bytes += len(data)
 
@@ -368,7 +369,7 @@ class Writer:
             return self._deliver(data, created, watch)
         except BaseException:
             if watch.moved(len(data)):
-                self._backlog.landed = data
+                self._backlog.landed = True
             raise
 
     # in the background

@@ -65,7 +65,10 @@ def hand_over(
         return Handover.FAILED
     waiting = [(found, text) for text in files if (found := names.read_pending(text)) is not None]
     targets.forget_all_but({os.path.join(names.folder, text) for _, text in waiting})
-    results = [_hand_over_one(ops, names, rotator, report, found, text, targets) for found, text in sorted(waiting)]
+    results: list[Handover] = []
+    for found, text in sorted(waiting):
+        beside = [os.path.join(names.folder, other) for one, other in waiting if one.wall == found.wall and other != text]
+        results.append(_hand_over_one(ops, names, rotator, report, found, text, targets, beside))
     return max(results, key=lambda result: result.value, default=Handover.DONE)
 
 
@@ -77,6 +80,7 @@ def _hand_over_one(
     name: SegmentName,
     text: str,
     targets: _Targets,
+    beside: list[str],
 ) -> Handover:
     source = os.path.join(names.folder, text)
     try:
@@ -84,7 +88,7 @@ def _hand_over_one(
     except OSError as error:
         return Handover.DONE if ops.fault(error) is Fault.MISSING else Handover.FAILED  # somebody else has handed it over
     try:
-        if not ops.try_lock(side, True):
+        if not ops.try_lock(side, True) or any(_at_hand(ops, other) for other in beside):
             return Handover.WAITING
         file = ops.stat_fd(side).id
         if ops.stat_path(source).id != file:
@@ -105,6 +109,18 @@ def _hand_over_one(
         _let_go(ops, side)
     report.solved("rotator")
     return Handover.DONE
+
+
+def _at_hand(ops: Operations, path: str) -> bool:
+    """Whether another process is just handing this file over, perhaps under the very name that is free for one beside it."""
+    try:
+        side = ops.open_side(path)
+    except OSError:
+        return False
+    try:
+        return not ops.try_lock(side, False)
+    finally:
+        _let_go(ops, side)
 
 
 class _Targets:

@@ -96,7 +96,7 @@ class Rotation:
         self._path = path
         self._options = options
         self._lock = lock
-        self.segments = Segments(ops, path, options.schedule, hooks, report, hide=not options.late_grace)
+        self.segments = Segments(ops, path, options.schedule, hooks, report, late_grace=options.late_grace)
         self._trace = trace
         self._report = report
 

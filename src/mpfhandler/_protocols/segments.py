@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -25,16 +26,19 @@ class Segments:
         schedule: of this process.
         hooks: the user's suffix, namer and rotator.
         report: is told of a namer that fails.
-        hide: a closing segment first gets a hidden waiting name, also without a rotator.
+        late_grace: seconds after a period's end in which its records still come; with 0 a closing segment first gets a hidden
+            waiting name, also without a rotator.
     """
 
-    def __init__(self, ops: Operations, path: str, schedule: Schedule, hooks: Hooks, report: Reporter, *, hide: bool) -> None:
+    def __init__(
+        self, ops: Operations, path: str, schedule: Schedule, hooks: Hooks, report: Reporter, *, late_grace: float
+    ) -> None:
         self._ops = ops
         self._path = path
         self._schedule = schedule
         self._hooks = hooks
         self._report = report
-        self._hide = hide
+        self._grace = late_grace
 
     def names(self) -> Names:
         """The names of the segments as the user's hooks have them now."""
@@ -50,7 +54,7 @@ class Segments:
         names = self.names()
         first = names.at(self._schedule.wall(closing.start))
         index = self._next_index(names, first)
-        place = names.pending if self._hide or self._hooks.rotator() else names.write
+        place = names.pending if not self._grace or self._hooks.rotator() else names.write
         last = ""
         for number in range(index, index + _NAMES):
             name = replace(first, index=number)
@@ -59,7 +63,8 @@ class Segments:
             last = target
 
     def late(self, period: Period) -> str | None:
-        """The last plain segment of a period, or the path for its first one; None where it is compressed already.
+        """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
+        another process's rotator, which is to have the name to itself.
 
         Raises:
             OSError: the folder or the name cannot be looked at.
@@ -68,12 +73,33 @@ class Segments:
         first = names.at(self._schedule.wall(period.start))
         folder = _folder_of(names, first)
         files = self._files_of(names, first, folder)
+        if any(
+            found.wall == first.wall for text in self._files_of(names, first, names.folder) if (found := names.read_pending(text))
+        ):
+            return None
         same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
-        if not same:
-            path = names.write(first)
-            return None if self._taken(path) else path  # what is there does not read as ours: a namer may give any name
-        found, path = same[-1]
-        return None if found.compression else path
+        own = self._own(names, first, period, same)
+        if own:
+            found, path = own[-1]
+            return None if found.compression else path
+        path = names.write(replace(first, index=self._next_index(names, first) if same else 0))
+        return None if self._taken(path) else path  # what is there does not read as ours: a namer may give any name
+
+    def _own(
+        self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]]
+    ) -> list[tuple[SegmentName, str]]:
+        """Of the segments with the period's text those that are its own. Where its neighbours have the same text (the hour that
+        clocks which are set back repeat, a suffix of whole days) the last write tells, which may be a late record's."""
+        grace = min(self._grace, (period.end - period.start) / 2)
+        least = period.start + grace if self._has_text(names, first, period.start - 1) else -math.inf
+        most = period.end + grace if self._has_text(names, first, period.end) else math.inf
+        if least == -math.inf and most == math.inf:
+            return same
+        return [one for one in same if least <= self._ops.stat_path(one[1]).mtime_ns / 1e9 < most]
+
+    def _has_text(self, names: Names, first: SegmentName, instant: int) -> bool:
+        """Whether the period of this instant has segments of the same name."""
+        return names.at(self._schedule.wall(self._schedule.period(instant).start)).wall == first.wall
 
     def _taken(self, path: str) -> bool:
         try:
