@@ -73,9 +73,7 @@ class Segments:
         first = names.at(self._schedule.wall(period.start))
         folder = _folder_of(names, first)
         files = self._files_of(names, first, folder)
-        if any(
-            found.wall == first.wall for text in self._files_of(names, first, names.folder) if (found := names.read_pending(text))
-        ):
+        if _waiting(names, first, files if folder == names.folder else self._files_of(names, first, names.folder)):
             return None
         same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
         own = self._own(names, first, period, same)
@@ -118,8 +116,7 @@ class Segments:
             except OSError:
                 continue  # not readable: names are tried from the first on
             taken += [found.index for found, _ in names.known(folder, files) if found.wall == first.wall]
-            waiting = (names.read_pending(text) for text in files)
-            taken += [found.index for found in waiting if found is not None and found.wall == first.wall]
+            taken += [found.index for found in _waiting(names, first, files)]
         return max(taken) + 1
 
     def _files_of(self, names: Names, name: SegmentName, folder: str) -> list[str]:
@@ -127,6 +124,11 @@ class Segments:
         9,000 segments in it; those of one period have its text in them, and reading those takes 4 ms."""
         text = show(name.wall, names.suffix)
         return [file for file in self._ops.names(folder) if text in file]
+
+
+def _waiting(names: Names, first: SegmentName, files: list[str]) -> list[SegmentName]:
+    """The segments of a period among these files that wait under hidden names."""
+    return [found for text in files if (found := names.read_pending(text)) is not None and found.wall == first.wall]
 
 
 def _folder_of(names: Names, name: SegmentName) -> str:
