@@ -397,6 +397,55 @@ def test_file_that_somebody_else_has_handed_over_is_forgotten(tmp_path: Path) ->
     assert begun == {}
 
 
+def test_target_that_was_begun_for_a_file_is_not_given_to_another_one(tmp_path: Path) -> None:
+    """P1, P4: another file waits under the same name by now: what was begun may be all that is left of the first one, and its
+    target is not the second one's."""
+    waiting, target = tmp_path / WAITING, tmp_path / f"app.log.{BOUNDARY}0"
+    waiting.write_text("first\n")
+    begun: Begun = {}
+    hand_over_to(tmp_path, half_way([errno.EIO]), begun)
+    (tmp_path / "new").write_text("second\n")
+    os.replace(tmp_path / "new", waiting)
+    assert hand_over_to(tmp_path, half_way([]), begun) is Handover.DONE
+    assert gzip.decompress(target.read_bytes()) == b"first\n"
+    assert gzip.decompress((tmp_path / f"{target.name}.1").read_bytes()) == b"second\n"
+
+
+def test_files_of_one_period_are_handed_over_in_order_of_time(tmp_path: Path) -> None:
+    """The first name of the period is somebody's by now: the older of two files that wait still gets the lower number."""
+    (tmp_path / f"app.log.{BOUNDARY}0").write_text("somebody's\n")
+    (tmp_path / WAITING).write_text("older\n")
+    (tmp_path / f".app.log.{BOUNDARY}0.1.rotating").write_text("newer\n")
+    assert hand_over_to(tmp_path, os.rename, {}) is Handover.DONE
+    assert [(tmp_path / f"app.log.{BOUNDARY}0.{number}").read_text() for number in (1, 2)] == ["older\n", "newer\n"]
+
+
+def test_file_that_comes_to_wait_while_a_rotator_is_at_work_is_handed_over_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P1: a period ends while the background thread is busy with the one before: both files are handed over, without a further
+    record or boundary."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    given: list[str] = []
+
+    def rotator(source: str, target: str) -> None:
+        given.append(os.path.basename(target))
+        if len(given) == 1:
+            clock.step(1)
+            handler.handle(record("third", clock.now()))
+        os.rename(source, target)
+
+    handler.rotator = rotator
+    handler.handle(record("first", clock.now()))
+    handed_over(handler)
+    clock.step(1)
+    handler.handle(record("second", clock.now()))
+    handed_over(handler)
+    assert given == [f"app.log.{BOUNDARY}{second}" for second in (0, 1)]
+    assert segments(tmp_path) == ["app.log", *given]
+
+
 def test_file_that_took_the_place_of_the_one_that_was_locked_waits(tmp_path: Path) -> None:
     """Another process hands the file over and the next one of the period waits under its name, all between our opening and our
     lock: that one may still be written to, and is not handed over on the strength of the lock on the other (P1)."""

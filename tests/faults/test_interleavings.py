@@ -328,6 +328,18 @@ def test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record(path: Pa
     assert lines(path) == ["b", "late"]
 
 
+def test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: retention unlinks the segment between its opening and the look at it: the late record stands under that name all the
+    same, not in the active file."""
+    opening = Once(OPERATIONS.open_append, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_append=opening)
+    opening.after = path.with_name(SEGMENT).unlink
+    log.write("late", made)
+    assert opening.after is None
+    assert lines(path.with_name(SEGMENT)) == ["late"]
+    assert lines(path) == ["b"]
+
+
 def test_segment_that_is_being_sealed_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P1, I6: while a sealer holds the exclusive lock on a segment, a late record goes to the active file."""
     log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path)
@@ -544,7 +556,53 @@ def test_record_that_comes_at_the_end_of_the_slow_path_is_not_left_waiting(path:
     assert lines(path) == ["a", "signal"]
 
 
+def test_record_that_is_written_anew_keeps_who_chose_the_period(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: a process of another schedule goes by the recorded period, and writes the record anew because the file was set back
+    under it: the period is still the first one's, whose schedule is nobody's mistake afterwards."""
+    clock = use_clock(monkeypatch)
+    with log_at(path, "H") as first:
+        first.write("a")
+    before = path.with_name("app.log.lock").read_text().split()
+    second = log_at(path, "M")
+    os.utime(path, (clock.now(), clock.now()))
+    second._writer.after_fork_in_parent()  # it opens the log anew, under the lock
+    second.write("b")
+    after = path.with_name("app.log.lock").read_text().split()
+    assert int(after[4]) < int(before[4])
+    assert after[5:8] == before[5:8]
+    log_at(path, "H", on_error=reported.append).write("c")
+    assert reported == []
+    log_at(path, "M", on_error=reported.append)
+    assert [type(error).__name__ for error in reported] == ["ScheduleMismatch"]
+    assert lines(path) == ["a", "b", "c"]
+
+
 # the lock file
+
+
+def test_lock_that_a_signal_handler_left_held_is_let_go_at_the_next_look(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: an exception comes just before the release after a late record: whoever logs lets the lock go within a second, though
+    nothing but a look is due; the others do not wait for the next boundary."""
+    interrupted: list[int] = []
+
+    def unlock(fd: int) -> None:
+        if armed and not interrupted:
+            interrupted.append(fd)
+            raise KeyboardInterrupt
+        OPERATIONS.unlock(fd)
+
+    armed = False
+    clock = use_clock(monkeypatch)
+    log, made = late_by_another(clock, monkeypatch, path, unlock=unlock)
+    log.write("c")
+    armed = True
+    with pytest.raises(KeyboardInterrupt):
+        log.write("late", made)
+    assert interrupted
+    assert taken(path.with_name("app.log.lock"))
+    clock.step(1.5)
+    log.write("d")
+    assert not taken(path.with_name("app.log.lock"))
 
 
 def test_deleted_lock_file_is_back_with_the_state_at_the_next_look(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -580,6 +638,37 @@ def test_busy_lock_is_tried_once_a_second(path: Path, monkeypatch: pytest.Monkey
             clock.step(1.5)
 
 
+def test_rotation_that_begins_anew_does_not_wait_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: the lock is had after most of `lock_timeout`, the log is replaced before it can be renamed, and by then the lock is
+    busy again: the call waits for what is left of its time."""
+
+    def sleep(seconds: float) -> None:
+        clock.step(seconds)
+        waits.append(seconds)
+        if sum(waits) >= 1.5 and not renewed:
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+    def names(folder: str) -> list[str]:
+        if waits and not renewed:
+            replace_log(path, "theirs\n", clock.now())
+            unlocking.after = lambda: renewed.append(fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        return OPERATIONS.names(folder)
+
+    waits: list[float] = []
+    renewed: list[object] = []
+    unlocking = Once(OPERATIONS.unlock)
+    clock = use_clock(monkeypatch)
+    log = another(clock, monkeypatch, path, sleep=sleep, names=names, unlock=unlocking)
+    log.write("a")
+    clock.step(3600)
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log.write("b")
+    assert len(renewed) == 1
+    assert sum(waits) == pytest.approx(2.0)
+    assert lines(path) == ["theirs", "b"]
+
+
 def test_rename_does_not_wait_for_ever_for_a_stopped_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P3: with `late_grace=0` a writer that was stopped between its look and its write does not hold up a rotation."""
     clock = use_clock(monkeypatch)
@@ -595,13 +684,15 @@ def test_rename_does_not_wait_for_ever_for_a_stopped_writer(path: Path, monkeypa
 
 
 def test_side_descriptor_that_somebody_closed_is_opened_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P1: a program that closes the second descriptor alone takes the guard away for a second at most."""
+    """P1, I6: a program that closes the second descriptor alone takes the guard and the lease away for a second at most."""
     clock = use_clock(monkeypatch)
     log = log_at(path, "D")
     log.write("a")
     os.close(log._writer.segment._side)  # type: ignore[union-attr, arg-type]
+    assert not taken(path)
     clock.step(2)
     log.write("b")
+    assert taken(path)
     with path.open("ab") as stump:
         stump.write(b"s" * (4096 - 4))
     log.write("c")
@@ -894,6 +985,36 @@ def test_record_of_a_removed_log_says_nothing_about_the_one_that_gets_its_inode(
     full = False
     log_at(path, "H").write("c")
     assert lines(path) == ["b", "c"]
+
+
+def test_memory_of_a_lost_descriptor_is_not_that_of_its_inode(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a daemon closes the descriptors, the log is removed, another process makes the next period's, which gets the inode that
+    is free now, and the lock file is deleted: the file's own time tells its period, not what was known of the removed one."""
+    same: dict[int, int] = {}  # what a file system does that gives the number of a removed file to the next one
+
+    def seen(found: FileStat) -> FileStat:
+        return replace(found, id=FileId(found.id.device, same.get(found.id.inode, found.id.inode)))
+
+    entries = {
+        "stat_path": lambda name: seen(OPERATIONS.stat_path(name)),
+        "stat_fd": lambda fd: seen(OPERATIONS.stat_fd(fd)),
+    }
+    clock = use_clock(monkeypatch)
+    log = another(clock, monkeypatch, path, **entries)
+    log.write("gone")
+    inode = path.stat().st_ino
+    path.unlink()
+    clock.step(3600)
+    log_at(path, "H").write("b")
+    os.utime(path, (clock.now(), clock.now()))
+    same[path.stat().st_ino] = inode
+    segment = log._writer.segment
+    for number in (segment._fd, segment._side):  # type: ignore[union-attr]
+        os.close(number)  # type: ignore[arg-type]
+    path.with_name("app.log.lock").unlink()
+    log.write("c")
+    assert lines(path) == ["b", "c"]
+    assert segments(path.parent) == ["app.log"]
 
 
 def test_record_waits_rather_than_go_to_a_file_without_a_name(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

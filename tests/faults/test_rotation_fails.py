@@ -99,6 +99,39 @@ def test_failed_rotation_is_tried_less_and_less(tmp_path: Path, monkeypatch: pyt
     assert all(55 <= pause <= 62 for pause in pauses[6:]), tries
 
 
+@pytest.mark.parametrize("by", ["this process", "another"])
+def test_pause_after_a_failed_rotation_starts_anew_after_a_good_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Rotations fail until the pauses are long, then the log is rotated: the next failure is tried again after a second, not
+    after the double of the last pause (P5)."""
+    rename = Switch(OPERATIONS.rename_new, errno.EPERM)
+    clock = use_clock(monkeypatch)
+    other = log_at(tmp_path / "app.log", "M")
+    use(monkeypatch, **clock.entries(), rename_new=rename)
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("first")
+    rename.on = True
+    clock.step(60)
+    for _ in range(20):
+        log.write("in the old file")
+        clock.step(1)
+    assert 4 <= rename.calls <= 6
+    rename.on = by == "another"
+    clock.step(60)
+    if by == "another":
+        other.write("rotated")
+    log.write("in the new file")
+    assert "in the new file" in lines(tmp_path / "app.log")
+    rename.on, rename.calls = True, 0
+    clock.step(60)
+    log.write("fails at once")
+    assert rename.calls == 1
+    clock.step(1.5)
+    log.write("fails again")
+    assert rename.calls == 2
+
+
 def test_rename_that_is_stuck_does_not_slow_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a rotation waits to be tried again, a record costs its write and no look at the folder (P3, P5)."""
     rename = Switch(OPERATIONS.rename_new, errno.EPERM)

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from _disk_support import Switch, log_at, use_clock
+from _disk_support import Switch, log_at, use, use_clock
 from _support import (
     Worker,
     early_in_a_second,
@@ -382,3 +382,83 @@ def test_a_guess_without_the_lock_counts_for_nothing_later(log: Path, monkeypatc
     guessing.write("of eleven")
     assert segment_names(log.parent) == ["2026-03-04_10"]
     assert log.read_text() == "of eleven\n"
+
+
+def test_guess_beside_another_files_record_counts_for_nothing_later(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a rotator is stopped before it writes the state record of the new log, for over an hour: who opens that log without the
+    lock finds the record of the old one, and guesses. As soon as it has the lock the record decides, not that guess."""
+
+    def open_new(name: str, mode: int) -> int:
+        fd = OPERATIONS.open_new(name, mode)
+        os.utime(name, (clock.now(), clock.now()))  # the file system has the same clock
+        return fd
+
+    def write_at(fd: int, data: bytes, offset: int) -> int:
+        if stopped:
+            stopped.clear()
+            with log_at(log, "H", lock_timeout=0) as other:
+                other.write("of eleven, too")
+            clock.step(3600)
+            os.utime(log, (clock.now(), clock.now()))  # a late record, just after the hour
+            guessing.append(log_at(log, "H", lock_timeout=0))
+            guessing[0].write("of twelve, put somewhere")
+        return OPERATIONS.write_at(fd, data, offset)
+
+    stopped: list[bool] = []
+    guessing: list[TimedLogFile] = []
+    clock = use_clock(monkeypatch, open_new=open_new, write_at=write_at)
+    rotator = log_at(log, "H")
+    rotator.write("of ten")
+    clock.step(3600)
+    stopped.append(True)
+    rotator.write("of eleven")
+    assert len(guessing) == 1
+    clock.step(3600)
+    guessing[0].write("of thirteen")
+    assert segment_names(log.parent) == ["2026-03-04_10", "2026-03-04_11"]
+    assert log.read_text() == "of thirteen\n"
+
+
+def test_file_that_is_adopted_under_the_lock_is_known_from_then_on(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a process could not have the lock when it opened the log. Once it had, it knows the file's period as if it had always
+    had it: when the record goes with the lock file, and for late records while the lock is busy again."""
+    clock = use_clock(monkeypatch)
+    lock = log.with_name("app.log.lock")
+    with open(lock, "w") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        file = log_at(log, "H", lock_timeout=0)
+    clock.step(2)
+    file.write("of ten")
+    made = clock.now()
+    lock.unlink()
+    clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+    os.utime(log, (clock.now(), clock.now()))  # a late record, just after the hour
+    file.write("of eleven")
+    with open(lock) as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        file.write("late", made)
+    assert log.with_name("app.log.2026-03-04_10").read_text() == "of ten\nlate\n"
+    assert log.read_text() == "of eleven\n"
+
+
+def test_file_whose_period_was_guessed_is_not_kept_for_late_records(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the file system's clock is behind, so that a process with neither lock nor record takes the log for the last hour's.
+    The log is closed before it can learn better: a late record of that hour goes to that hour's segment, not to this file."""
+    lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
+    clock = use_clock(monkeypatch)
+    first = log_at(log, "H")
+    clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+    first.write("of eleven")
+    os.utime(log, (clock.now() - 3, clock.now() - 3))
+    use(monkeypatch, **clock.entries(), open_lock=lock, open_read=read)
+    lock.on = read.on = True
+    guessing = log_at(log, "H")
+    guessing.write("of eleven, too")
+    lock.on = read.on = False
+    first.rotate()
+    clock.step(2)
+    guessing.write("of eleven, split")
+    guessing.write("of ten", clock.now() - 4)
+    texts = {name: log.with_name(f"app.log.{name}").read_text() for name in segment_names(log.parent)}
+    assert texts == {"2026-03-04_10": "of ten\n", "2026-03-04_11": "of eleven\nof eleven, too\n"}
+    assert log.read_text() == "of eleven, split\n"

@@ -50,7 +50,7 @@ ROTATION, PLAN, LOCK, APPEND = "_protocols/rotation.py", "_pure/plan.py", "_reso
 ACTIVE, LATE, WRITER, BACKLOG = "_engine/active.py", "_engine/late.py", "_engine/writer.py", "_engine/backlog.py"
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
-POSIX = "_platform/posix.py"
+POSIX, CLOSED = "_platform/posix.py", "_engine/closed.py"
 
 MUTANTS = (
     # R0: follow
@@ -1012,9 +1012,131 @@ MUTANTS = (
     Mutant(
         "naming-without-pause",
         "late_grace=0: a segment whose name cannot be given is tried again with every record",
-        "_engine/closed.py",
+        CLOSED,
         '            self._retry.failed(self._ops.monotonic())\n            self._report("late_grace=0", error)\n',
         '            self._report("late_grace=0", error)\n',
         ("faults/test_late_grace_zero.py::test_names_that_cannot_be_given_are_tried_less_and_less",),
+    ),
+    # what was decided, guessed or begun before
+    Mutant(
+        "wait-per-round",
+        "P3: a rotation that begins anew waits `lock_timeout` anew",
+        ROTATION,
+        "            held = self._lock.acquire(deadline - self._ops.monotonic())\n",
+        "            held = self._lock.acquire(wait)\n",
+        ("faults/test_interleavings.py::test_rotation_that_begins_anew_does_not_wait_anew",),
+    ),
+    Mutant(
+        "adopted-not-certain",
+        "R5: a file that was opened without the lock stays a guess, though it is adopted under the lock",
+        ROTATION,
+        "            mine.period, mine.certain = plan.period, True\n",
+        "            mine.period = plan.period\n",
+        ("faults/test_rotation_lock.py::test_file_that_is_adopted_under_the_lock_is_known_from_then_on",),
+    ),
+    Mutant(
+        "certain-of-state-only",
+        "a guess counts as certain where there is a state record, whichever file it is of",
+        ROTATION,
+        "segment.certain = state is not None and state.file == segment.file",
+        "segment.certain = state is not None",
+        ("faults/test_rotation_lock.py::test_guess_beside_another_files_record_counts_for_nothing_later",),
+    ),
+    Mutant(
+        "memory-of-lost-descriptor",
+        "the period of a file whose descriptor is lost is remembered, though another one may have its inode by now",
+        ROTATION,
+        "if mine is not None and mine.certain and mine.intact() else None",
+        "if mine is not None and mine.certain else None",
+        ("faults/test_interleavings.py::test_memory_of_a_lost_descriptor_is_not_that_of_its_inode",),
+    ),
+    Mutant(
+        "one-round-late",
+        "P2: a late record's segment that goes while it is opened is not looked for again",
+        ROTATION,
+        "            for _ in range(_ROUNDS):\n                path = self.segments.late(period)\n",
+        "            for _ in range(1):\n                path = self.segments.late(period)\n",
+        ("faults/test_interleavings.py::test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record",),
+    ),
+    Mutant(
+        "foreign-fingerprint-taken-over",
+        "R6: whoever writes the record anew signs another one's period",
+        ROTATION,
+        "fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint",
+        "fingerprint = self._options.schedule.fingerprint",
+        ("faults/test_interleavings.py::test_record_that_is_written_anew_keeps_who_chose_the_period",),
+    ),
+    Mutant(
+        "uncertain-kept",
+        "P2: a file whose period was guessed is kept for that period's late records",
+        ACTIVE,
+        "not before.shared and before.certain and",
+        "not before.shared and",
+        ("faults/test_rotation_lock.py::test_file_whose_period_was_guessed_is_not_kept_for_late_records",),
+    ),
+    Mutant(
+        "settled-lock-not-at-look",
+        "P3: a lock whose release an exception came before is held until the next rotation",
+        ACTIVE,
+        "        self._lock.settle()\n",
+        "",
+        ("faults/test_interleavings.py::test_lock_that_a_signal_handler_left_held_is_let_go_at_the_next_look",),
+    ),
+    Mutant(
+        "side-lost-unnoticed",
+        "I6: a lease that went with the second descriptor is not taken again",
+        APPEND,
+        "not _is(self._ops, side, self.file):\n            self._side, self.shared = None, True\n",
+        "not _is(self._ops, side, self.file):\n            self._side = None\n",
+        ("faults/test_interleavings.py::test_side_descriptor_that_somebody_closed_is_opened_anew",),
+    ),
+    Mutant(
+        "answered-too-much",
+        "P1: a file that comes to wait while the rotator is at work is taken for handed over",
+        CLOSED,
+        "            self._answered = asked\n",
+        "            self._answered = self._asked\n",
+        ("faults/test_hooks.py::test_file_that_comes_to_wait_while_a_rotator_is_at_work_is_handed_over_next",),
+    ),
+    Mutant(
+        "handed-over-unsorted",
+        "files of one period are handed over in any order, so that the numbers are not in order of time",
+        HANDOVER,
+        "    for found, text in sorted(waiting):\n",
+        "    for found, text in sorted(waiting, reverse=True):\n",
+        ("faults/test_hooks.py::test_files_of_one_period_are_handed_over_in_order_of_time",),
+    ),
+    Mutant(
+        "pause-kept-after-success",
+        "P5: the pause after a failed rotation is not forgotten when one has been done",
+        ACTIVE,
+        '            self._retry.clear()\n            self._report.solved("rotation")\n',
+        '            self._report.solved("rotation")\n',
+        ("faults/test_rotation_fails.py::test_pause_after_a_failed_rotation_starts_anew_after_a_good_one",),
+    ),
+    Mutant(
+        "pause-kept-after-following",
+        "P5: the pause after a failed rotation is not forgotten when another process has done one",
+        ACTIVE,
+        '            self._retry.clear()\n            self._report.solved("rotation")\n',
+        '            if followed is None:\n                self._retry.clear()\n            self._report.solved("rotation")\n',
+        ("faults/test_rotation_fails.py::test_pause_after_a_failed_rotation_starts_anew_after_a_good_one",),
+    ),
+    Mutant(
+        "identity-of-begun-forgotten",
+        "P1: what was begun for a file is given to another one that waits under its name",
+        HANDOVER,
+        "        begun = self._begun.pop((source, file), None)\n",
+        "        same = [key for key in self._begun if key[0] == source]\n"
+        "        begun = self._begun.pop(same[0]) if same else None\n",
+        ("faults/test_hooks.py::test_target_that_was_begun_for_a_file_is_not_given_to_another_one",),
+    ),
+    Mutant(
+        "begun-target-of-others",
+        "P4: a target that was begun is given to the rotator again, though another file stands there by now",
+        HANDOVER,
+        "        if begun is not None and _identity(self._ops, begun[0]) == begun[1]:\n",
+        "        if begun is not None:\n",
+        ("faults/test_hooks.py::test_target_that_somebody_else_has_taken_meanwhile_is_left_alone",),
     ),
 )
