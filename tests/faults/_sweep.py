@@ -59,9 +59,18 @@ FAULTS = {
     "chown": ("EIO", "EPERM", "EROFS"),
     "fchown": ("EIO", "EPERM", "EROFS"),
     "fchmod": ("EIO", "EPERM", "EROFS"),
+    "readlink": ("EIO", "EACCES", "ESTALE"),
+    "statfs": ("EIO", "ENOSYS"),
+    "ioctl": (),  # only open() of a user's rotator asks, whether it is a terminal, and the answer is an error already
 }
 BLINDING = {"openat", "newfstatat", "fstat", "fcntl", "close", "pread64", "lseek"}  # to open the side descriptor, and to read
-RETRIED = "EINTR"  # by Python itself (PEP 475), so it cannot last
+UNROTATED = {  # who cannot look at, lock, move or open a log cannot rotate it: he goes on in the file in hand, and says so
+    *("openat", "renameat2", "rename", "flock"),
+    *("newfstatat", "fstat", "stat", "lstat"),
+    "close",  # a descriptor whose low number fails to close counts as one that could not be opened
+}
+RETRIED = {"openat", "write", "pwrite64", "pread64", "read", "flock"}  # after EINTR by Python itself (PEP 475), for ever: …
+SIGNALS = 50  # … so this is how often it comes in a row, where another errno comes for good
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class Point:
         call: the system call; none for a run that only counts.
         count: which one of them, from 1.
         fault: KILL, or an errno.
-        lasting: it fails from then on.
+        lasting: it fails from then on; where Python tries again after EINTR, a good many times.
         after: who comes afterwards: "same" is another process in the same period, then one in the next; "next" is only the
             latter; "aside" is the process that had the log open all the time.
     """
@@ -89,6 +98,13 @@ class Point:
     def blind(self) -> bool:
         """Whether the fault keeps the torn-tail guard from seeing."""
         return self.call in BLINDING and self.fault != "KILL"
+
+    @property
+    def when(self) -> str:
+        """Which of the calls are hurt, as strace has it."""
+        if self.lasting and self.fault == "EINTR" and self.call in RETRIED:
+            return f"{self.count}..{self.count + SIGNALS}"
+        return f"{self.count}{'+' * self.lasting}"
 
     def __str__(self) -> str:
         fault = f"{self.fault}{'+' * self.lasting}"
@@ -119,16 +135,16 @@ def kills(scenario: str, calls: collections.Counter[str], beside: collections.Co
 def failures(scenario: str, calls: collections.Counter[str]) -> Iterator[Point]:
     """Every failing call of a scenario, once and for good."""
     for call, number in sorted(calls.items()):
-        for count, fault, lasting in itertools.product(range(1, number + 1), FAULTS.get(call, ()), (False, True)):
-            if not (lasting and fault == RETRIED):
-                yield Point(scenario, call, count, fault, lasting)
+        for count, fault, lasting in itertools.product(range(1, number + 1), FAULTS[call], (False, True)):
+            yield Point(scenario, call, count, fault, lasting)
 
 
 # one point
 
 
 def run_point(point: Point, folder: Path) -> tuple[list[str], collections.Counter[str]]:
-    """Go through it; what is wrong, and which calls there were (none where the fault has met nobody)."""
+    """Go through it; what is wrong, and which calls there were (none where the fault has met nobody: all must be right then,
+    too)."""
     scenario = SCENARIOS[point.scenario]
     world = World(folder)
     with contextlib.ExitStack() as children:
@@ -144,17 +160,17 @@ def run_point(point: Point, folder: Path) -> tuple[list[str], collections.Counte
         problems += retained(world, scenario.keep, at_the_end=False)
         if world.shared.slept - window > LOCK_TIMEOUT + 0.5:
             problems.append(f"the process waited {world.shared.slept - window} s")
-        _afterwards(world, scenario, point.after, aside, problems)
+        fresh = _afterwards(world, scenario, point.after, aside, problems)
     trace = world.trace.read_text()
     killed = "killed by SIGKILL" in trace
-    problems += account(world, killed=killed, blind=point.blind)
+    hindered = not killed and point.call in UNROTATED | scenario.needs and world.shared.reported > 0
+    problems += account(world, killed=killed, blind=point.blind, filed=fresh if hindered else None)
     problems += retained(world, scenario.keep, at_the_end=True)
     problems += scenario.wrong(world)
     if scenario.few and (told := told_as_lost(world)) != sum(world.shared.lost):
         problems.append(f"lines in the log tell of {told} lost records, it was {sum(world.shared.lost)}")
-    if point.call and "(INJECTED)" not in trace and not killed:
-        return [], collections.Counter()
-    return problems, calls_of(trace)
+    met = not point.call or "(INJECTED)" in trace or killed
+    return problems, calls_of(trace) if met else collections.Counter()
 
 
 def _bystander(scenario: Scenario) -> Callable[[Program], Iterator[None]]:
@@ -192,9 +208,8 @@ def _attached(child: Child, world: World, point: Point) -> Iterator[subprocess.P
     """strace on this process, or on the one thread of it that it names, while the block runs."""
     thread = child.told["thread"]
     whom = ["-p", str(thread)] if thread else ["-f", "-p", str(child.pid)]
-    when = f"{point.count}{'+' * point.lasting}"
     how = f"signal={point.fault}" if point.fault == "KILL" else f"error={point.fault}"
-    inject = ["-e", f"inject={point.call}:{how}:when={when}"] if point.call else []
+    inject = ["-e", f"inject={point.call}:{how}:when={point.when}"] if point.call else []
     only = [word for path in world.paths() for word in ("-P", str(path))]
     command = ["strace", "-o", str(world.trace), *only, *inject, *whom]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
@@ -208,14 +223,14 @@ def _attached(child: Child, world: World, point: Point) -> Iterator[subprocess.P
             tracer.stderr.read()
 
 
-def _afterwards(world: World, scenario: Scenario, after: str, aside: Child | None, problems: list[str]) -> None:
-    """Processes without faults go on; none of them has anything to complain about."""
+def _afterwards(world: World, scenario: Scenario, after: str, aside: Child | None, problems: list[str]) -> set[int]:
+    """Processes without faults go on; none of them has anything to complain about. The numbers of those that are new."""
 
     def body(program: Program) -> None:
         program.open(**scenario.options)
         program.log(2)
 
-    told = []
+    told, fresh = [], []
     if aside is not None:
         aside.go()
         assert aside.heard()
@@ -225,13 +240,15 @@ def _afterwards(world: World, scenario: Scenario, after: str, aside: Child | Non
         aside.ended()
     else:
         if after == "same":
-            told.append(run(world, body))
+            fresh.append(run(world, body))
         world.step(HOUR)
-    told.append(run(world, body))
+    fresh.append(run(world, body))
     for _ in range(scenario.periods - 1):
         world.step(HOUR)
-        told.append(run(world, body))
+        fresh.append(run(world, body))
+    told += fresh
     problems += [f"afterwards: {one}" for one in told if one["reports"] or one["refused"] or one["lost"]]
+    return {one["number"] for one in fresh}
 
 
 # the runner

@@ -29,13 +29,14 @@ def missing_are_known(world: World, told: dict[str, Any], *, blind: bool) -> lis
     return [] if len(missing) == known else [f"{missing} are not there, and the process says {known}: {told}"]
 
 
-def account(world: World, *, killed: bool, blind: bool) -> list[str]:
+def account(world: World, *, killed: bool, blind: bool, filed: set[int] | None = None) -> list[str]:
     """What is wrong with the files, at the very end.
 
     Args:
         world: whose.
         killed: a process was, so that the record that it was writing may be there.
         blind: the fault kept the torn-tail guard from seeing.
+        filed: the processes whose records must be in their own period's files, if not all: the others could not rotate.
     """
     records, problems = _records(world, blind=blind)
     counts = collections.Counter(name for _, _, name in records)
@@ -48,8 +49,7 @@ def account(world: World, *, killed: bool, blind: bool) -> list[str]:
     problems += [f"unknown record {name}" for name in sorted(set(counts) - expected - in_flight)]
     problems += [f"{count} times {name}" for name, count in counts.items() if count > 1]
     problems += _only_left_behind(world, set(counts))
-    if not world.shared.reported:  # whoever could not rotate has said so
-        problems += _misfiled(world, records)
+    problems += _misfiled(world, [one for one in records if filed is None or int(one[2].partition("-")[0]) in filed])
     if trouble := world.trouble.read_text():
         problems.append(trouble)
     return problems

@@ -51,6 +51,7 @@ class Scenario:
         periods: that begin afterwards.
         few: so little memory that records may be lost, which the log then says.
         wrong: what else is wrong at the end.
+        needs: calls beside those of a rotation; whoever cannot do them may put a record into the active file, and says so.
         every: one of so many points is gone to in an ordinary run.
     """
 
@@ -62,6 +63,7 @@ class Scenario:
     periods: int = 1
     few: bool = False
     wrong: Callable[[World], list[str]] = lambda _world: []
+    needs: frozenset[str] = frozenset()
     every: int = OFTEN
 
     @property
@@ -335,6 +337,8 @@ def _given_access(body: Body, before: Callable[[World], None] = lambda _world: N
     return Scenario(body, before, options=options, aside=aside, wrong=_wrong_access, every=RARELY)
 
 
+_SEGMENTS = frozenset({"getdents64"})  # are looked for in the folder
+
 _after_rename = functools.partial(_killed_rotator, rotator=RENAMES, begun=False)
 _after_copy = functools.partial(_killed_rotator, rotator=COMPRESSES, begun=True)
 
@@ -351,8 +355,8 @@ SCENARIOS = {
     "doRollover": Scenario(_force),
     "split by size": Scenario(_split, options={"maxBytes": 60}),
     "following a rotation": Scenario(_follow, meanwhile=_another, aside=False),
-    "late record": Scenario(_late, _closed, aside=False),
-    "late record of an empty period": Scenario(_late, aside=False),
+    "late record": Scenario(_late, _closed, aside=False, needs=_SEGMENTS),
+    "late record of an empty period": Scenario(_late, aside=False, needs=_SEGMENTS),
     "log moved away": Scenario(_lose_name),
     "lock file deleted": Scenario(_lose_lock),
     "close and again": Scenario(_close),
