@@ -22,25 +22,32 @@ from _world import Spec, World, failing, random_run, story
 class Counts:
     """What a search has covered."""
 
-    runs: int = 0  # distinct schedules
+    whole: int = 0  # distinct schedules that came to their end
+    cut: int = 0  # those that came to a state from which everything was known
     states: int = 0
     seconds: float = 0.0
     finished: bool = True
 
+    @property
+    def runs(self) -> int:
+        """All distinct schedules."""
+        return self.whole + self.cut
+
     def __str__(self) -> str:
-        text = f"{self.runs:,} schedules, {self.states:,} states, {self.seconds:.1f} s"
+        cut = f", {self.cut:,} cut at a known state, {self.states:,} states" if self.states else ""
+        text = f"{self.whole:,} schedules to their end{cut}, {self.seconds:.1f} s"
         return text if self.finished else text + " (not all)"
 
 
 class Coverage:
     """Tells what searches have covered, a line each."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[list[str | int | bool]], None]) -> None:
         self._tell = tell
 
-    def add(self, name: str, counts: Counts) -> None:
+    def add(self, name: str, spec: Spec, counts: Counts) -> None:
         """One search more."""
-        self._tell(f"{name}: {counts}")
+        self._tell([f"{name}: {counts}", spec.mishaps, counts.whole, counts.cut])
 
 
 @dataclass
@@ -87,13 +94,16 @@ def explore(
         if time.monotonic() - begun > seconds or counts.runs == runs:
             counts.finished = False
             break
-        _one(spec, waiting.pop(), seen, waiting, ended)
-        counts.runs += 1
+        if _one(spec, waiting.pop(), seen, waiting, ended):
+            counts.whole += 1
+        else:
+            counts.cut += 1
     counts.states, counts.seconds = len(seen), time.monotonic() - begun
     return counts
 
 
-def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes], ended: Callable[[World], None]) -> None:
+def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes], ended: Callable[[World], None]) -> bool:
+    """One schedule; whether it came to its end."""
     choices = Choices(prefix)
     branches: list[tuple[int, int]] = []
 
@@ -108,10 +118,11 @@ def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes], ended:
         branches.append((position, moves))
 
     world = World(spec, choices, see)
+    whole = True
     try:
         world.run()
     except Pruned:
-        pass
+        whole = False
     except Violation as violation:
         raise Failure(str(violation), spec, smallest(spec, choices.made)) from violation
     else:
@@ -119,6 +130,7 @@ def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes], ended:
     made = bytes(choices.made)
     for position, moves in branches:
         waiting += [made[:position] + bytes([other]) for other in range(1, moves)]
+    return whole
 
 
 def search(specs: Iterable[Spec], seeds: Iterable[int], seconds: float = 3600.0, plain: float = 0.8) -> Counts:
@@ -137,7 +149,7 @@ def search(specs: Iterable[Spec], seeds: Iterable[int], seconds: float = 3600.0,
         if violation is not None:
             raise Failure(str(violation), spec, smallest(spec, choices), seed)
         distinct.add(hash((spec, bytes(choices))))
-    counts.runs, counts.seconds = len(distinct), time.monotonic() - begun
+    counts.whole, counts.seconds = len(distinct), time.monotonic() - begun
     return counts
 
 

@@ -27,6 +27,11 @@ LOOK = 1.0  # seconds between two looks at the log's name
 PATIENCE = 3.0  # seconds after which what failed has been tried again
 
 
+def _is_there(inode: Inode) -> bool:
+    """Whether a file has a name, or is open."""
+    return bool(inode.links or inode.openings)
+
+
 class Violation(AssertionError):
     """A promise is broken."""
 
@@ -202,6 +207,25 @@ class Ledger(Watcher):
     def is_lock(self, inode: Inode) -> bool:
         """Whether this is the file of the rotation lock."""
         return self.kernel.names.get(LOG + ".lock") is inode
+
+    def verdict_state(self) -> tuple[object, ...]:
+        """What is remembered and decides the verdict: two paths to the same disk may have different excuses. Of times only what
+        they are compared with, of files that nobody can write to or find any more nothing."""
+        files = frozenset((one.number, self._period(moment)) for one, moment in self.born if _is_there(one))
+        guesses = [frozenset(one.number for one in found if _is_there(one)) for found in (self.unrecorded, self.straddling)]
+        taken = tuple((name, one.number, when, one.links or bytes(one.data)) for name, one, when in self.taken)
+        lines = [frozenset(one) for one in (self.forgotten, self.torn, self.retained, self.foreign, self.occupied)]
+        marks = self.blind, self.clock_was_set, tuple(record.name for record in self.to_mend)
+        records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
+        return files, *guesses, taken, *lines, marks, records
+
+    def _state_of(self, record: Record) -> tuple[object, ...]:
+        over = self._end(record.created) + self.grace
+        clock = record.highest >= over, record.lowest >= over, self._start(record.created) > record.lowest
+        landed = record.landed is not None and self._period(record.landed)
+        fixed = record.name, record.created, record.returned is not None, landed, record.hindered, record.at_home
+        open_still = record.returned is None or record.landed is None
+        return *fixed, *clock, open_still and (record.begun_up, record.process.failures > record.failures)
 
     # the verdict
 

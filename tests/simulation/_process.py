@@ -151,6 +151,11 @@ class Process:
         """What it has seen, and what it has been told and can still look at."""
         return self.history, tuple(sorted(look.rest() for look in self.looks))
 
+    def verdict_state(self) -> tuple[object, ...]:
+        """What it is excused of from now on."""
+        failed = self.failed_at, self.misplaced, self.hindered_until, self.fails_in_background()
+        return failed, self.refused_last, self.may_wait, self.stalled, self.slow_until
+
     def _local(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Whether nobody else can notice this operation or change what it gives: then it is no point of its own where every
         schedule is run, for all of them with it before or after somebody else's are the same."""
@@ -271,7 +276,7 @@ class Process:
         if description is None:
             return self._looked_at(self._call("stat_fd", fd))
         inode = description.inode
-        identity = FileId(self.kernel.device, inode.number)
+        identity = self.scheduler.seen(self, "id", (fd,), FileId(self.kernel.device, inode.number))
         return Look(self, identity, regular=not inode.folder, found=None, fd=fd)
 
     def _looked_at(self, found: FileStat) -> Any:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from _choices import Choices
-from _kernel import EXCLUSIVE, Inode, Kernel, fail
+from _kernel import EXCLUSIVE, Inode, Kernel, Table, fail
 from _process import Killed, Process
 from greenlet import getcurrent, greenlet
 
@@ -78,10 +78,46 @@ class Thread:
     slept: float = 0.0  # seconds in all
     done: bool = False
     error: BaseException | None = None
+    call: Call | None = None  # of the engine, that is under way
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, as `threading.Thread.join` does."""
         self.process.scheduler.wait_until(lambda: self.done, timeout)
+
+
+class Call:
+    """A call of the engine: what has happened to its thread and its process since it began."""
+
+    def __init__(self, thread: Thread, begun: int) -> None:
+        process = thread.process
+        self._thread, self._slept = thread, thread.slept
+        self._before = process.refused, process.followed, process.failures
+        self.begun = begun  # uptime (ns)
+        self.stalled, self.may_wait = process.stalled, process.may_wait
+
+    @property
+    def slept(self) -> float:
+        """Seconds."""
+        return self._thread.slept - self._slept
+
+    @property
+    def refused(self) -> bool:
+        """Its process could not have the lock."""
+        return self._thread.process.refused > self._before[0]
+
+    @property
+    def followed(self) -> bool:
+        """It or somebody else has had it."""
+        return self._thread.process.followed > self._before[1]
+
+    @property
+    def failed(self) -> bool:
+        """An operation of its process has."""
+        return self._thread.process.failures > self._before[2]
+
+    def verdict_state(self) -> tuple[object, ...]:
+        """What will decide whether it has slept too long, and what its process is excused of after it."""
+        return self.begun, self.stalled, self.may_wait, self.slept, self.refused, self.followed, self.failed
 
 
 @dataclass(unsafe_hash=True)
@@ -136,6 +172,10 @@ class Watcher:
         """Whether this is the file of the rotation lock."""
         return False
 
+    def verdict_state(self) -> object:
+        """What it remembers, as far as that decides what it will say at the end."""
+        return ()
+
 
 class Move(NamedTuple):
     """What may happen next."""
@@ -176,6 +216,7 @@ class Scheduler:
 
     def __post_init__(self) -> None:
         self.main = getcurrent()
+        self.outside = Table()  # what somebody has open who is no process of the world
         self.processes: list[Process] = []
         self.threads: list[Thread] = []
         self.current: Thread = None  # type: ignore[assignment]
@@ -258,7 +299,9 @@ class Scheduler:
     def seen(self, process: Process, name: str, arguments: tuple[Any, ...], result: Any) -> Any:
         """What a process has learnt decides what it does next. Gives the result."""
         if self.see is not None:
-            told = tuple(result) if isinstance(result, list) else result.id if isinstance(result, FileStat) else result
+            told = tuple(result) if isinstance(result, list) else result
+            if self.every and isinstance(result, FileStat):
+                told = result.id  # of the rest only what is looked at, see `Look`
             process.history = hash((process.history, self.current.identity, name, told))
         if self.traced:
             self.trace.append(f"{self.kernel.wall():.6f} {self.current.name:<12} {name}{arguments} → {result}")
@@ -454,8 +497,8 @@ class Scheduler:
     # states
 
     def picture(self) -> int:
-        """A number that tells this state of the world from any other."""
-        tables = [process.table for process in self.processes if process.alive]
+        """A number that tells this state of the world from any other: the same can follow, and the same will be said of it."""
+        tables = [self.outside, *(process.table for process in self.processes if process.alive)]
         threads = tuple(
             (t.identity, t.pending[0], t.until, t.slept_at == self.kernel.changes, t.done, t.process.alive, t.process.stopped)
             for t in self.threads
@@ -463,5 +506,7 @@ class Scheduler:
         histories = tuple(process.knows() for process in self.processes)
         events = tuple(event.times for event in self.events)
         last = self.current.identity if self.current is not None and self.budget.preemptions is not None else 0
-        key = (self.kernel.picture(tables), self.kernel.uptime_ns, threads, histories, events, self.budget.key(), last)
-        return hash(key)
+        kernel = self.kernel.picture(tables), self.kernel.uptime_ns
+        calls = tuple(t.call.verdict_state() for t in self.threads if t.call and t.process.alive)
+        verdict = self.watcher.verdict_state(), tuple(process.verdict_state() for process in self.processes), calls
+        return hash((kernel, threads, histories, events, self.budget.key(), last, verdict))

@@ -11,7 +11,7 @@ from _choices import Choices
 from _kernel import BLOCK, Kernel
 from _oracle import LOG, OLD, UNIT, Ledger, Violation
 from _process import Process
-from _scheduler import Budget, Event, Scheduler, Stuck, Thread
+from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
 
 from mpfhandler._engine.place import Place
 from mpfhandler._engine.writer import Writer
@@ -57,6 +57,12 @@ class Spec:
     budget: Budget = field(default_factory=Budget)
     step_ns: int = 0
     every: bool = False
+
+    @property
+    def mishaps(self) -> bool:
+        """Whether anything happens but that time passes."""
+        events = {name for name, _ in self.events} - {"clock_boundary", "clock_second"}
+        return self.budget.any() or bool(events)
 
 
 @functools.cache
@@ -112,6 +118,9 @@ class World:
             self.scheduler.run()
             self._check_threads()
             self.ledger.check()
+        except Pruned:
+            self._check_so_far()
+            raise
         except Stuck as error:
             raise Violation(str(error)) from None
         finally:
@@ -268,6 +277,12 @@ class World:
     def _reported(self, error: Exception) -> None:
         self.reports.append(error)
 
+    def _check_so_far(self) -> None:
+        """What was broken on the way to a state stays broken, however that state goes on."""
+        self._check_threads()
+        if self.ledger.broken:
+            raise Violation(self.ledger.broken[0])
+
     def _check_threads(self) -> None:
         for thread in self.scheduler.threads:
             if thread.error is not None:
@@ -358,18 +373,18 @@ class Program:
     def _call(self, engine: Callable[[], object]) -> None:
         """A call of the engine: it must not sleep too long, and may give the lock up only after it has waited for it."""
         process, patience = self.process, self.world.spec.lock_timeout
-        slept, begun, stalled, may_wait = self.thread.slept, self.world.kernel.uptime_ns, process.stalled, process.may_wait
-        refused, followed, failures = process.refused, process.followed, process.failures
+        call = self.thread.call = Call(self.thread, self.world.kernel.uptime_ns)
         engine()
+        self.thread.call = None
         now = self.world.kernel.uptime_ns
-        if process.refused > refused and (stalled or now - begun >= patience * 1e9):
+        if call.refused and (call.stalled or now - call.begun >= patience * 1e9):
             process.slow_until = now / 1e9 + LOCK_RETRY
             process.stalled = process.refused_last
             process.may_wait = not process.refused_last
-        if process.failures > failures:
+        if call.failed:
             process.notice_failure()
-        if self.thread.slept - slept > (patience if may_wait or process.followed > followed else 0) + STALL:
-            raise Violation(f"P3: a call of {self.name} slept {self.thread.slept - slept} s")
+        if call.slept > (patience if call.may_wait or call.followed else 0) + STALL:
+            raise Violation(f"P3: a call of {self.name} slept {call.slept} s")
 
 
 def failing(spec: Spec, choices: Sequence[int]) -> Violation | None:

@@ -10,7 +10,7 @@ def covered(request: pytest.FixtureRequest) -> object:
     """Takes the counts of a search; they are printed by the terminal summary."""
     from _explore import Coverage
 
-    return Coverage(lambda line: request.node.user_properties.append(("simulated", line)))
+    return Coverage(lambda found: request.node.user_properties.append(("simulated", found)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -20,7 +20,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not found:
         return
     terminalreporter.section("simulated schedules")
-    for line in found:
-        terminalreporter.write_line(str(line))
-    total = sum(int(str(line).split(":")[1].split()[0].replace(",", "")) for line in found)
-    terminalreporter.write_line(f"all together: {total:,} distinct schedules")
+    for line, *_ in found:
+        terminalreporter.write_line(line)
+    for title, some in (("with mishaps", [one for one in found if one[1]]), ("all together", found)):
+        whole, cut = (sum(one[column] for one in some) for column in (2, 3))
+        terminalreporter.write_line(f"{title}: {whole:,} distinct schedules to their end, {cut:,} cut at a known state")

@@ -30,20 +30,20 @@ SCHEDULES, SEEDS = (None, 10**9) if PROOF else (2000, 200)  # an ordinary run is
 @pytest.mark.parametrize("name", SMALL)
 def test_every_schedule_of_a_small_world(name: str, covered: Coverage) -> None:
     """Whoever goes on at each operation, no record is lost, doubled, torn or misfiled, and nobody waits too long."""
-    covered.add(name, explore(SMALL[name], SMALL_SECONDS, SCHEDULES))
+    covered.add(name, SMALL[name], explore(SMALL[name], SMALL_SECONDS, SCHEDULES))
 
 
 @pytest.mark.parametrize("name", BOUNDED)
 def test_every_schedule_with_few_preemptions(name: str, covered: Coverage) -> None:
     """The same for three processes, with two preemptions anywhere."""
-    covered.add(name, explore(BOUNDED[name], SECONDS, SCHEDULES))
+    covered.add(name, BOUNDED[name], explore(BOUNDED[name], SECONDS, SCHEDULES))
 
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_schedules(name: str, covered: Coverage) -> None:
     """The same with kills, torn and short writes, errors, stopped processes, clock steps and files that are taken away."""
     first = random.SystemRandom().randrange(1 << 40) if PROOF else 0
-    covered.add(name, search([RANDOM[name]], range(first, first + SEEDS), SECONDS))
+    covered.add(name, RANDOM[name], search([RANDOM[name]], range(first, first + SEEDS), SECONDS))
 
 
 def test_a_run_is_replayed_exactly() -> None:
