@@ -6,8 +6,10 @@ A record is a line `<name> <filler>`. Periods are counted by the calendar here, 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -23,6 +25,8 @@ SUFFIX = {"S": "%Y-%m-%d_%H-%M-%S", "M": "%Y-%m-%d_%H-%M", "H": "%Y-%m-%d_%H", "
 UNIT = {"S": 1, "M": 60, "H": 3600, "D": 86400}
 
 
+_HIDDEN = re.compile(r"/logs/\.app\.log\.(.+)\.rotating")  # a segment that waits for its name
+
 LOOK = 1.0  # seconds between two looks at the log's name
 PATIENCE = 3.0  # seconds after which what failed has been tried again
 
@@ -30,6 +34,12 @@ PATIENCE = 3.0  # seconds after which what failed has been tried again
 def _is_there(inode: Inode) -> bool:
     """Whether a file has a name, or is open."""
     return bool(inode.links or inode.openings)
+
+
+@functools.cache
+def _period_of(second: float, zone: str, when: str) -> tuple[str, timedelta | None]:
+    wall = datetime.fromtimestamp(second, ZoneInfo(zone))
+    return wall.strftime(SUFFIX[when]), None if when == "D" else wall.utcoffset()
 
 
 class Violation(AssertionError):
@@ -83,6 +93,8 @@ class Ledger(Watcher):
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
     to_mend: list[Record] = field(default_factory=list)  # stood behind a fragment when their program ended
+    processes: Sequence[Process] = ()  # of the world
+    well: list[Process] = field(default_factory=list)  # those that have come to a good end
     broken: list[str] = field(default_factory=list)  # promises that were seen to be broken on the way
 
     def begin(self, process: Process, name: str, line: bytes, created: float) -> Record:
@@ -113,6 +125,7 @@ class Ledger(Watcher):
 
     def left(self, process: Process, lost: int) -> None:
         """A program has ended well, and says that it has lost so many records."""
+        self.well.append(process)
         behind = [record for record in self._waiting(process) if self._stands_behind_a_fragment(record)]
         self.to_mend += behind
         waiting = [record.name for record in self._waiting(process) if record not in behind]
@@ -158,6 +171,7 @@ class Ledger(Watcher):
         """A write was whole: which records stand in the file from now on?"""
         if self.is_lock(inode):
             return
+        self._check_gate(process, inode)
         for line in bytes(inode.data).split(b"\n")[:-1]:
             record = self.records.get(self._behind_zeros(line))
             if record is not None and record.landed is None:
@@ -186,8 +200,15 @@ class Ledger(Watcher):
         elif record.begun_up > removed[0] + LOOK and process.failed_at < removed[0]:
             self.broken.append(f"P1: {record.name} was written to a log that was removed at {removed[0]}")
 
-    def incomplete(self, process: Process, data: bytes) -> None:
+    def _check_gate(self, process: Process, inode: Inode) -> None:
+        """With no grace nothing is written to a segment once it has its name."""
+        names = [] if self.grace else [name for name, there in self.kernel.names.items() if there is inode]
+        if any(self._order_of(name) for name in names):
+            self.broken.append(f"P2: {process.name} wrote to {names[0]}, though late_grace is 0")
+
+    def incomplete(self, process: Process, inode: Inode, data: bytes) -> None:
         """A write was cut off."""
+        self._check_gate(process, inode)
         self.torn.update(line for line in data.split(b"\n") if line)
 
     def deleting(self, path: str) -> None:
@@ -241,9 +262,16 @@ class Ledger(Watcher):
             if record.landed is None:
                 raise Violation(f"P1: {record.name} still stands behind a fragment")
         self.check_foreign()
+        self._check_hidden()
         places = self._places()
         self._check_exactly_once(places)
         self._check_periods(places)
+
+    def _check_hidden(self) -> None:
+        """Every segment has its name in the end, unless somebody was killed or stopped, or something failed."""
+        hidden = [name for name in self.kernel.names if _HIDDEN.fullmatch(name)]
+        if hidden and all(process in self.well and not process.failures for process in self.processes):
+            raise Violation(f"P5: {hidden} still wait for their names")
 
     def check_foreign(self) -> None:
         """P4: what belongs to somebody else is as it was."""
@@ -323,6 +351,7 @@ class Ledger(Watcher):
 
     def _check_periods(self, places: dict[bytes, list[str]]) -> None:
         active: dict[str, list[Record]] = defaultdict(list)
+        closed: dict[str, list[Record]] = defaultdict(list)
         for record, name in [(self.records[line], names[0]) for line, names in places.items() if line in self.records]:
             suffix = self._suffix_of(name)
             if record.returned is None or self._is_mistaken(name, record) or (record.hindered and not record.at_home):
@@ -331,12 +360,32 @@ class Ledger(Watcher):
                 self._check_overdue(record, name)
             elif suffix is None:
                 active[name].append(record)
-            elif suffix != self._period(record.created):
+            elif suffix != self._period(record.created)[0]:
                 raise Violation(f"P2: {record.name}, created {record.created}, stands in {name}")
+            else:
+                closed[name].append(record)
         for name, records in active.items():
             if name == LOG and len({self._period(record.created) for record in records}) > 1:
                 periods = sorted({(self._period(record.created), record.name) for record in records})
                 raise Violation(f"P2: the active file has records of several periods: {periods}")
+        self._check_repeated(closed)
+
+    def _check_repeated(self, closed: dict[str, list[Record]]) -> None:
+        """An hour that comes twice has segments of one name: each has records of one of the two, and those not made for a
+        late record are in order of time."""
+        last: dict[str, tuple[float, str]] = {}
+        for name in sorted(closed, key=self._number_of):
+            records = closed[name]
+            starts = {self._start(record.created): record.name for record in records}
+            if len(starts) > 1:
+                raise Violation(f"P2: {name} has records of two periods with the same text: {starts}")
+            (start,) = starts
+            text = self._period(records[0].created)[0]
+            if self.clock_was_set or all(record.landed is None or self._start(record.landed) != start for record in records):
+                continue
+            if text in last and start < last[text][0]:
+                raise Violation(f"P2: {name} is of an earlier period than {last[text][1]}")
+            last[text] = start, name
 
     def _is_mistaken(self, name: str, record: Record) -> bool:
         """Where there is no state record, the file's last write tells its period: perhaps one that was still on its way, or by a
@@ -356,14 +405,21 @@ class Ledger(Watcher):
     def _check_overdue(self, record: Record, name: str) -> None:
         """Later than the grace it does not go to its own period's segment any more."""
         overdue = record.lowest >= self._end(record.created) + self.grace
-        own = self._suffix_of(name) == self._period(record.created)
+        own = self._suffix_of(name) == self._period(record.created)[0]
         if overdue and own and record.landed is not None and self._period(record.landed) != self._period(record.created):
             raise Violation(f"P2: {record.name}, created {record.created}, was written to {name} at {record.landed}")
 
     def _suffix_of(self, name: str) -> str | None:
-        if not name.startswith(LOG + "."):
+        """The period that a segment's name tells, also where that is still hidden; None: the log, or somebody else's file."""
+        hidden = _HIDDEN.fullmatch(name)
+        if hidden is None and not name.startswith(LOG + "."):
             return None
-        return re.sub(r"\.[1-9]\d*\Z", "", name[len(LOG) + 1 :])
+        return re.sub(r"\.[1-9]\d*\Z", "", hidden[1] if hidden else name[len(LOG) + 1 :])
+
+    @staticmethod
+    def _number_of(name: str) -> int:
+        found = re.search(r"\.([1-9]\d*)(?:\.rotating)?\Z", name)
+        return int(found[1]) if found else 0
 
     def _order_of(self, name: str) -> tuple[str, int] | None:
         """What sorts segments by their age; None for another file."""
@@ -372,8 +428,9 @@ class Ledger(Watcher):
 
     # the calendar
 
-    def _period(self, created: float) -> str:
-        return datetime.fromtimestamp(created // 1, ZoneInfo(self.zone)).strftime(SUFFIX[self.when])
+    def _period(self, created: float) -> tuple[str, timedelta | None]:
+        """What its name tells, and which of two hours of that name it is."""
+        return _period_of(created // 1, self.zone, self.when)
 
     def _start(self, created: float) -> float:
         return created // UNIT[self.when] * UNIT[self.when] if self.zone == "UTC" else self._edge(created, -1)

@@ -248,7 +248,7 @@ class Process:
             self.scheduler.watcher.written(self, self.table.open[fd].inode)
         else:
             self.fails("write")
-            self.scheduler.watcher.incomplete(self, data)
+            self.scheduler.watcher.incomplete(self, self.table.open[fd].inode, data)
         return written
 
     def _seek(self, fd: int, offset: int, whence: int) -> int:

@@ -159,7 +159,7 @@ class Watcher:
     def written(self, process: Process, inode: Inode) -> None:
         """A write was whole."""
 
-    def incomplete(self, process: Process, data: bytes) -> None:
+    def incomplete(self, process: Process, inode: Inode, data: bytes) -> None:
         """A write was cut off."""
 
     def deleting(self, path: str) -> None:
@@ -445,7 +445,7 @@ class Scheduler:
 
     def _tear(self, thread: Thread, count: int) -> None:
         fd, data = thread.pending[1]
-        self.watcher.incomplete(thread.process, data)
+        self.watcher.incomplete(thread.process, thread.process.table.open[fd].inode, data)
         self.kernel.write(thread.process.table, fd, data[:count])
         self._kill(thread, None)
 

@@ -97,6 +97,7 @@ class World:
             every=spec.every, granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
             watcher=self.ledger,
         )  # fmt: skip
+        self.ledger.processes = self.scheduler.processes
         self.options = _options(spec)
         self.place = Place(LOG, LOG + ".lock", LOG + ".debug", special=False)
         self.reports: list[Exception] = []
@@ -210,7 +211,7 @@ class World:
 
     def event_name_taken(self) -> None:
         """Somebody has a file under the name that the next segment would get."""
-        name = f"{LOG}.{self.ledger._period(self.kernel.wall())}"
+        name = f"{LOG}.{self.ledger._period(self.kernel.wall())[0]}"
         if name not in self.kernel.names:
             self._put(name, b"somebody's\n")
             self.ledger.occupied[name] = b"somebody's\n"

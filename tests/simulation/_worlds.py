@@ -64,7 +64,10 @@ RANDOM = {
     "clock set": replace(_BASE, events=(*_TIMES, ("clock_back", 1), ("clock_forward", 1))),
     "clock set, kills": replace(_BASE, events=(*_TIMES, ("clock_back", 2)), budget=Budget(kills=1, tears=True)),
     "daylight saving ends": replace(
-        _BASE, when="H", zone="Europe/Berlin", boundary=1_793_494_800, events=(("clock_boundary", 3), ("clock_back", 1))
+        _BASE, when="H", zone="Europe/Berlin", boundary=1_792_890_000, events=(("clock_boundary", 3), ("clock_second", 2))
+    ),
+    "daylight saving ends, clock set": replace(
+        _BASE, when="H", zone="Europe/Berlin", boundary=1_792_890_000, events=(("clock_boundary", 3), ("clock_back", 1))
     ),
     "daylight saving begins": replace(
         _BASE, when="H", zone="Europe/Berlin", boundary=1_774_746_000, events=(("clock_boundary", 3), ("clock_forward", 1))
