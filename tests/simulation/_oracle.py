@@ -36,6 +36,10 @@ def _is_there(inode: Inode) -> bool:
     return bool(inode.links or inode.openings)
 
 
+def _when_landed(record: Record) -> float:
+    return record.begun if record.landed is None else record.landed
+
+
 @functools.cache
 def _period_of(second: float, zone: str, when: str) -> tuple[str, timedelta | None]:
     wall = datetime.fromtimestamp(second, ZoneInfo(zone))
@@ -368,24 +372,33 @@ class Ledger(Watcher):
             if name == LOG and len({self._period(record.created) for record in records}) > 1:
                 periods = sorted({(self._period(record.created), record.name) for record in records})
                 raise Violation(f"P2: the active file has records of several periods: {periods}")
-        self._check_repeated(closed)
+        self._check_repeated(closed, places)
 
-    def _check_repeated(self, closed: dict[str, list[Record]]) -> None:
+    def _check_repeated(self, closed: dict[str, list[Record]], places: dict[bytes, list[str]]) -> None:
         """An hour that comes twice has segments of one name: each has records of one of the two, and those not made for a
         late record are in order of time."""
         last: dict[str, tuple[float, str]] = {}
         for name in sorted(closed, key=self._number_of):
-            records = closed[name]
-            starts = {self._start(record.created): record.name for record in records}
-            if len(starts) > 1:
-                raise Violation(f"P2: {name} has records of two periods with the same text: {starts}")
-            (start,) = starts
-            text = self._period(records[0].created)[0]
-            if self.clock_was_set or all(record.landed is None or self._start(record.landed) != start for record in records):
+            first = min(closed[name], key=_when_landed)
+            start, text = self._start(first.created), self._period(first.created)[0]
+            written = [self.records[line] for line, found in places.items() if line in self.records and found[0] == name]
+            self._check_one_hour(name, first, sorted(written, key=_when_landed), closed[name])
+            in_time = [one for one in closed[name] if one.landed is not None and self._start(one.landed) == start]
+            if self.clock_was_set or not in_time:
                 continue
             if text in last and start < last[text][0]:
                 raise Violation(f"P2: {name} is of an earlier period than {last[text][1]}")
             last[text] = start, name
+
+    def _check_one_hour(self, name: str, first: Record, written: list[Record], checked: list[Record]) -> None:
+        """The last write to a segment tells which of two hours of one name it is of: not any more if that was outside of this
+        hour and its grace, by a process that was stopped for so long just before it, or by a clock that was set."""
+        start, end = self._start(first.created), self._end(first.created)
+        for record in written:
+            if record in checked and self._start(record.created) != start:
+                raise Violation(f"P2: {name} has {first.name} and {record.name} of another period with the same text")
+            if not start <= _when_landed(record) < end + self.grace:
+                break
 
     def _is_mistaken(self, name: str, record: Record) -> bool:
         """Where there is no state record, the file's last write tells its period: perhaps one that was still on its way, or by a
