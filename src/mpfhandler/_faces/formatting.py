@@ -16,19 +16,17 @@ import os.path
 import time
 from functools import cache
 from math import floor
-from operator import itemgetter
+
+from .compiled import Text, text_of
 
 __all__ = ["StockFormat", "is_stock"]
 
-_FORMATTER = logging.Formatter
+_FORMATTER, _RECORD = logging.Formatter, logging.LogRecord
 _STYLES = {logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle}
 _ATTRIBUTES = {"_style", "_fmt", "datefmt"}
 _METHODS = ("format", "formatTime", "formatMessage", "usesTime")
 _STOCK_PATTERN = "%s,%03d"
 _CONVERTERS = {time.localtime, time.gmtime}  # pure functions of the second
-_CLASS = _FORMATTER.__dict__  # a live view
-# How the class writes times, as programs change it, in one call: it is compared for every record. Each name costs 0.02 µs.
-_of_class = itemgetter("formatTime", "converter", "default_time_format", "default_msec_format")
 
 
 def is_stock(method: object) -> bool:
@@ -37,11 +35,14 @@ def is_stock(method: object) -> bool:
     return code is not None and os.path.normcase(code.co_filename) == logging._srcfile
 
 
-# What was found for the records of one second: its start and end; what the class, the formatter and its style were like then
-# (class attributes, style, its format, date format); whether the formatter is a plain one; then asctime's text, None without an
-# asctime; the pattern that adds milliseconds; and what it adds for each of them, if that is known.
-_Known = tuple[float, float, tuple[object, ...], object, object, object, bool, str | None, str, tuple[str, ...]]
-_NOTHING: _Known = (0.0, 0.0, (), None, None, None, False, None, "", ())
+# What was found for the records of one second: its start and end; what the class, the style and the formatter were like then (the
+# class's four attributes that make a time, the style's way to format and its format, the formatter's date format); what fills
+# in a record, None if that is the formatter's own business; then asctime's text, None without an asctime; the pattern that adds
+# milliseconds; and what it adds for each of them, if that is known.
+_Known = tuple[
+    float, float, object, object, object, object, object, object, object, Text | None, str | None, str, tuple[str, ...]
+]
+_NOTHING: _Known = (0.0, 0.0, None, None, None, None, None, None, None, None, None, "", ())
 
 
 class StockFormat:
@@ -60,45 +61,60 @@ class StockFormat:
     def format(self, record: logging.LogRecord) -> str:
         """The record's text, as `formatter.format(record)` gives it."""
         formatter = self.formatter
-        style = formatter._style
-        start, end, of_class, its_style, fmt, datefmt, plain, asctime, pattern, tails = self._known
         try:
+            style = formatter._style
+            values = record.__dict__
+            (
+                start, end, format_time, converter, time_format, msec_format, its_format, fmt, datefmt,
+                text, asctime, pattern, tails,
+            ) = self._known  # fmt: skip
             if (
-                not start <= record.created < end
-                or style is not its_style
+                not start <= values["created"] < end
+                or style.format != its_format
                 or style._fmt is not fmt
                 or formatter.datefmt is not datefmt
-                or _of_class(_CLASS) != of_class
+                or _FORMATTER.formatTime is not format_time
+                or _FORMATTER.converter is not converter
+                or _FORMATTER.default_time_format is not time_format
+                or _FORMATTER.default_msec_format is not msec_format
                 or len(formatter.__dict__) != 3
             ):
                 self._known = known = self._look(record)
-                plain, asctime, pattern, tails = known[6:]
-        except (AttributeError, TypeError, ValueError, OverflowError):  # no time, or a style of another kind
-            return formatter.format(record)
-        if not plain or record.exc_info or record.exc_text or record.stack_info:
-            return formatter.format(record)
-        record.message = record.getMessage()
-        if asctime is not None:
-            msecs = record.msecs
+                text, asctime, pattern, tails = known[9:]
+            if text is None or type(record) is not _RECORD or values["exc_info"] or values["exc_text"] or values["stack_info"]:
+                return formatter.format(record)
+            message = str(values["msg"])
+            args = values["args"]
+            if args:
+                message = message % args
+            values["message"] = message
+            if asctime is None:
+                return text(values, message, "")
+            msecs = values["msecs"]
             if tails and 0 <= msecs < 1000:
-                record.asctime = asctime + tails[int(msecs)]
-            else:
-                record.asctime = pattern % (asctime, msecs) if pattern else asctime
-        return style.format(record)
+                asctime += tails[int(msecs)]
+            elif pattern:
+                asctime = pattern % (asctime, msecs)
+            values["asctime"] = asctime
+            return text(values, message, asctime)
+        except Exception:  # no time, no such field, a style of another kind: the formatter does or says what it does or says
+            return formatter.format(record)
 
     def _look(self, record: logging.LogRecord) -> _Known:
         """What is to be remembered for this record's second."""
         formatter = self.formatter
         style, datefmt = formatter._style, formatter.datefmt
         second = floor(record.created)
-        seen = float(second), float(second + 1), _of_class(_CLASS), style, getattr(style, "_fmt", None), datefmt
+        of_class = _FORMATTER.formatTime, _FORMATTER.converter, _FORMATTER.default_time_format, _FORMATTER.default_msec_format
+        seen = float(second), float(second + 1), *of_class, style.format, getattr(style, "_fmt", None), datefmt
         if not _plain(formatter):
-            return *seen, False, None, "", ()
+            return *seen, None, None, "", ()
+        text = text_of(style)
         if not formatter.usesTime():
-            return *seen, True, None, "", ()
+            return *seen, text, None, "", ()
         asctime = time.strftime(datefmt or formatter.default_time_format, formatter.converter(record.created))
         pattern = "" if datefmt else formatter.default_msec_format or ""
-        return *seen, True, asctime, pattern, _all_tails() if pattern == _STOCK_PATTERN else ()
+        return *seen, text, asctime, pattern, _all_tails() if pattern == _STOCK_PATTERN else ()
 
 
 @cache
@@ -114,7 +130,8 @@ def _plain(formatter: logging.Formatter) -> bool:
         and formatter.__dict__.keys() == _ATTRIBUTES
         and type(style) in _STYLES
         and style.__dict__.keys() <= {"_fmt", "_defaults", "_tpl"}
-        and is_stock(type(style).usesTime)
+        and all(is_stock(getattr(type(style), name)) for name in ("usesTime", "format", "_format"))
+        and is_stock(_RECORD.getMessage)
         and formatter.converter in _CONVERTERS
         and all(is_stock(getattr(_FORMATTER, name)) for name in _METHODS)
     )

@@ -1,0 +1,104 @@
+"""A format string as one function: filling in a dictionary by name, over and over, is most of what formatting costs.
+
+`text_of(style)` gives a function of the record's attributes, its message and its asctime that returns what the style's own
+`format` does, or raises anything at all where that raises. A field as programs write it becomes a part of one f-string;
+whatever else a style can be is filled in as logging does it, without the way there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import string
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["Text", "text_of"]
+
+Text = Callable[[dict[str, Any], str, str], str]  # a record's attributes, message and asctime → its text
+
+_PERCENT = re.compile(
+    r"%(?:(?P<percent>%)|\((?P<name>[A-Za-z_]\w*)\)(?P<spec>[-#0 +]*\d*(?:\.\d+)?[diouxXeEfFgGcrsa]))", re.ASCII
+)
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SPEC = re.compile(r"[\w<>=^+\-# .,]*", re.ASCII)
+_LOCAL = {"message", "asctime"}  # names that the function has at hand
+
+
+class _Unusual(Exception):
+    """No field that is worth a word of its own."""
+
+
+def text_of(style: logging.PercentStyle) -> Text:
+    """What fills in this style, which is exactly one of logging's three."""
+    fmt, defaults = style._fmt, getattr(style, "_defaults", None)
+    if not defaults and type(fmt) is str:
+        try:
+            if type(style) is logging.PercentStyle:
+                return _compiled(fmt, _percent)
+            if type(style) is logging.StrFormatStyle:
+                return _compiled(fmt, _braces)
+        except (_Unusual, ValueError):
+            pass
+    fill = _filled_in(style)
+    return (
+        (lambda values, _message, _asctime: fill({**defaults, **values}))
+        if defaults
+        else lambda values, _message, _asctime: fill(values)
+    )
+
+
+def _filled_in(style: logging.PercentStyle) -> Callable[[dict[str, Any]], str]:
+    fmt = style._fmt
+    if isinstance(style, logging.StringTemplateStyle):
+        return style._tpl.substitute
+    if isinstance(style, logging.StrFormatStyle):
+        return lambda values: fmt.format(**values)
+    return lambda values: fmt % values
+
+
+@lru_cache(maxsize=16)
+def _compiled(fmt: str, parts: Callable[[str], Iterator[str]]) -> Text:
+    """The parts as one f-string.
+
+    Raises:
+        _Unusual, ValueError: it has to be filled in by the style.
+    """
+    source = "".join(parts(fmt))
+    made: Text = eval(f'lambda values, message, asctime: f"{source}"', {})  # noqa: S307  every name and specification in it was matched
+    return made
+
+
+def _percent(fmt: str) -> Iterator[str]:
+    end = 0
+    for found in _PERCENT.finditer(fmt):
+        yield _literal(fmt[end : found.start()], "%")
+        end = found.end()
+        if found["percent"]:
+            yield "%"
+        elif found["spec"] == "s":
+            yield f"{{{_value(found['name'])}!s}}"
+        else:
+            yield f"{{'%({found['name']}){found['spec']}' % values}}"
+    yield _literal(fmt[end:], "%")
+
+
+def _braces(fmt: str) -> Iterator[str]:
+    for text, name, spec, conversion in string.Formatter().parse(fmt):
+        yield _literal(text)
+        if name is not None:
+            if not _NAME.fullmatch(name) or not _SPEC.fullmatch(spec or ""):
+                raise _Unusual
+            yield f"{{{_value(name)}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}}}"
+
+
+def _value(name: str) -> str:
+    return name if name in _LOCAL else f"values['{name}']"
+
+
+def _literal(text: str, forbidden: str = "") -> str:
+    """As it stands in an f-string."""
+    if forbidden and forbidden in text:
+        raise _Unusual
+    return text.encode("unicode_escape").decode().replace('"', '\\"').replace("{", "{{").replace("}", "}}")
