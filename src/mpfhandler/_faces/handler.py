@@ -42,6 +42,7 @@ _EXT_MATCH = {
 }
 _FILTERS_REPLACE = sys.version_info >= (3, 12)  # a filter may give another record
 _ERRORS = "backslashreplace"
+_NOBODY = logging.Formatter()  # no handler's
 _EXT_MATCH_DAY = r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)"
 
 
@@ -136,7 +137,6 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._terminator = self.terminator
         self._append = writer.write
         self._choose_format()
-        self._plain = type(self).emit is MultProcTimedRotatingFileHandler.emit
         warn(writer)
         if open_now:
             open_or_undo(writer)
@@ -147,11 +147,10 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         """Filter and emit; what the standard library's `handle` returns. The stock formatter keeps no state, so it runs without
         the lock; any other one has it, as in the standard library."""
         passed: Any = self.filter(record)
-        if passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
+        if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
             record = passed  # pragma: no cover - Python 3.12
         if passed:
-            formatter = self.formatter
-            if self._plain and (formatter is None or type(formatter) is logging.Formatter):
+            if self.formatter is self._lockless:
                 self.emit(record)
             else:
                 with self._writer.lock:
@@ -166,9 +165,13 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             terminator = self.terminator
             if terminator is not self._terminator:
                 self._change_terminator(terminator)
-            if self.formatter is not self._formatter or self.format != self._found:
+            if self.formatter is not self._formatter or type(self).format is not self._of_class or "format" in self.__dict__:
                 self._choose_format()
-            data = (self._format(record) + terminator).encode(self._encoding, self._errors)
+            text = self._format(record) + terminator
+            try:
+                data = text.encode(self._encoding)
+            except UnicodeError:  # naming `errors` doubles the time
+                data = text.encode(self._encoding, self._errors)
             self._append(data, record.created)
         except RecursionError:
             raise  # the program is at its limit already; whatever is called here would raise again (python/cpython#80453)
@@ -275,7 +278,17 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_given": self._given.copy()}
-        for name in ("_writer", "_append", "_foreign", "_stream", "_format", "_formatter", "_found", "_builtin_open"):
+        for name in (
+            "_writer",
+            "_append",
+            "_foreign",
+            "_stream",
+            "_format",
+            "_formatter",
+            "_lockless",
+            "_of_class",
+            "_builtin_open",
+        ):
             state.pop(name, None)
         return state
 
@@ -321,10 +334,13 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def _choose_format(self) -> None:
         """The stock formatter has a shorter way; it tells itself when it must not be taken."""
         formatter = self._formatter = self.formatter
-        self._found = self._format = self.format
-        ours = "format" not in self.__dict__ and is_stock(type(self).format)
-        if ours and formatter is not None and type(formatter) is logging.Formatter:
+        self._of_class = type(self).format
+        self._format = self.format
+        stock = formatter is not None and type(formatter) is logging.Formatter
+        if stock and "format" not in self.__dict__ and is_stock(self._of_class):
             self._format = StockFormat(formatter).format
+        plain = type(self).emit is MultProcTimedRotatingFileHandler.emit
+        self._lockless = formatter if plain and (formatter is None or stock) else _NOBODY
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a
