@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,60 @@ def make(created: float, message: str, **more: object) -> logging.LogRecord:
     record.msecs = (created - int(created)) * 1000 if math.isfinite(created) else 0.0
     record.__dict__.update(more)
     return record
+
+
+LITERALS = st.sampled_from(
+    ["", " ", "'", '"', "\\", "\\n", "\n", "{}", "}", "{", "%", "%%", "$$", "$", "é", "\U0001f600", "\ud800", "\0", "#"]
+)
+PERCENT = (
+    "%(message)s %(asctime)s %(levelname)-8s %(msecs)03d %(created).6f %(lineno)05d %(name).2s %(args)r %(process)d "
+    "%(no_such_field)s %(levelno)x %(message)a %(name)d %()s %s %(message)"
+)
+BRACES = (
+    "{message} {asctime} {levelname:<8} {msecs:03.0f} {created:.6f} {lineno:05d} {name!r:>9} {args!s} {process} "
+    "{no_such_field} {name:{lineno}} {levelno:x} {message!a} {name:d} {0} {args[0]} {name.real}"
+)
+DOLLARS = "$message ${asctime} $levelname $no_such_field ${ $args"
+FIELDS = {"%": [*PERCENT.split(), "%(name) s"], "{": BRACES.split(), "$": DOLLARS.split()}
+
+
+@given(st.sampled_from(list(FIELDS)), st.data(), st.text(max_size=5))
+def test_any_format_gives_what_the_stock_formatter_gives(style: str, data: st.DataObject, message: str) -> None:
+    """Fields, specifications, text between them that means something elsewhere, and formats that do not work at all."""
+    parts = data.draw(st.lists(st.sampled_from(FIELDS[style]) | LITERALS, max_size=6))
+    formatter = logging.Formatter("".join(parts), style=style, validate=False)  # type: ignore[arg-type]
+    mine = make(1.7e9 + 0.25, message)
+    theirs = copy.copy(mine)
+    assert outcome(StockFormat(formatter).format, mine) == outcome(formatter.format, theirs)
+    assert mine.__dict__ == theirs.__dict__
+
+
+def outcome(form: Callable[[logging.LogRecord], str], record: logging.LogRecord) -> object:
+    """The text, or what is raised."""
+    try:
+        return form(record)
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize("style", ["%", "{"])
+def test_values_are_shown_as_the_stock_formatter_shows_them(style: str) -> None:
+    """Objects with texts of their own, subclasses of str, numbers and None, as message and as extra field."""
+
+    class Text(str):
+        def __str__(self) -> str:
+            return "str"
+
+        def __format__(self, spec: str) -> str:
+            return f"format {spec}"
+
+    formatter = logging.Formatter(
+        {"%": "%(message)s|%(extra)s|%(extra)10s", "{": "{message}|{extra}|{extra!s:>10}"}[style], style=style
+    )
+    for value in (Text("plain"), None, 7, 2.5, b"bytes", ValueError("x"), (1, 2)):
+        mine, theirs = make(1.7e9, "m", extra=value), make(1.7e9, "m", extra=value)
+        mine.msg = theirs.msg = value  # type: ignore[assignment]
+        assert StockFormat(formatter).format(mine) == formatter.format(theirs)
 
 
 times = st.lists(

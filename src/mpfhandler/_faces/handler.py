@@ -336,11 +336,12 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         formatter = self._formatter = self.formatter
         self._of_class = type(self).format
         self._format = self.format
-        stock = formatter is not None and type(formatter) is logging.Formatter
-        if stock and "format" not in self.__dict__ and is_stock(self._of_class):
-            self._format = StockFormat(formatter).format
-        plain = type(self).emit is MultProcTimedRotatingFileHandler.emit
-        self._lockless = formatter if plain and (formatter is None or stock) else _NOBODY
+        self._lockless: object = _NOBODY
+        if formatter is None or type(formatter) is logging.Formatter:
+            if type(self).emit is MultProcTimedRotatingFileHandler.emit:
+                self._lockless = formatter
+            if formatter is not None and "format" not in self.__dict__ and is_stock(self._of_class):
+                self._format = StockFormat(formatter).format
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a
