@@ -41,7 +41,8 @@ LITERALS = st.sampled_from(
     ["", " ", "'", '"', "\\", "\\n", "\n", "{}", "}", "{", "%", "%%", "$$", "$", "é", "\U0001f600", "\ud800", "\0", "#"]
 )
 PERCENT = (
-    "%(message)s %(asctime)s %(levelname)-8s %(msecs)03d %(created).6f %(lineno)05d %(name).2s %(args)r %(process)d "
+    "%(message)s %(asctime)s %(levelname)-8s %(msecs)03d %(created).6f %(lineno)05d %(name).2s %(args)r "
+    "%(process)d "
     "%(no_such_field)s %(levelno)x %(message)a %(name)d %()s %s %(message)"
 )
 BRACES = (
