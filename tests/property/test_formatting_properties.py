@@ -77,6 +77,8 @@ def test_values_are_shown_as_the_stock_formatter_shows_them(style: str) -> None:
     """Objects with texts of their own, subclasses of str, numbers and None, as message and as extra field."""
 
     class Text(str):
+        __slots__ = ()
+
         def __str__(self) -> str:
             return "str"
 
