@@ -59,6 +59,7 @@ FAULTS = {
     "chown": ("EIO", "EPERM", "EROFS"),
     "fchown": ("EIO", "EPERM", "EROFS"),
     "fchmod": ("EIO", "EPERM", "EROFS"),
+    "rmdir": (),  # of a folder that was just made for nothing: it comes after another failure only
     "readlink": ("EIO", "EACCES", "ESTALE"),
     "statfs": ("EIO", "ENOSYS"),
     "ioctl": (),  # only open() of a user's rotator asks, whether it is a terminal, and the answer is an error already
