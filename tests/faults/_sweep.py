@@ -68,7 +68,6 @@ BLINDING = {"openat", "newfstatat", "fstat", "fcntl", "close", "pread64", "lseek
 UNROTATED = {  # who cannot look at, lock, move or open a log cannot rotate it: he goes on in the file in hand, and says so
     *("openat", "renameat2", "rename", "flock"),
     *("newfstatat", "fstat", "stat", "lstat"),
-    "close",  # a descriptor whose low number fails to close counts as one that could not be opened
 }
 RETRIED = {"openat", "write", "pwrite64", "pread64", "read", "flock"}  # after EINTR by Python itself (PEP 475), for ever: …
 SIGNALS = 50  # … so this is how often it comes in a row, where another errno comes for good

@@ -168,6 +168,21 @@ def test_refused_high_number_leaves_the_low_one(
     assert set(os.listdir("/dev/fd")) == before
 
 
+def test_low_number_that_does_not_close_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is open, under its high number; what close(2) says of the low one changes nothing."""
+    close = os.close
+
+    def fail(fd: int) -> None:
+        close(fd)
+        raise OSError(errno.EINTR, os.strerror(errno.EINTR))
+
+    monkeypatch.setattr(os, "close", fail)
+    fd = OPERATIONS.open_append(str(tmp_path / "app.log"), 0o600)
+    monkeypatch.undo()
+    assert os.write(fd, b"x") == 1
+    close(fd)
+
+
 def test_system_without_high_duplicates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system without F_DUPFD_CLOEXEC gives the descriptor that it gives."""
     monkeypatch.delattr(fcntl, "F_DUPFD_CLOEXEC")

@@ -78,7 +78,10 @@ def _lift(fd: int) -> int:
         high: int = fcntl.fcntl(fd, duplicate, lowest)
     except (OSError, ValueError):  # RLIMIT_NOFILE is lower than that
         return fd
-    os.close(fd)
+    try:
+        os.close(fd)
+    except OSError:  # it is gone whatever close(2) says
+        pass
     return high
 
 
