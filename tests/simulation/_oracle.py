@@ -7,8 +7,9 @@ A record is a line `<name> <filler>`. Periods are counted by the calendar here, 
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -34,6 +35,12 @@ PATIENCE = 3.0  # seconds after which what failed has been tried again
 def _is_there(inode: Inode) -> bool:
     """Whether a file has a name, or is open."""
     return bool(inode.links or inode.openings)
+
+
+def _state_in(data: bytes) -> tuple[int, int, int] | None:
+    """The inode number, the start and the end (epoch seconds) that a whole state record tells."""
+    found = re.fullmatch(rb"mpfhandler-state 1 \d+ (\d+) \d+ (-?\d+) (-?\d+) \S+ [\da-f]{8} *\n", data)
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
 
 
 def _when_landed(record: Record) -> float:
@@ -66,6 +73,7 @@ class Record:
     failures: int = 0  # of its process before it
     landed: float | None = None  # wall clock when it stood in a file as a line of its own
     hindered: bool = False  # its process may not have got the lock in time, or an operation that keeps the files right failed
+    in_log: bool = False  # it was written to what was the log, or had been when the process looked last
     at_home: bool = False  # it was written within its period, to a log that was made within it
 
 
@@ -99,11 +107,17 @@ class Ledger(Watcher):
     to_mend: list[Record] = field(default_factory=list)  # stood behind a fragment when their program ended
     processes: Sequence[Process] = ()  # of the world
     well: list[Process] = field(default_factory=list)  # those that have come to a good end
+    mistaken: list[Inode] = field(default_factory=list)  # logs whose state record tells a wrong guess
+    logs: list[tuple[Inode | None, float]] = field(default_factory=list)  # what has had the log's name, and since when (uptime)
+    placed: int = 0  # acknowledged records that stand in a file
+    checked: int = 0  # those of them whose place is held against P2
+    excused: Counter[str] = field(default_factory=Counter)  # why not
     broken: list[str] = field(default_factory=list)  # promises that were seen to be broken on the way
 
     def begin(self, process: Process, name: str, line: bytes, created: float) -> Record:
         """A logging call starts."""
         now, uptime = self.kernel.wall(), self.kernel.uptime_ns / 1e9
+        self._look_at_log()
         record = self.records[line] = Record(name, line, created, process, now, None, now, now, uptime, process.failures)
         return record
 
@@ -158,11 +172,22 @@ class Ledger(Watcher):
         self.torn |= self.forgotten
         self.blind = True
 
+    def _look_at_log(self) -> None:
+        inode = self.kernel.names.get(LOG)
+        if not self.logs or self.logs[-1][0] is not inode:
+            self.logs.append((inode, self.kernel.uptime_ns / 1e9))
+
+    def _logs_since(self, uptime: float) -> list[Inode | None]:
+        """What has been the log at some time since then."""
+        ends = [since for _, since in self.logs[1:]] + [math.inf]
+        return [inode for (inode, _), end in zip(self.logs, ends, strict=True) if end >= uptime]
+
     # what happens to files
 
     def created(self, process: Process, inode: Inode) -> None:
         """A file is new."""
         self.born.append((inode, self.kernel.wall()))
+        self._look_at_log()
         holder = self._holder()
         if holder is None or holder not in process.table.open.values():
             self.unrecorded.append(inode)
@@ -174,6 +199,7 @@ class Ledger(Watcher):
     def written(self, process: Process, inode: Inode) -> None:
         """A write was whole: which records stand in the file from now on?"""
         if self.is_lock(inode):
+            self._state_stands(inode)
             return
         self._check_gate(process, inode)
         for line in bytes(inode.data).split(b"\n")[:-1]:
@@ -184,6 +210,8 @@ class Ledger(Watcher):
     def _landed(self, record: Record, inode: Inode) -> None:
         now, uptime = self.kernel.wall(), self.kernel.uptime_ns / 1e9
         record.landed = now
+        self._look_at_log()
+        record.in_log = any(one is inode for one in self._logs_since(record.begun_up - LOOK))
         self._clock_is(now, record)
         process = record.process
         if record.returned is not None and (process.refused_last or uptime < max(process.slow_until, process.hindered_until)):
@@ -203,6 +231,32 @@ class Ledger(Watcher):
             self.broken.append(f"P1: {record.name} was written to a segment that had been deleted")
         elif record.begun_up > removed[0] + LOOK and process.failed_at < removed[0]:
             self.broken.append(f"P1: {record.name} was written to a log that was removed at {removed[0]}")
+
+    def _state_stands(self, lock: Inode) -> None:
+        """Who has the lock has written down the log's period: from now on nobody guesses it. If this was a guess that could be
+        wrong, and is, it stays wrong for this file."""
+        inode, state = self.kernel.names.get(LOG), _state_in(bytes(lock.data))
+        if inode is None or state is None or state[0] != inode.number:
+            return
+        right = any(one is inode and state[1] <= moment < state[2] for one, moment in self.born)
+        if not right and self._may_be_guessed_wrong(inode):
+            self.mistaken.append(inode)
+        self.blind = False
+        self.unrecorded = [one for one in self.unrecorded if one is not inode]
+        if not self._is_old(inode):
+            self.straddling = [one for one in self.straddling if one is not inode]
+
+    def _may_be_guessed_wrong(self, inode: Inode) -> bool:
+        """Where there is no state record, the file's last write tells its period: perhaps one that was still on its way, or by a
+        process that did not get the lock in time (promise P3 goes before P2)."""
+        if not self.blind and not any(one is inode for one in self.unrecorded):
+            return False
+        if any(one.number == inode.number for _, one, _ in self.taken):
+            return True  # the record of the removed log that had this number before could not be cleared
+        return any(one is inode for one in self.straddling)
+
+    def _is_old(self, inode: Inode) -> bool:
+        return any(inode.data.startswith(line) for line, record in self.records.items() if record.process.name == OLD)
 
     def _check_gate(self, process: Process, inode: Inode) -> None:
         """With no grace nothing is written to a segment once it has its name."""
@@ -237,18 +291,23 @@ class Ledger(Watcher):
         """What is remembered and decides the verdict: two paths to the same disk may have different excuses. Of times only what
         they are compared with, of files that nobody can write to or find any more nothing."""
         files = frozenset((one.number, self._period(moment)) for one, moment in self.born if _is_there(one))
-        guesses = [frozenset(one.number for one in found if _is_there(one)) for found in (self.unrecorded, self.straddling)]
+        guesses = [
+            frozenset(one.number for one in found if _is_there(one))
+            for found in (self.unrecorded, self.straddling, self.mistaken)
+        ]
         taken = tuple((name, one.number, when, one.links or bytes(one.data)) for name, one, when in self.taken)
         lines = [frozenset(one) for one in (self.forgotten, self.torn, self.retained, self.foreign, self.occupied)]
         marks = self.blind, self.clock_was_set, tuple(record.name for record in self.to_mend)
         records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
-        return files, *guesses, taken, *lines, marks, records
+        oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)
+        logs = tuple(one and one.number for one in self._logs_since(oldest - LOOK))
+        return files, *guesses, taken, *lines, marks, records, logs, tuple(since for _, since in self.logs[-len(logs) :])
 
     def _state_of(self, record: Record) -> tuple[object, ...]:
         over = self._end(record.created) + self.grace
         clock = record.highest >= over, record.lowest >= over, self._start(record.created) > record.lowest
         landed = record.landed is not None and self._period(record.landed)
-        fixed = record.name, record.created, record.returned is not None, landed, record.hindered, record.at_home
+        fixed = record.name, record.created, record.returned is not None, landed, record.hindered, record.at_home, record.in_log
         open_still = record.returned is None or record.landed is None
         return *fixed, *clock, open_still and (record.begun_up, record.process.failures > record.failures)
 
@@ -358,8 +417,14 @@ class Ledger(Watcher):
         closed: dict[str, list[Record]] = defaultdict(list)
         for record, name in [(self.records[line], names[0]) for line, names in places.items() if line in self.records]:
             suffix = self._suffix_of(name)
-            if record.returned is None or self._is_mistaken(name, record) or (record.hindered and not record.at_home):
+            if record.returned is None:
                 continue
+            self.placed += 1
+            mistaken = self._is_mistaken(name, record)
+            if mistaken or (record.hindered and not record.at_home):
+                self.excused["mistaken" if mistaken else "hindered"] += 1
+                continue
+            self.checked += 1
             if self._may_be_anywhere(record):
                 self._check_overdue(record, name)
             elif suffix is None:
@@ -401,14 +466,14 @@ class Ledger(Watcher):
                 break
 
     def _is_mistaken(self, name: str, record: Record) -> bool:
-        """Where there is no state record, the file's last write tells its period: perhaps one that was still on its way, or by a
-        process that did not get the lock in time (promise P3 goes before P2)."""
+        """Somebody has, or may have, guessed the period of this file wrongly."""
         inode = self.kernel.names.get(name)
+        if inode is None:
+            return False
         straddled = any(one is inode for one in self.straddling)
-        guessed = self.blind or any(one is inode for one in self.unrecorded)
-        if guessed and inode is not None and any(one.number == inode.number for _, one, _ in self.taken):
-            return True  # the record of the removed log that had this number before could not be cleared
-        return straddled and (guessed or (record.process.name == OLD and any(one.hindered for one in self.records.values())))
+        if straddled and record.process.name == OLD and any(one.hindered for one in self.records.values()):
+            return True
+        return any(one is inode for one in self.mistaken) or self._may_be_guessed_wrong(inode)
 
     def _may_be_anywhere(self, record: Record) -> bool:
         """Later than the grace, or from the future: it goes to the active file."""
@@ -416,11 +481,15 @@ class Ledger(Watcher):
         return record.highest >= end + self.grace or self._start(record.created) > record.lowest
 
     def _check_overdue(self, record: Record, name: str) -> None:
-        """Later than the grace it does not go to its own period's segment any more."""
+        """Later than the grace it does not go to its own period's segment any more; and to no other but the log."""
         overdue = record.lowest >= self._end(record.created) + self.grace
         own = self._suffix_of(name) == self._period(record.created)[0]
         if overdue and own and record.landed is not None and self._period(record.landed) != self._period(record.created):
             raise Violation(f"P2: {record.name}, created {record.created}, was written to {name} at {record.landed}")
+        if not own and not record.in_log:
+            raise Violation(
+                f"P2: {record.name}, created {record.created}, stands in {name}, which was not the log at {record.landed}"
+            )
 
     def _suffix_of(self, name: str) -> str | None:
         """The period that a segment's name tells, also where that is still hidden; None: the log, or somebody else's file."""
