@@ -127,7 +127,7 @@ class Ledger(Watcher):
         self._clock_is(record.returned, record)
         process = record.process
         in_background = process.fails_in_background()
-        record.hindered |= record.begun_up < max(process.slow_until, process.hindered_until) or in_background
+        record.hindered |= record.begun_up < self._hindered_until(record) or in_background
         failed = process.failures > record.failures
         waiting = [one for one in self._waiting(process) if one is not record]
         if record.landed is None and not failed and not waiting and not self._stands_behind_a_fragment(record):
@@ -135,6 +135,12 @@ class Ledger(Watcher):
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
         if waiting and not failed and not in_background and record.begun_up > process.failed_at + PATIENCE:
             self.broken.append(f"P5: {waiting[0].name} still waits {PATIENCE} s after the last failure")
+
+    def _hindered_until(self, record: Record) -> float:
+        """Uptime (s) until which its process may be waiting to try again what would put it right."""
+        late = self._period(record.created) != self._period(record.begun)
+        process = record.process
+        return max(process.late_until if late else process.slow_until, process.hindered_until)
 
     def _stands_behind_a_fragment(self, record: Record) -> bool:
         """Whose writer is just about to make it a line of its own."""
@@ -214,7 +220,7 @@ class Ledger(Watcher):
         record.in_log = any(one is inode for one in self._logs_since(record.begun_up - LOOK))
         self._clock_is(now, record)
         process = record.process
-        if record.returned is not None and (process.refused_last or uptime < max(process.slow_until, process.hindered_until)):
+        if record.returned is not None and (process.refused_last or uptime < self._hindered_until(record)):
             record.hindered = True
         period = self._period(record.created)
         if self.kernel.names.get(LOG) is inode and self._period(now) == period and not self.clock_was_set:

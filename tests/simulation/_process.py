@@ -59,6 +59,7 @@ class Process:
         self.may_wait = True  # for the lock; not again after it has waited in vain, until it or somebody else has had it
         self.stalled = False  # it has waited for the lock as long as it may, and has not had it since
         self.slow_until = -math.inf  # uptime (s) until which it may be waiting to try the lock again
+        self.late_until = -math.inf  # the same for the segment of a late record: it is not asked for when the lock is had again
         self.short = 0  # so many bytes of the next write are taken, if not 0
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
         self.looks: weakref.WeakSet[Look] = weakref.WeakSet()
@@ -107,6 +108,7 @@ class Process:
     def grant(self) -> None:
         """It has the lock."""
         self.refused_last = self.stalled = False
+        self.slow_until = -math.inf
         self.follow()
 
     def follow(self) -> None:
@@ -154,7 +156,7 @@ class Process:
     def verdict_state(self) -> tuple[object, ...]:
         """What it is excused of from now on."""
         failed = self.failed_at, self.misplaced, self.hindered_until, self.fails_in_background()
-        return failed, self.refused_last, self.may_wait, self.stalled, self.slow_until
+        return failed, self.refused_last, self.may_wait, self.stalled, self.slow_until, self.late_until
 
     def _local(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Whether nobody else can notice this operation or change what it gives: then it is no point of its own where every

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -147,7 +148,7 @@ class World:
         name = f"{program.name}+{len(self.scheduler.processes)}"
         child = self.scheduler.child(parent, name)
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
-        child.stalled, child.slow_until = parent.stalled, parent.slow_until
+        child.stalled, child.slow_until, child.late_until = parent.stalled, parent.slow_until, parent.late_until
         forked = Program(self, child, twin, name)
 
         def live() -> None:
@@ -379,7 +380,8 @@ class Program:
         self.thread.call = None
         now = self.world.kernel.uptime_ns
         if call.refused and (call.stalled or now - call.begun >= patience * 1e9):
-            process.slow_until = now / 1e9 + LOCK_RETRY
+            process.late_until = now / 1e9 + LOCK_RETRY
+            process.slow_until = process.late_until if process.refused_last else -math.inf
             process.stalled = process.refused_last
             process.may_wait = not process.refused_last
         if call.failed:
