@@ -27,6 +27,13 @@ class Counts:
     states: int = 0
     seconds: float = 0.0
     finished: bool = True
+    placed: int = 0  # acknowledged records that stand in a file at the end
+    checked: int = 0  # those of them whose place was held against P2; the others are excused
+
+    @property
+    def share(self) -> float:
+        """Of the records whose place was checked."""
+        return self.checked / self.placed if self.placed else 1.0
 
     @property
     def runs(self) -> int:
@@ -35,7 +42,8 @@ class Counts:
 
     def __str__(self) -> str:
         cut = f", {self.cut:,} cut at a known state, {self.states:,} states" if self.states else ""
-        text = f"{self.whole:,} schedules to their end{cut}, {self.seconds:.1f} s"
+        share = f", the place of {self.share:.0%} of {self.placed:,} records checked" if self.placed else ""
+        text = f"{self.whole:,} schedules to their end{cut}{share}, {self.seconds:.1f} s"
         return text if self.finished else text + " (not all)"
 
 
@@ -145,10 +153,12 @@ def search(specs: Iterable[Spec], seeds: Iterable[int], seconds: float = 3600.0,
     for spec, seed in zip(itertools.cycle(specs), seeds, strict=False):
         if time.monotonic() - begun > seconds:
             break
-        violation, choices = random_run(spec, seed, plain)
+        violation, world = random_run(spec, seed, plain)
         if violation is not None:
-            raise Failure(str(violation), spec, smallest(spec, choices), seed)
-        distinct.add(hash((spec, bytes(choices))))
+            raise Failure(str(violation), spec, smallest(spec, world.choices.made), seed)
+        distinct.add(hash((spec, bytes(world.choices.made))))
+        counts.placed += world.ledger.placed
+        counts.checked += world.ledger.checked
     counts.whole, counts.seconds = len(distinct), time.monotonic() - begun
     return counts
 

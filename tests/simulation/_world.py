@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from _choices import Choices
-from _kernel import BLOCK, Kernel
+from _kernel import BLOCK, EXCLUSIVE, Kernel
 from _oracle import LOG, OLD, UNIT, Ledger, Violation
 from _process import Process
 from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
@@ -102,7 +103,6 @@ class World:
         self.options = _options(spec)
         self.place = Place(LOG, LOG + ".lock", LOG + ".debug", special=False)
         self.reports: list[Exception] = []
-        self.count = 0
 
     def run(self) -> None:
         """To the end, and check.
@@ -221,6 +221,15 @@ class World:
         """The disk gets more room."""
         if self.kernel.capacity is not None:
             self.kernel.capacity += 1 << 20
+
+    def event_lock_held(self) -> None:
+        """Somebody who is no process of the world has the lock from now on, as soon as nobody else has it, for ever."""
+        kernel, outside = self.kernel, self.scheduler.outside
+        fd = kernel.open(outside, LOG + ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            kernel.flock(outside, fd, EXCLUSIVE)
+        except BlockingIOError:
+            kernel.close(outside, fd)
 
     def event_power_cut(self) -> None:
         """All processes are gone, and what they wrote may be; what was synced is there, and others go on."""
@@ -410,11 +419,11 @@ def story(spec: Spec, choices: Sequence[int]) -> str:
     return "\n".join([f"{spec}", f"choices {list(choices)}", *world.scheduler.trace, *files])
 
 
-def random_run(spec: Spec, seed: int, plain: float = 0.8) -> tuple[Violation | None, list[int]]:
-    """A run by a seed; its choices."""
-    choices = Choices(random_source=random.Random(seed))
+def random_run(spec: Spec, seed: int, plain: float = 0.8) -> tuple[Violation | None, World]:
+    """A run by a seed; the world as it was left."""
+    world = World(spec, Choices(random_source=random.Random(seed)), plain=plain)
     try:
-        World(spec, choices, plain=plain).run()
+        world.run()
     except Violation as violation:
-        return violation, choices.made
-    return None, choices.made
+        return violation, world
+    return None, world

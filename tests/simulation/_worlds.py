@@ -28,6 +28,7 @@ SMALL = {
     "a log that is removed, one failure": Spec(
         (("log", "close", "event clock_boundary", "event log_removed", "log", "close", "log"),), budget=Budget(faults=1)
     ),
+    "two processes, one boundary, somebody holds the lock for ever": Spec(_TWO, events=(*_BOUNDARY, ("lock_held", 1))),
     "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
 }
 
@@ -80,6 +81,7 @@ RANDOM = {
     "size splits": replace(_BASE, max_bytes=150, budget=Budget(kills=1)),
     "lock never waited for": replace(_BASE, lock_timeout=0.0, events=(*_TIMES, ("log_removed", 1))),
     "stops for minutes": replace(_BASE, when="M", boundary=1_700_000_040, events=_TIMES, budget=Budget(stops=3)),
+    "somebody holds the lock for ever": replace(_BASE, events=(*_TIMES, ("lock_held", 2))),
     "threads": replace(_BASE, threads=2),
     "threads, kills": replace(_BASE, threads=2, budget=Budget(kills=1, stops=1)),
     "an old log": replace(_BASE, old=True, opened=False, budget=Budget(kills=1)),
