@@ -99,6 +99,7 @@ class Ledger(Watcher):
     foreign: dict[str, bytes] = field(default_factory=dict)  # files of somebody else
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     blind: bool = False  # the state record was taken away, or could not be read
+    blind_since: float = 0.0  # uptime
     born: list[tuple[Inode, float]] = field(default_factory=list)  # files that processes have made, and the wall clock
     unrecorded: list[Inode] = field(default_factory=list)  # those made by who did not have the lock, or not written down yet
     clock_was_set: bool = False
@@ -138,7 +139,7 @@ class Ledger(Watcher):
 
     def _hindered_until(self, record: Record) -> float:
         """Uptime (s) until which its process may be waiting to try again what would put it right."""
-        late = self._period(record.created) != self._period(record.begun)
+        late = {self._period(record.lowest), self._period(record.highest)} != {self._period(record.created)}
         process = record.process
         return max(process.late_until if late else process.slow_until, process.hindered_until)
 
@@ -176,7 +177,7 @@ class Ledger(Watcher):
         self.forgotten |= {line for line, record in self.records.items() if record.process.name != OLD}
         self.records = {line: record for line, record in self.records.items() if record.process.name == OLD}
         self.torn |= self.forgotten
-        self.blind = True
+        self.lose_state()
 
     def _look_at_log(self) -> None:
         inode = self.kernel.names.get(LOG)
@@ -245,12 +246,18 @@ class Ledger(Watcher):
         if inode is None or state is None or state[0] != inode.number:
             return
         right = any(one is inode and state[1] <= moment < state[2] for one, moment in self.born)
-        if not right and self._may_be_guessed_wrong(inode):
-            self.mistaken.append(inode)
+        guessed = [one for one in self._logs_since(self.blind_since) if one is not inode] if self.blind else []
+        guessed += [] if right else [inode]
+        self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
         self.blind = False
         self.unrecorded = [one for one in self.unrecorded if one is not inode]
         if not self._is_old(inode):
             self.straddling = [one for one in self.straddling if one is not inode]
+
+    def lose_state(self) -> None:
+        """The state record is gone, or cannot be read."""
+        if not self.blind:
+            self.blind, self.blind_since = True, self.kernel.uptime_ns / 1e9
 
     def _may_be_guessed_wrong(self, inode: Inode) -> bool:
         """Where there is no state record, the file's last write tells its period: perhaps one that was still on its way, or by a
@@ -287,7 +294,14 @@ class Ledger(Watcher):
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
         """Who cannot read the state record goes by the file's last write."""
         if name == "read_at" and self.is_lock(process.table.open[arguments[0]].inode):
-            self.blind = True
+            self.lose_state()
+
+    def granted(self, process: Process) -> None:
+        """It has the lock: unless that was for the segment of a late record, it is where it should be from now on."""
+        now = self._period(self.kernel.wall())
+        under_way = [one for one in self.records.values() if one.process is process and None in (one.returned, one.landed)]
+        if all(self._period(one.created) == now for one in under_way):
+            process.slow_until = -math.inf
 
     def is_lock(self, inode: Inode) -> bool:
         """Whether this is the file of the rotation lock."""
@@ -303,7 +317,7 @@ class Ledger(Watcher):
         ]
         taken = tuple((name, one.number, when, one.links or bytes(one.data)) for name, one, when in self.taken)
         lines = [frozenset(one) for one in (self.forgotten, self.torn, self.retained, self.foreign, self.occupied)]
-        marks = self.blind, self.clock_was_set, tuple(record.name for record in self.to_mend)
+        marks = self.blind and self.blind_since, self.blind, self.clock_was_set, tuple(record.name for record in self.to_mend)
         records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
         oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)
         logs = tuple(one and one.number for one in self._logs_since(oldest - LOOK))

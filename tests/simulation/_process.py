@@ -108,7 +108,7 @@ class Process:
     def grant(self) -> None:
         """It has the lock."""
         self.refused_last = self.stalled = False
-        self.slow_until = -math.inf
+        self.scheduler.watcher.granted(self)
         self.follow()
 
     def follow(self) -> None:

@@ -168,6 +168,9 @@ class Watcher:
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
         """An operation is made to fail."""
 
+    def granted(self, process: Process) -> None:
+        """It has the rotation lock."""
+
     def is_lock(self, inode: Inode) -> bool:
         """Whether this is the file of the rotation lock."""
         return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -192,7 +191,7 @@ class World:
             if self.kernel.names[LOG + ".lock"].writer is not None and LOG in self.kernel.names:  # its state record goes nowhere
                 self.ledger.straddling.append(self.kernel.names[LOG])
             self.kernel.unlink(LOG + ".lock")
-            self.ledger.blind = True
+            self.ledger.lose_state()
             for process in self.scheduler.processes:
                 process.refuse()
 
@@ -389,8 +388,7 @@ class Program:
         self.thread.call = None
         now = self.world.kernel.uptime_ns
         if call.refused and (call.stalled or now - call.begun >= patience * 1e9):
-            process.late_until = now / 1e9 + LOCK_RETRY
-            process.slow_until = process.late_until if process.refused_last else -math.inf
+            process.slow_until = process.late_until = now / 1e9 + LOCK_RETRY
             process.stalled = process.refused_last
             process.may_wait = not process.refused_last
         if call.failed:
