@@ -296,12 +296,9 @@ class Ledger(Watcher):
         if name == "read_at" and self.is_lock(process.table.open[arguments[0]].inode):
             self.lose_state()
 
-    def granted(self, process: Process) -> None:
-        """It has the lock: unless that was for the segment of a late record, it is where it should be from now on."""
-        now = self._period(self.kernel.wall())
-        under_way = [one for one in self.records.values() if one.process is process and None in (one.returned, one.landed)]
-        if all(self._period(one.created) == now for one in under_way):
-            process.slow_until = -math.inf
+    def is_segment(self, path: str) -> bool:
+        """Whether this is the name of a segment of the log."""
+        return self._order_of(path) is not None
 
     def is_lock(self, inode: Inode) -> bool:
         """Whether this is the file of the rotation lock."""

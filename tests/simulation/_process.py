@@ -59,6 +59,8 @@ class Process:
         self.may_wait = True  # for the lock; not again after it has waited in vain, until it or somebody else has had it
         self.stalled = False  # it has waited for the lock as long as it may, and has not had it since
         self.slow_until = -math.inf  # uptime (s) until which it may be waiting to try the lock again
+        self.in_order = False  # it has had the lock since it was refused, for no late record
+        self.before_grant = self.slow_until, self.in_order
         self.late_until = -math.inf  # the same for the segment of a late record: it is not asked for when the lock is had again
         self.short = 0  # so many bytes of the next write are taken, if not 0
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
@@ -103,12 +105,13 @@ class Process:
     def refuse(self) -> None:
         """Somebody else has the lock, or it was one whose file is deleted."""
         self.refused += 1
-        self.refused_last = True
+        self.refused_last, self.in_order = True, False
 
     def grant(self) -> None:
         """It has the lock."""
         self.refused_last = self.stalled = False
-        self.scheduler.watcher.granted(self)
+        self.before_grant = self.slow_until, self.in_order
+        self.slow_until, self.in_order = -math.inf, True
         self.follow()
 
     def follow(self) -> None:
@@ -156,7 +159,16 @@ class Process:
     def verdict_state(self) -> tuple[object, ...]:
         """What it is excused of from now on."""
         failed = self.failed_at, self.misplaced, self.hindered_until, self.fails_in_background()
-        return failed, self.refused_last, self.may_wait, self.stalled, self.slow_until, self.late_until
+        return (
+            failed,
+            self.refused_last,
+            self.in_order,
+            self.before_grant,
+            self.may_wait,
+            self.stalled,
+            self.slow_until,
+            self.late_until,
+        )
 
     def _local(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Whether nobody else can notice this operation or change what it gives: then it is no point of its own where every
@@ -216,6 +228,8 @@ class Process:
         return fd
 
     def _open_append(self, path: str, mode: int) -> int:
+        if self.scheduler.watcher.is_segment(path):
+            self.slow_until, self.in_order = self.before_grant  # it has the lock for nothing but a late record
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
 
     def _open_new(self, path: str, mode: int) -> int:

@@ -168,8 +168,9 @@ class Watcher:
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
         """An operation is made to fail."""
 
-    def granted(self, process: Process) -> None:
-        """It has the rotation lock."""
+    def is_segment(self, path: str) -> bool:
+        """Whether this is the name of a segment of the log."""
+        return False
 
     def is_lock(self, inode: Inode) -> bool:
         """Whether this is the file of the rotation lock."""

@@ -388,7 +388,9 @@ class Program:
         self.thread.call = None
         now = self.world.kernel.uptime_ns
         if call.refused and (call.stalled or now - call.begun >= patience * 1e9):
-            process.slow_until = process.late_until = now / 1e9 + LOCK_RETRY
+            process.late_until = now / 1e9 + LOCK_RETRY
+            if not process.in_order:
+                process.slow_until = process.late_until
             process.stalled = process.refused_last
             process.may_wait = not process.refused_last
         if call.failed:
