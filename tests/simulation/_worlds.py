@@ -1,4 +1,4 @@
-"""The worlds that are explored: small ones in full, larger ones at random."""
+"""The worlds that are explored: small ones in full or in part, larger ones at random."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from _world import Spec
 _BOUNDARY = (("clock_boundary", 1),)
 _TWO = (("log",), ("log",))
 
-# Every schedule of these, without a bound on preemptions.
+# Every schedule of these, without a bound on preemptions: `nox -s proof` fails if time does not do for all of them.
+WHOLE = {
+    "two processes, one split by size": Spec((("log", "log"), ("log", "log")), max_bytes=80, before=0.9),
+    "two threads, one boundary": Spec((("log",),), threads=2, events=_BOUNDARY),
+    "a fork after a boundary": Spec((("event clock_boundary", "fork log", "log"),)),
+    "two processes start on an old log": Spec(_TWO, old=True, opened=False),
+    "a log that is removed, one failure": Spec(
+        (("log", "close", "event clock_boundary", "event log_removed", "log", "close", "log"),), budget=Budget(faults=1)
+    ),
+}
+
+# As many schedules of these as time allows, depth first, without a bound on preemptions.
 SMALL = {
     "two processes, one boundary": Spec(_TWO, events=_BOUNDARY),
     "two processes, one boundary, lock never waited for": Spec(_TWO, events=_BOUNDARY, lock_timeout=0.0),
@@ -19,20 +30,14 @@ SMALL = {
     "two processes, one boundary, lock file deleted": Spec(
         _TWO, when="M", boundary=1_700_000_040, events=(*_BOUNDARY, ("lock_deleted", 1))
     ),
-    "two processes, one split by size": Spec((("log", "log"), ("log", "log")), max_bytes=80, before=0.9),
+    "two processes, one boundary, somebody holds the lock for ever": Spec(_TWO, events=(*_BOUNDARY, ("lock_held", 1))),
     "rotation and a late record": Spec((("log",), ("log 0.6",)), events=_BOUNDARY),
-    "two threads, one boundary": Spec((("log",),), threads=2, events=_BOUNDARY),
     "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
-    "two processes start on an old log": Spec(_TWO, old=True, opened=False),
-    "a log that is removed, one failure": Spec(
-        (("log", "close", "event clock_boundary", "event log_removed", "log", "close", "log"),), budget=Budget(faults=1)
-    ),
-    "two processes, one boundary, somebody holds the lock for ever": Spec(_TWO, events=(*_BOUNDARY, ("lock_held", 1))),
     "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
 }
 
-# Every schedule with so many preemptions at the most.
+# The same with so many preemptions at the most.
 BOUNDED = {
     "one of two processes waits for a period": Spec(
         (("event clock_boundary", "log", "log"), ("log", "event clock_boundary")),
@@ -96,4 +101,38 @@ RANDOM = {
     "eight processes, everything": replace(
         _LARGE, budget=Budget(kills=3, tears=True, stops=3, faults=3), events=(*_LARGE.events, ("log_moved", 1))
     ),
+}
+
+# Of the records in these worlds at least so many are not excused from P2; measured were some 0.08 more.
+CHECKED = {
+    "times": 0.68,
+    "kills and stops": 0.85,
+    "lock file deleted": 0.50,
+    "log moved": 0.67,
+    "log removed": 0.66,
+    "name taken": 0.62,
+    "clock set": 0.60,
+    "clock set, kills": 0.72,
+    "daylight saving ends": 0.65,
+    "daylight saving ends, clock set": 0.60,
+    "daylight saving begins": 0.55,
+    "half an hour of daylight saving": 0.75,
+    "faults": 0.50,
+    "short writes": 0.68,
+    "size splits": 0.77,
+    "lock never waited for": 0.60,
+    "stops for minutes": 0.70,
+    "somebody holds the lock for ever": 0.25,
+    "threads": 0.64,
+    "threads, kills": 0.65,
+    "an old log": 0.68,
+    "nothing after the rename": 0.74,
+    "nothing after the rename, kills": 0.80,
+    "full disk": 0.68,
+    "power cut": 0.76,
+    "power cut, an old log": 0.80,
+    "power cut, size splits": 0.90,
+    "backups": 0.72,
+    "eight processes": 0.65,
+    "eight processes, everything": 0.62,
 }
