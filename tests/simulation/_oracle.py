@@ -249,10 +249,19 @@ class Ledger(Watcher):
         guessed = [one for one in self._logs_since(self.blind_since) if one is not inode] if self.blind else []
         guessed += [] if right else [inode]
         self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
+        if not right and any(one is inode for one in self.unrecorded):
+            self._born_in(inode, state[1])
         self.blind = False
         self.unrecorded = [one for one in self.unrecorded if one is not inode]
         if not self._is_old(inode):
             self.straddling = [one for one in self.straddling if one is not inode]
+
+    def _born_in(self, inode: Inode, start: float) -> None:
+        """It was made by who did not have the lock; who had it, and looked at the clock earlier, has written down this period."""
+        self.born = [one for one in self.born if one[0] is not inode] + [(inode, start)]
+        for line in bytes(inode.data).split(b"\n"):
+            if line in self.records:
+                self.records[line].at_home = False
 
     def lose_state(self) -> None:
         """The state record is gone, or cannot be read."""
