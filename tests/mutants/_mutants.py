@@ -175,7 +175,7 @@ MUTANTS = (
         ROTATION,
         "if not self._is_empty(segment):",
         "if False:",
-        ("simulation/test_every_schedule.py::test_every_schedule_with_few_preemptions[one of two processes waits for a period]",),
+        ("simulation/test_every_schedule.py::test_schedules_with_few_preemptions[one of two processes waits for a period]",),
     ),
     Mutant(
         "adopt-any-file",
