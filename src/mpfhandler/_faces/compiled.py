@@ -101,4 +101,4 @@ def _literal(text: str, forbidden: str = "") -> str:
     """As it stands in an f-string."""
     if forbidden and forbidden in text:
         raise _Unusual
-    return text.encode("unicode_escape").decode().replace('"', '\\"').replace("{", "{{").replace("}", "}}")
+    return ascii(text)[1:-1].replace('"', '\\"').replace("{", "{{").replace("}", "}}")  # an encoding would be imported
