@@ -600,7 +600,8 @@ while True:
             handler.handle(record("quick"))
             worst = max(worst, time.monotonic() - start)
             time.sleep(0.002)
-        assert handler.stats().rotations >= 1
+        rotated = [name for name in os.listdir(tmp_path) if "app.log.2" in name]  # by one or the other, as the clock will have it
+        assert len(rotated) >= 3
         assert handler.stats().lock_timeouts == 0
         assert worst < 1.9, worst  # not even once the time that a lock is waited for
     finally:
