@@ -278,6 +278,21 @@ def test_change_of_the_style_counts_from_the_next_record_on(monkeypatch: pytest.
     assert fast(make(1.7e9, "m")) == "patched"
 
 
+@pytest.mark.parametrize("on", ["class", "instance", "subclass"])
+def test_message_of_ones_own_counts_at_once(monkeypatch: pytest.MonkeyPatch, on: str) -> None:
+    """A record that makes its message otherwise is asked for it, whoever taught it so, and from when on."""
+    fast = StockFormat(logging.Formatter("%(message)s")).format
+    fast(make(1.7e9, "warm"))
+    record = make(1.7e9, "m")
+    if on == "class":
+        monkeypatch.setattr(logging.LogRecord, "getMessage", lambda _self: "own")
+    elif on == "instance":
+        record.getMessage = lambda: "own"  # type: ignore[method-assign]
+    else:
+        record.__class__ = type("Record", (logging.LogRecord,), {"getMessage": lambda _self: "own"})
+    assert fast(record) == "own"
+
+
 def test_style_of_another_kind() -> None:
     """A style that only has what a formatter asks of it is obeyed, at every record."""
 

@@ -22,6 +22,7 @@ from .compiled import Text, text_of
 __all__ = ["StockFormat", "is_stock"]
 
 _FORMATTER, _RECORD = logging.Formatter, logging.LogRecord
+_MESSAGE = _RECORD.getMessage
 _STYLES = {logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle}
 _ATTRIBUTES = {"_style", "_fmt", "datefmt"}
 _METHODS = ("format", "formatTime", "formatMessage", "usesTime")
@@ -81,7 +82,9 @@ class StockFormat:
             ):
                 self._known = known = self._look(record)
                 text, asctime, pattern, tails = known[9:]
-            if text is None or type(record) is not _RECORD or values["exc_info"] or values["exc_text"] or values["stack_info"]:
+            if text is None or values["exc_info"] or values["exc_text"] or values["stack_info"]:
+                return formatter.format(record)
+            if type(record) is not _RECORD or _RECORD.getMessage is not _MESSAGE or "getMessage" in values:
                 return formatter.format(record)
             message = str(values["msg"])
             args = values["args"]
@@ -131,7 +134,7 @@ def _plain(formatter: logging.Formatter) -> bool:
         and type(style) in _STYLES
         and style.__dict__.keys() <= {"_fmt", "_defaults", "_tpl"}
         and all(is_stock(getattr(type(style), name)) for name in ("usesTime", "format", "_format"))
-        and is_stock(_RECORD.getMessage)
+        and is_stock(_MESSAGE)
         and formatter.converter in _CONVERTERS
         and all(is_stock(getattr(_FORMATTER, name)) for name in _METHODS)
     )
