@@ -133,7 +133,7 @@ class Rotation:
         The same after a fork, for a process that shares its descriptor.
 
         At a boundary one process of many rotates and the others only have to follow: with the lock they would queue for
-        it (measured with 16 busy processes on 2 cores: up to 0.9 s for the last one). Safe without it, because the state
+        it, and with more busy processes than cores the last one waits long. Safe without it, because the state
         record names this very inode (that of a removed log, whose inode a new one may get, is cleared first) and a period
         that has begun and not ended, and because after the lease was taken the log's name still leads to it: such a file is
         nobody's to seal or rename for this period. Safe to repeat.

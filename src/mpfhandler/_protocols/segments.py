@@ -120,8 +120,8 @@ class Segments:
         return max(taken) + 1
 
     def _files_of(self, names: Names, name: SegmentName, folder: str) -> list[str]:
-        """The file names that can belong to a period. Reading all names of a folder in full, under the lock, took 227 ms with
-        9,000 segments in it; those of one period have its text in them, and reading those takes 4 ms."""
+        """The file names that can belong to a period. Reading in full all names of a folder with thousands
+        of segments takes long, and the lock is held; those of one period have its text in them."""
         text = show(name.wall, names.suffix)
         return [file for file in self._ops.names(folder) if text in file]
 
