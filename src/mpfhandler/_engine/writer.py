@@ -30,13 +30,11 @@ from .stats import Stats
 
 __all__ = ["Writer"]
 
-_CLOSE_PATIENCE = 1.0  # seconds that close() waits for the housekeeper
-_ROTATOR_PATIENCE = 60.0  # the same for a user's rotator, which may be compressing
+_CLOSE_PATIENCE, _ROTATOR_PATIENCE = 1.0, 60.0  # seconds that close() and rotate() wait for deletions, and for a user's rotator
 _BACKLOG_PAUSE = 0.05  # seconds between two looks of the housekeeper whether records that wait can be tried again
 _TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
-_NEVER = float("-inf")
 _FORK_PATIENCE, _FORK_PAUSE = 1.0, 0.001  # seconds that a fork waits for another thread's rotation, and between two looks
-_UNLIMITED = 1 << 62
+_NEVER, _UNLIMITED = float("-inf"), 1 << 62
 
 
 class Writer:
@@ -118,6 +116,8 @@ class Writer:
             rotated = self._active.rotations != before
         if rotated:
             self._active.closed.tidy(lambda: False, self._let_go)
+            if not self._backlog:  # else it is waiting for the disk; here it may have been faster with a file or two
+                self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.rotator_wanted else _CLOSE_PATIENCE)
         return rotated
 
     def flush(self) -> None:
