@@ -672,6 +672,36 @@ def test_who_asks_waits_for_the_rotator(tmp_path: Path, monkeypatch: pytest.Monk
     assert "meanwhile" in lines(tmp_path / "app.log")
 
 
+def test_who_asks_waits_for_a_rotator_that_the_background_thread_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The background thread may be faster with the file: `doRollover()` returns after the rotator all the same."""
+    rotator = Held()
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "S")
+    handler.rotator = rotator
+    handler.handle(record("0", clock.now()))
+    writer, tidy = handler._writer, handler._writer._active.closed.tidy
+    writer._housekeeper.finish(60)
+
+    def late(*arguments: Any) -> None:
+        if threading.current_thread() is asking:
+            writer._housekeeper.ask()
+            assert rotator.at_work.wait(60)
+        tidy(*arguments)
+
+    monkeypatch.setattr(writer._active.closed, "tidy", late)
+    asking = threading.Thread(target=handler.doRollover, daemon=True)
+    asking.start()
+    assert rotator.at_work.wait(60)
+    asking.join(0.3)
+    assert asking.is_alive()
+    rotator.go.set()
+    asking.join(60)
+    assert len(segments(tmp_path)) == 2
+    handler.close()
+
+
 def test_file_that_another_process_hands_over_first_is_no_failure(tmp_path: Path) -> None:
     """P5: its rotator has removed the file between our opening and our look: nothing is reported, and ours is not called."""
     waiting = tmp_path / WAITING

@@ -793,6 +793,14 @@ MUTANTS = (
         ("faults/test_late_grace_zero.py::test_a_rename_waits_for_a_writer_that_has_looked_but_not_written",),
     ),
     Mutant(
+        "rotator-of-the-background-not-waited-for",
+        "doRollover() returns while the background thread has the rotator at work",
+        WRITER,
+        "            if not self._backlog:  # else it is waiting",
+        "            if False:  # else it is waiting",
+        ("faults/test_hooks.py::test_who_asks_waits_for_a_rotator_that_the_background_thread_has_begun",),
+    ),
+    Mutant(
         "hand-over-side-by-side",
         "P4: two processes hand over two files of one period, perhaps to one name",
         HANDOVER,
