@@ -924,6 +924,32 @@ def test_period_that_ends_before_the_log_is_created_is_not_its_period(path: Path
     assert lines(path.with_name(SEGMENT)) == ["a", "old"]
 
 
+def test_new_log_that_somebody_has_taken_for_the_period_before_is_not_written_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R5, P2: a process is stopped after it has created the log, and the lock file is deleted: another one opens the new log while
+    its first period lasts. Who goes on in the next period does not take it for that one's."""
+    clock = use_clock(monkeypatch)
+    creating = Once(OPERATIONS.open_new, "app.log")
+    first = another(clock, monkeypatch, path, open_new=creating)
+    made = end_of_period(clock)
+    first.write("a", made)
+    others: list[TimedLogFile] = []
+
+    def meanwhile() -> None:
+        path.with_name("app.log.lock").unlink()
+        others.append(another(clock, monkeypatch, path))
+        clock.step(3)
+
+    creating.after = meanwhile
+    first.rotate()
+    assert creating.after is None
+    first.write("new")
+    others[0].write("old", made)
+    assert lines(path) == ["new"]
+    assert sorted(all_lines(path.parent)) == ["a", "new", "old"]
+
+
 def test_log_that_is_rotated_while_it_is_opened_without_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2, P3: a process without a file, and without the lock, opens the log just when its holder rotates: the new file is not
     taken for the one of the old period."""

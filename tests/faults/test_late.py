@@ -294,3 +294,35 @@ def test_a_late_record_of_a_repeated_hour_goes_to_its_own_file(log: Path, monkey
     found = where(log)
     assert found["other"] == "app.log.2026-10-25_02"
     assert found["late"] == "app.log.2026-10-25_02.1"
+
+
+@pytest.mark.parametrize("first", ["one segment", "none"])
+def test_a_split_in_the_second_of_two_equal_hours_takes_no_record_of_the_first(
+    log: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """P2: seconds after the hour has begun for the second time its first segment is closed. By the last write that could as well
+    be the first hour's; a late record of that, by processes that have nothing open, goes to the first hour's own file."""
+    clock = use_clock(monkeypatch)
+    two = datetime(2026, 10, 25, 0, tzinfo=timezone.utc).timestamp()  # 02:00 in Berlin, for the first time
+    clock.wall = two + (3598 if first == "one segment" else 3602)
+    with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+        if first == "one segment":
+            put(file, "in-time", clock.now())
+        clock.wall = two + 3602
+        put(file, "second", clock.now())
+        file.rotate()
+        put(file, "second-too", clock.now())
+    own = "app.log.2026-10-25_02" if first == "one segment" else "app.log.2026-10-25_02.1"
+    split = "app.log.2026-10-25_02.1" if first == "one segment" else "app.log.2026-10-25_02"
+    os.utime(log.with_name(split), (clock.now(), clock.now()))  # the file system has the same clock
+    for name in ("late", "later"):
+        clock.wall += 1
+        with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+            put(file, "now-" + name, clock.now())
+            put(file, name, two + 3599)
+        os.utime(log.with_name(own), (clock.now(), clock.now()))
+    found = where(log)
+    assert found == {
+        **({"in-time": own} if first == "one segment" else {}),
+        "second": split, "second-too": "app.log", "now-late": "app.log", "now-later": "app.log", "late": own, "later": own,
+    }  # fmt: skip

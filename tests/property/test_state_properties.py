@@ -17,6 +17,7 @@ states = st.builds(
     st.integers(-(1 << 63), (1 << 63) - 1),
     st.builds(Period, times, times),
     st.text("0123456789abcdef", min_size=16, max_size=16),
+    st.integers(0, (1 << 64) - 1),
 )
 
 

@@ -39,7 +39,7 @@ def _is_there(inode: Inode) -> bool:
 
 def _state_in(data: bytes) -> tuple[int, int, int] | None:
     """The inode number, the start and the end (epoch seconds) that a whole state record tells."""
-    found = re.fullmatch(rb"mpfhandler-state 1 \d+ (\d+) \d+ (-?\d+) (-?\d+) \S+ [\da-f]{8} *\n", data)
+    found = re.fullmatch(rb"mpfhandler-state 1 \d+ (\d+) \d+ (-?\d+) (-?\d+) \S+ \d+ [\da-f]{8} *\n", data)
     return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
 
 
@@ -72,9 +72,11 @@ class Record:
     begun_up: float = 0.0  # uptime (s)
     failures: int = 0  # of its process before it
     landed: float | None = None  # wall clock when it stood in a file as a line of its own
+    stands_in: Inode | None = None  # that file
     hindered: bool = False  # its process may not have got the lock in time, or an operation that keeps the files right failed
     in_log: bool = False  # it was written to what was the log, or had been when the process looked last
     at_home: bool = False  # it was written within its period, to a log that was made within it
+    given_up: bool = False  # it could not be written before its program called close, and is to be counted as lost
 
 
 @dataclass
@@ -130,7 +132,7 @@ class Ledger(Watcher):
         in_background = process.fails_in_background()
         record.hindered |= record.begun_up < self._hindered_until(record) or in_background
         failed = process.failures > record.failures
-        waiting = [one for one in self._waiting(process) if one is not record]
+        waiting = [one for one in self._waiting(process) if one is not record and not one.given_up]
         if record.landed is None and not failed and not waiting and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
@@ -156,6 +158,11 @@ class Ledger(Watcher):
         waiting = [record.name for record in self._waiting(process) if record not in behind]
         if len(waiting) != lost:
             self.broken.append(f"P5: {process.name} has lost {waiting}, and counts {lost}")
+
+    def closed(self, process: Process) -> None:
+        """A program has called close: what waits no disk will get."""
+        for record in self._waiting(process):
+            record.given_up = True
 
     def _waiting(self, process: Process) -> list[Record]:
         return [one for one in self.records.values() if one.process is process and one.landed is None and one.returned]
@@ -203,20 +210,25 @@ class Ledger(Watcher):
         lock = self.kernel.names.get(LOG + ".lock")
         return None if lock is None else lock.writer
 
-    def written(self, process: Process, inode: Inode) -> None:
-        """A write was whole: which records stand in the file from now on?"""
+    def written(self, process: Process, inode: Inode, *, over: bool = False) -> None:
+        """A write was whole: which records stand in the file from now on? Whose last byte alone was missing may have stood there
+        for a moment, by somebody else's first byte, until its writer ended it as a fragment."""
         if self.is_lock(inode):
             self._state_stands(inode)
             return
         self._check_gate(process, inode)
-        for line in bytes(inode.data).split(b"\n")[:-1]:
-            record = self.records.get(self._behind_zeros(line))
+        lines = [self._behind_zeros(line) for line in bytes(inode.data).split(b"\n")[:-1]]
+        for record in self.records.values() if over else ():
+            if record.stands_in is inode and record.line in self.torn and record.line not in lines:
+                record.landed = record.stands_in = None
+        for line in lines:
+            record = self.records.get(line)
             if record is not None and record.landed is None:
                 self._landed(record, inode)
 
     def _landed(self, record: Record, inode: Inode) -> None:
         now, uptime = self.kernel.wall(), self.kernel.uptime_ns / 1e9
-        record.landed = now
+        record.landed, record.stands_in = now, inode
         self._look_at_log()
         record.in_log = any(one is inode for one in self._logs_since(record.begun_up - LOOK))
         self._clock_is(now, record)
@@ -334,6 +346,7 @@ class Ledger(Watcher):
         clock = record.highest >= over, record.lowest >= over, self._start(record.created) > record.lowest
         landed = record.landed is not None and self._period(record.landed)
         fixed = record.name, record.created, record.returned is not None, landed, record.hindered, record.at_home, record.in_log
+        fixed = *fixed, record.given_up
         open_still = record.returned is None or record.landed is None
         return *fixed, *clock, open_still and (record.begun_up, record.process.failures > record.failures)
 

@@ -30,6 +30,7 @@ _HIGH = 512
 _PERHAPS_LOCAL = {"seek", "close", "unlock"}
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds before something that failed is tried again: at first, at most
 _LOOK = 1.0  # seconds between two looks at the log's name
+LOCK_RETRY = 2.0  # seconds: the pause before a lock that was busy is tried again, and the time between two looks
 _FREE = ("now", "monotonic", "pid", "granularity", "prepare")  # not points: nobody else can make a difference to them
 
 
@@ -106,6 +107,11 @@ class Process:
         """Somebody else has the lock, or it was one whose file is deleted."""
         self.refused += 1
         self.refused_last, self.in_order = True, False
+
+    def _note_refusal_in_background(self) -> None:
+        """No call notices what a background thread could not do for want of the lock; perhaps it is not tried again before."""
+        if self.scheduler.current.daemon:
+            self.slow_until = self.late_until = self.kernel.uptime_ns / 1e9 + LOCK_RETRY
 
     def grant(self) -> None:
         """It has the lock."""
@@ -275,7 +281,7 @@ class Process:
 
     def _write_at(self, fd: int, data: bytes, offset: int) -> int:
         written = self.kernel.pwrite(self.table, fd, data, offset)
-        self.scheduler.watcher.written(self, self.table.open[fd].inode)
+        self.scheduler.watcher.written(self, self.table.open[fd].inode, over=True)
         return written
 
     def _stat_path(self, path: str) -> FileStat:
@@ -332,6 +338,7 @@ class Process:
             self.scheduler.refused(self.table.open[fd].inode, EXCLUSIVE if exclusive else SHARED)
             if exclusive and self._is_rotation_lock(fd):
                 self.refuse()
+                self._note_refusal_in_background()
             return False
         if exclusive and self._is_rotation_lock(fd):
             self.grant()

@@ -156,8 +156,8 @@ class Watcher:
     def created(self, process: Process, inode: Inode) -> None:
         """A file is new."""
 
-    def written(self, process: Process, inode: Inode) -> None:
-        """A write was whole."""
+    def written(self, process: Process, inode: Inode, *, over: bool = False) -> None:
+        """A write was whole, behind everything else or over something."""
 
     def incomplete(self, process: Process, inode: Inode, data: bytes) -> None:
         """A write was cut off."""

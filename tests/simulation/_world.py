@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from _choices import Choices
 from _kernel import BLOCK, EXCLUSIVE, Kernel
 from _oracle import LOG, OLD, UNIT, Ledger, Violation
-from _process import Process
+from _process import LOCK_RETRY, Process
 from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
 
 from mpfhandler._engine.place import Place
@@ -21,7 +21,6 @@ from mpfhandler._pure.options import Options
 from mpfhandler._pure.schedule import Schedule
 
 BOUNDARY = 1_700_000_000  # a whole second; and, with these `when`, see `start_of`
-LOCK_RETRY = 2.0  # seconds: the pause before a lock that was busy is tried again, and the time between two looks
 STALL = 0.05  # seconds that a call may sleep beyond lock_timeout: the last pause of its polling
 
 
@@ -333,6 +332,7 @@ class Program:
     def close(self) -> None:
         """Somebody calls close, and goes on logging."""
         self._call(self.writer.close)
+        self.world.ledger.closed(self.process)
 
     def nap(self, seconds: str) -> None:
         """The program does something else."""

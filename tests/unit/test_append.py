@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -167,6 +168,22 @@ def test_guard_that_fails_leaves_the_record_written(log: Path, opened: Opener) -
     segment = opened(replace(OPERATIONS, read_at=fail))
     assert segment.append(b"mine\n") == PAGE + 5
     assert log.read_bytes().endswith(b"mine\n")
+
+
+@pytest.mark.parametrize("failing", [{1}, {1, 2}, {2}, {2, 3}])
+def test_guard_does_not_believe_an_error_at_once(log: Path, opened: Opener, failing: set[int]) -> None:
+    """P1: a look that fails once or twice costs no record its line: nobody looks there again."""
+    looks = itertools.count(1)
+
+    def read_at(fd: int, count: int, offset: int) -> bytes:
+        if next(looks) in failing:
+            raise OSError(5, "input/output error")
+        return OPERATIONS.read_at(fd, count, offset)
+
+    log.write_bytes(b"x" * PAGE)
+    segment = opened(replace(OPERATIONS, read_at=read_at))
+    segment.append(b"mine\n")
+    assert (segment.repaired, log.read_bytes()) == (1, b"x" * (PAGE - 1) + b"\nmine\n")
 
 
 def test_stump_that_cannot_be_ended_is_told(log: Path, opened: Opener) -> None:
@@ -368,16 +385,23 @@ def test_nothing_written_leaves_nothing_to_end(log: Path, opened: Opener) -> Non
     assert log.read_bytes() == b"old\nrec"
 
 
-def test_fragment_that_cannot_be_looked_at_is_left(log: Path, opened: Opener) -> None:
-    """A disk that cannot be read either is told as the short write that it was, and nothing is overwritten blindly."""
+def test_fragment_that_cannot_be_looked_at_is_ended_by_the_next_record(log: Path, opened: Opener) -> None:
+    """P1: where the disk cannot be read either nothing is overwritten blindly, and no record is glued to the fragment."""
     log.write_bytes(b"old\n")
+    written = iter([3])
+
+    def write(fd: int, data: bytes) -> int:
+        return OPERATIONS.write(fd, data[: next(written, len(data))])
 
     def fail(*_arguments: object) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
+    segment = opened(replace(OPERATIONS, write=write, read_at=fail))
     with pytest.raises(Incomplete, match="3 of 7"):
-        opened(replace(short(3), read_at=fail)).append(b"record\n")
+        segment.append(b"record\n")
     assert log.read_bytes() == b"old\nrec"
+    segment.append(b"record\n")
+    assert log.read_bytes() == b"old\nrec\nrecord\n"
 
 
 def test_record_whose_position_cannot_be_told_is_written_once(log: Path, opened: Opener) -> None:

@@ -8,7 +8,9 @@ from mpfhandler._pure.facts import FileId
 from mpfhandler._pure.schedule import Period
 from mpfhandler._pure.state import SIZE, State, pack, unpack
 
-STATE = State(FileId(64769, 131_074), 1_763_913_600_123_456_789, Period(1_763_913_600, 1_763_917_200), "0123456789abcdef")
+STATE = State(
+    FileId(64769, 131_074), 1_763_913_600_123_456_789, Period(1_763_913_600, 1_763_917_200), "0123456789abcdef", 131_073
+)
 
 
 def test_record_is_one_line_of_ascii_of_fixed_size() -> None:
@@ -29,7 +31,7 @@ def test_record_reads_back() -> None:
 def test_largest_numbers_fit() -> None:
     """Device, inode and times of the largest kind still give a record of the fixed size."""
     wide = (1 << 64) - 1
-    state = State(FileId(wide, wide), -(1 << 63), Period(-58_800_000_000, 247_000_000_000), "f" * 16)
+    state = State(FileId(wide, wide), -(1 << 63), Period(-58_800_000_000, 247_000_000_000), "f" * 16, wide)
     assert len(pack(state)) == SIZE
     assert unpack(pack(state)) == state
 

@@ -188,15 +188,25 @@ class Rotation:
         if held is None:
             raise TimeoutError(f"{self._lock.path}: held by another process for over {wait} s")
         try:
-            period = self._options.schedule.period(created)
+            period, state = self._options.schedule.period(created), held.read_state()
+            follows = state is not None and state.period.start == period.end  # then it tells which segment is the last
             for _ in range(_ROUNDS):
-                path = self.segments.late(period)
+                path = self.segments.late(period, state.before if state is not None and follows else None)
                 segment = None if path is None else self._open_late(path, period, terminator)
+                if segment is not None and state is not None and follows and state.before != segment.file.inode:
+                    self._note_last(held, state, segment)
                 if path is None or segment is not None:
                     return segment
             return None
         finally:
             self._lock.release(held)
+
+    def _note_last(self, held: HeldLock, state: State, segment: OpenSegment) -> None:
+        """The period before the present one has got a last segment."""
+        try:
+            held.write_state(replace(state, before=segment.file.inode))
+        except OSError as error:
+            self._report("state record", error)
 
     def _open_late(self, path: str, period: Period, terminator: bytes) -> OpenSegment | None:
         """A closed segment with its lease; None if somebody has just sealed or deleted it."""
@@ -245,11 +255,8 @@ class Rotation:
                 plan, failed = replace(plan, action=Action.ADOPT, period=plan.closing), True
         if plan.action is Action.CREATE and seen.state is not None:
             held.clear_state()
-        segment = self._take(mine, seen, plan, terminator, moved)
-        try:
-            self._record(held, seen, segment)
-        except OSError as error:  # the next process derives what the record would have told it
-            self._report("state record", error)
+        segment = self._take(held, mine, seen, plan, terminator, moved)
+        self._record(held, seen, segment, plan, moved)
         return Outcome(segment, moved, failed)
 
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
@@ -293,10 +300,12 @@ class Rotation:
         except OSError as error:
             self._report("rotation", error)
 
-    def _take(self, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes, moved: str | None) -> OpenSegment:
+    def _take(
+        self, held: HeldLock, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes, moved: str | None
+    ) -> OpenSegment:
         """R5: the descriptor to write to, with its lease."""
         if plan.action is not Action.ADOPT or seen.file is None:
-            return self._create(plan, terminator, moved)
+            return self._create(held, plan, terminator, moved)
         if mine is not None and not mine.shared and mine.file == seen.file.id and mine.intact():
             mine.period, mine.certain = plan.period, True
             return mine
@@ -311,10 +320,10 @@ class Rotation:
             raise _ChangedUnderUs
         return segment
 
-    def _create(self, plan: Plan, terminator: bytes, moved: str | None) -> OpenSegment:
+    def _create(self, held: HeldLock, plan: Plan, terminator: bytes, moved: str | None) -> OpenSegment:
         """A new log. If somebody was faster, who did not get the lock because this process was stopped for long, it is his, and
-        everything is looked at anew; so it is if somebody has written to the new log during such a stop. Else it may be another
-        period that begins."""
+        everything is looked at anew; so it is if somebody has written to the new log during such a stop, or may have taken it for
+        one of the period that was then, because the lock file was deleted. Else it may be another period that begins."""
         try:
             segment = self._open(plan.period, terminator, Opening.NEW)
         except OSError as error:
@@ -323,21 +332,28 @@ class Rotation:
             raise
         now = self._ops.now()
         if now >= plan.period.end:
-            if not self._is_empty(segment):
+            if not self._is_empty(segment) or not held.current():
                 segment.close()
                 raise _ChangedUnderUs(moved)
             segment.period = self._options.schedule.period(now)
         return segment
 
-    def _record(self, held: HeldLock, seen: Evidence, segment: OpenSegment) -> None:
+    def _record(self, held: HeldLock, seen: Evidence, segment: OpenSegment, plan: Plan, moved: str | None) -> None:
         """R6: write down which period the active file belongs to, unless that stands there already."""
-        state = seen.state
+        state, before = seen.state, 0
+        if moved is not None and seen.file is not None and plan.closing is not None and plan.closing.end == segment.period.start:
+            before = seen.file.id.inode
+        elif state is not None and state.period == segment.period and state.before != segment.file.inode:
+            before = state.before
         known = state is not None and state.file == segment.file and state.period == segment.period
         if known and state is not None and seen.file is not None and seen.file.mtime_ns >= state.mtime_ns:
             return
         fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
-        mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
-        held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint))
+        try:
+            mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
+            held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before))
+        except OSError as error:  # the next process derives what the record would have told it
+            self._report("state record", error)
 
     # helpers
 

@@ -62,9 +62,13 @@ class Segments:
             yield target if target != last else names.default(name)  # a namer that forgets the number
             last = target
 
-    def late(self, period: Period) -> str | None:
+    def late(self, period: Period, last: int | None) -> str | None:
         """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
         another process's rotator, which is to have the name to itself.
+
+        Args:
+            period: of the record.
+            last: inode of the period's last segment, 0 if it had none; None where that is not known.
 
         Raises:
             OSError: the folder or the name cannot be looked at.
@@ -76,7 +80,7 @@ class Segments:
         if _waiting(names, first, files if folder == names.folder else self._files_of(names, first, names.folder)):
             return None
         same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
-        own = self._own(names, first, period, same)
+        own = self._own(names, first, period, same, last)
         if own:
             found, path = own[-1]
             return None if found.compression else path
@@ -84,16 +88,20 @@ class Segments:
         return None if self._taken(path) else path  # what is there does not read as ours: a namer may give any name
 
     def _own(
-        self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]]
+        self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]], last: int | None
     ) -> list[tuple[SegmentName, str]]:
         """Of the segments with the period's text those that are its own. Where its neighbours have the same text (the hour that
-        clocks which are set back repeat, a suffix of whole days) the last write tells, which may be a late record's."""
+        clocks which are set back repeat, a suffix of whole days) and it is not known which is its last, the last write tells.
+        That may be a late record's; one in the next period's first seconds may as well be of a segment that was closed by then,
+        and counts only where nothing is known."""
         grace = min(self._grace, (period.end - period.start) / 2)
         least = period.start + grace if self._has_text(names, first, period.start - 1) else -math.inf
-        most = period.end + grace if self._has_text(names, first, period.end) else math.inf
+        most = period.end + (grace if last is None else 0) if self._has_text(names, first, period.end) else math.inf
         if least == -math.inf and most == math.inf:
             return same
-        return [one for one in same if least <= self._ops.stat_path(one[1]).mtime_ns / 1e9 < most]
+        found = [(one, self._ops.stat_path(one[1])) for one in same]
+        known = [one for one, file in found if file.id.inode == last]
+        return known or [one for one, file in found if least <= file.mtime_ns / 1e9 < most]
 
     def _has_text(self, names: Names, first: SegmentName, instant: int) -> bool:
         """Whether the period of this instant has segments of the same name."""

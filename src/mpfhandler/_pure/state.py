@@ -19,7 +19,7 @@ __all__ = ["SIZE", "State", "is_ours", "pack", "unpack"]
 SIZE = 192  # bytes; well inside one sector, so a record is written whole or not at all on local file systems
 _MAGIC = "mpfhandler-state"
 _VERSION = 1
-_FIELDS = 9
+_FIELDS = 10
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,14 @@ class State:
     mtime_ns: int  # the active file's, when it was created or adopted; by the clock of the file system
     period: Period
     fingerprint: str  # of the schedule that chose the period
+    before: int = 0  # inode of the last segment of the period before; 0: it had none, or that is not known
 
 
 def pack(state: State) -> bytes:
     """The state as bytes of exactly `SIZE`."""
     start, end = state.period
-    body = f"{_MAGIC} {_VERSION} {state.file.device} {state.file.inode} {state.mtime_ns} {start} {end} {state.fingerprint}"
+    numbers = f"{state.file.device} {state.file.inode} {state.mtime_ns} {start} {end}"
+    body = f"{_MAGIC} {_VERSION} {numbers} {state.fingerprint} {state.before}"
     line = f"{body} {zlib.crc32(body.encode()):08x}"
     return line.encode("ascii").ljust(SIZE - 1) + b"\n"
 
@@ -54,7 +56,7 @@ def unpack(data: bytes) -> State | None:
         if len(fields) != _FIELDS or fields[:2] != [_MAGIC, str(_VERSION)]:
             return None
         device, inode, mtime_ns, start, end = map(int, fields[2:7])
-        state = State(FileId(device, inode), mtime_ns, Period(start, end), fields[7])
+        state = State(FileId(device, inode), mtime_ns, Period(start, end), fields[7], int(fields[8]))
     except ValueError:
         return None
     return state if pack(state) == data else None

@@ -26,6 +26,8 @@ from .tracefile import Trace
 
 __all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "Watch", "open_segment"]
 
+_READ_TRIES = 3
+
 
 class Incomplete(OSError):
     """A record is not there as a line of its own: only a part could be written (disk full, quota, size limit) and has been made
@@ -230,7 +232,7 @@ class OpenSegment:
 
     def _guard(self, data: bytes, start: int) -> None:
         """End the stump before our record, after making sure that it is our record: a position that a forked child
-        moved must never cost somebody a byte. A guard that cannot read leaves everything as it is.
+        moved must never cost somebody a byte. A guard that cannot read, try after try, leaves everything as it is.
 
         Raises:
             Incomplete: there is a stump and it cannot be ended (a copying file system may need space even for that). The
@@ -241,9 +243,9 @@ class OpenSegment:
             return
         before = start - len(terminator)
         try:
-            if self._ops.read_at(side, len(terminator), before) == terminator:
+            if self._read(side, len(terminator), before) == terminator:
                 return
-            if self._ops.read_at(side, len(data), start) != data:
+            if self._read(side, len(data), start) != data:
                 return
         except OSError:
             return
@@ -274,11 +276,20 @@ class OpenSegment:
         if not terminator or not fragment:
             return
         try:
-            if self._ops.read_at(side, len(fragment), end - len(fragment)) == fragment:
+            if self._read(side, len(fragment), end - len(fragment)) == fragment:
                 self._ops.write_at(side, terminator, end - len(terminator))
                 self._tell("short write", end)
-        except OSError:
-            return
+        except OSError:  # not now: the next record begins with it
+            self._owed, self._cut = self.terminator, (data, written, end)
+
+    def _read(self, side: int, count: int, offset: int) -> bytes:
+        """A piece of the file. Nobody comes by here again, so an error is not believed at once."""
+        for _ in range(_READ_TRIES - 1):
+            try:
+                return self._ops.read_at(side, count, offset)
+            except OSError:
+                continue
+        return self._ops.read_at(side, count, offset)
 
     def _tell(self, event: str, offset: int) -> None:
         if self._trace is not None:
