@@ -638,6 +638,24 @@ def test_busy_lock_is_tried_once_a_second(path: Path, monkeypatch: pytest.Monkey
             clock.step(1.5)
 
 
+def test_file_that_could_not_be_rotated_is_not_written_to_an_hour_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the lock was busy at a boundary, and a record went to the old file. Then the clock is set back by an hour, and an hour
+    later shows the same time again: the next record looks anew, and does not go to what is a segment by now."""
+    clock = use_clock(monkeypatch)
+    first, second = log_at(path, "H", lock_timeout=0.5), log_at(path, "H")
+    first.write("a")
+    clock.wall = 3600 * (clock.wall // 3600 + 1)
+    with open(f"{path}.lock") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        first.write("could not be rotated")
+    clock.step(2)
+    second.write("b")
+    clock.wall -= 3602
+    clock.step(3600)
+    first.write("c")
+    assert lines(path) == ["b", "c"]
+
+
 def test_rotation_that_begins_anew_does_not_wait_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P3: the lock is had after most of `lock_timeout`, the log is replaced before it can be renamed, and by then the lock is
     busy again: the call waits for what is left of its time."""

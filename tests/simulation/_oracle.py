@@ -103,7 +103,8 @@ class Ledger(Watcher):
     blind: bool = False  # the state record was taken away, or could not be read
     blind_since: float = 0.0  # uptime
     born: list[tuple[Inode, float]] = field(default_factory=list)  # files that processes have made, and the wall clock
-    unrecorded: list[Inode] = field(default_factory=list)  # those made by who did not have the lock, or not written down yet
+    unrecorded: list[Inode] = field(default_factory=list)  # those of which no state record tells yet
+    unlocked: list[Inode] = field(default_factory=list)  # those of them that were made by who did not have the lock
     clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
@@ -132,8 +133,9 @@ class Ledger(Watcher):
         in_background = process.fails_in_background()
         record.hindered |= record.begun_up < self._hindered_until(record) or in_background
         failed = process.failures > record.failures
+        waits = process.segment_failed_at + PATIENCE > record.begun_up  # for a log that could not be opened
         waiting = [one for one in self._waiting(process) if one is not record and not one.given_up]
-        if record.landed is None and not failed and not waiting and not self._stands_behind_a_fragment(record):
+        if record.landed is None and not failed and not waits and not waiting and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
         if waiting and not failed and not in_background and record.begun_up > process.failed_at + PATIENCE:
@@ -202,9 +204,10 @@ class Ledger(Watcher):
         """A file is new."""
         self.born.append((inode, self.kernel.wall()))
         self._look_at_log()
+        self.unrecorded.append(inode)
         holder = self._holder()
         if holder is None or holder not in process.table.open.values():
-            self.unrecorded.append(inode)
+            self.unlocked.append(inode)
 
     def _holder(self) -> Description | None:
         lock = self.kernel.names.get(LOG + ".lock")
@@ -240,9 +243,12 @@ class Ledger(Watcher):
             record.at_home = any(one is inode and self._period(moment) == period for one, moment in self.born)
         if period != self._period(now):
             self.straddling.append(inode)
-        if self._period(now) not in {self._period(moment) for one, moment in self.born if one is inode} and self._holder():
-            self.straddling.append(inode)  # by who has no lock, while somebody with the lock may not have written the record yet
-            self.unrecorded.append(inode)
+        if self._period(now) not in {self._period(moment) for one, moment in self.born if one is inode}:
+            if self._holder():  # by who has no lock, while somebody with the lock may not have written the record yet
+                self.unrecorded.append(inode)
+                self.unlocked.append(inode)
+            if any(one is inode for one in self.unrecorded):
+                self.straddling.append(inode)
         if inode.links:
             return
         removed = [when for _, one, when in self.taken if one is inode]
@@ -261,10 +267,11 @@ class Ledger(Watcher):
         guessed = [one for one in self._logs_since(self.blind_since) if one is not inode] if self.blind else []
         guessed += [] if right else [inode]
         self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
-        if not right and any(one is inode for one in self.unrecorded):
+        if not right and any(one is inode for one in self.unlocked):
             self._born_in(inode, state[1])
         self.blind = False
         self.unrecorded = [one for one in self.unrecorded if one is not inode]
+        self.unlocked = [one for one in self.unlocked if one is not inode]
         if not self._is_old(inode):
             self.straddling = [one for one in self.straddling if one is not inode]
 
@@ -331,7 +338,7 @@ class Ledger(Watcher):
         files = frozenset((one.number, self._period(moment)) for one, moment in self.born if _is_there(one))
         guesses = [
             frozenset(one.number for one in found if _is_there(one))
-            for found in (self.unrecorded, self.straddling, self.mistaken)
+            for found in (self.unrecorded, self.unlocked, self.straddling, self.mistaken)
         ]
         taken = tuple((name, one.number, when, one.links or bytes(one.data)) for name, one, when in self.taken)
         lines = [frozenset(one) for one in (self.forgotten, self.torn, self.retained, self.foreign, self.occupied)]

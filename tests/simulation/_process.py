@@ -51,6 +51,7 @@ class Process:
         self.stopped = False
         self.failures = 0  # of its operations, so far
         self.failed_at = -math.inf  # uptime (s) when the last one was known
+        self.segment_failed_at = -math.inf  # the same for what is no write
         self.failed_in: Thread | None = None
         self.misplaced = 0  # failures of what keeps files right
         self.hindered_until = -math.inf  # uptime (s) until which it may be waiting to try that again
@@ -101,6 +102,7 @@ class Process:
         """What has failed is tried again after a pause that doubles with each failure, by who looks once a second."""
         self.failed_at = self.kernel.uptime_ns / 1e9
         if self.misplaced:
+            self.segment_failed_at = self.failed_at
             self.hindered_until = self.failed_at + min(_PAUSE * 2 ** (self.misplaced - 1), _LONGEST_PAUSE) + _LOOK
 
     def refuse(self) -> None:
@@ -164,7 +166,7 @@ class Process:
 
     def verdict_state(self) -> tuple[object, ...]:
         """What it is excused of from now on."""
-        failed = self.failed_at, self.misplaced, self.hindered_until, self.fails_in_background()
+        failed = self.failed_at, self.segment_failed_at, self.misplaced, self.hindered_until, self.fails_in_background()
         return (
             failed,
             self.refused_last,

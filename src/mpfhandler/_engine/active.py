@@ -75,7 +75,7 @@ class Active:
         self.lock_timeouts = 0
         self._late = LateSegments(self.rotation, options.late_grace)
         self._demand = Demand.NOTHING
-        self._looked = _NEVER  # wall clock of the last look at the name
+        self._looked = self._looked_up = _NEVER  # wall and monotonic clock at the last look at the name
         self._fresh = False  # the position is shared since a fork: open anew before the next record
         self._retry = Backoff(*_ROTATE_RETRY)
         self._open_retry = Backoff(*_OPEN_RETRY)
@@ -105,8 +105,6 @@ class Active:
             return _NEVER, _NEVER, _NEVER
         start, end = segment.period
         look = self._looked + _LOOK_EVERY
-        if end <= self._looked and self._ops.monotonic() < self._retry.until:  # it could not be rotated: go on here
-            return self._looked - _LOOK_EVERY, look, look
         return max(float(start), self._looked - _LOOK_EVERY), float(end), look
 
     def due(self, now: float) -> bool:
@@ -154,18 +152,20 @@ class Active:
 
         Never raises; what fails is reported and tried again later.
         """
-        segment = self.segment
+        segment, lately = self.segment, 0 <= now - self._looked < _LOOK_EVERY
         must = segment is None or self._fresh or self._demand is not Demand.NOTHING
         if segment is not None and not must:
             must = now >= segment.period.end or now < segment.period.start - self._options.late_grace
-        if not must and 0 <= now - self._looked < _LOOK_EVERY:
+            if must and lately and self._ops.monotonic() < min(self._retry.until, self._looked_up + _LOOK_EVERY):
+                return  # it could not be rotated: go on here
+        if not must and lately:
             return
         try:
             self._look(now, must=must)
         except Exception as error:  # whatever it is, the record is written or waits
             self._open_retry.failed(self._ops.monotonic())
             self._report("open", error)
-        self._looked = now
+        self._looked, self._looked_up = now, self._ops.monotonic()
         if self._demand is Demand.SPLIT:
             self._demand = Demand.NOTHING
         self.closed.give_names()

@@ -26,7 +26,7 @@ from .tracefile import Trace
 
 __all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "Watch", "open_segment"]
 
-_READ_TRIES = 3
+_TRIES = 3  # of a look at what stands before a record, and of ending it
 
 
 class Incomplete(OSError):
@@ -250,7 +250,7 @@ class OpenSegment:
         except OSError:
             return
         try:
-            self._ops.write_at(side, terminator, before)
+            self._mend(side, terminator, before)
         except OSError as error:
             raise Incomplete(f"{self.path}: what a killed writer has left cannot be ended: {error}") from error
         self.repaired += 1
@@ -277,19 +277,30 @@ class OpenSegment:
             return
         try:
             if self._read(side, len(fragment), end - len(fragment)) == fragment:
-                self._ops.write_at(side, terminator, end - len(terminator))
+                self._mend(side, terminator, end - len(terminator))
                 self._tell("short write", end)
         except OSError:  # not now: the next record begins with it
             self._owed, self._cut = self.terminator, (data, written, end)
 
     def _read(self, side: int, count: int, offset: int) -> bytes:
         """A piece of the file. Nobody comes by here again, so an error is not believed at once."""
-        for _ in range(_READ_TRIES - 1):
+        for _ in range(_TRIES - 1):
             try:
                 return self._ops.read_at(side, count, offset)
             except OSError:
                 continue
         return self._ops.read_at(side, count, offset)
+
+    def _mend(self, side: int, terminator: bytes, offset: int) -> None:
+        """Put an end there; the same holds for errors."""
+        for _ in range(_TRIES - 1):
+            try:
+                self._ops.write_at(side, terminator, offset)
+            except OSError:
+                continue
+            else:
+                return
+        self._ops.write_at(side, terminator, offset)
 
     def _tell(self, event: str, offset: int) -> None:
         if self._trace is not None:
