@@ -945,8 +945,8 @@ def test_period_that_ends_before_the_log_is_created_is_not_its_period(path: Path
 def test_new_log_that_somebody_has_taken_for_the_period_before_is_not_written_to(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R5, P2: a process is stopped after it has created the log, and the lock file is deleted: another one opens the new log while
-    its first period lasts. Who goes on in the next period does not take it for that one's."""
+    """R5, P2: a process is stopped after it has created the log, and the lock file is deleted: another one opens the new log
+    while its first period lasts. Who goes on in the next period does not take it for that one's."""
     clock = use_clock(monkeypatch)
     creating = Once(OPERATIONS.open_new, "app.log")
     first = another(clock, monkeypatch, path, open_new=creating)

@@ -204,6 +204,8 @@ class Ledger(Watcher):
         """A file is new."""
         self.born.append((inode, self.kernel.wall()))
         self._look_at_log()
+        if self.kernel.names.get(LOG) is not inode:
+            return  # the segment of a late record
         self.unrecorded.append(inode)
         holder = self._holder()
         if holder is None or holder not in process.table.open.values():
