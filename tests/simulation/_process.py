@@ -110,11 +110,6 @@ class Process:
         self.refused += 1
         self.refused_last, self.in_order = True, False
 
-    def _note_refusal_in_background(self) -> None:
-        """No call notices what a background thread could not do for want of the lock; perhaps it is not tried again before."""
-        if self.scheduler.current.daemon:
-            self.slow_until = self.late_until = self.kernel.uptime_ns / 1e9 + LOCK_RETRY
-
     def grant(self) -> None:
         """It has the lock."""
         self.refused_last = self.stalled = False
@@ -208,6 +203,8 @@ class Process:
         return now
 
     def _monotonic(self) -> float:
+        if self.refused_last and self.scheduler.current.daemon:  # no call notices what it cannot do for want of the lock
+            self.slow_until = self.late_until = self.kernel.uptime_ns / 1e9 + LOCK_RETRY
         uptime: float = self.scheduler.seen(self, "monotonic", (), self.kernel.uptime_ns / 1e9)
         return uptime
 
@@ -340,7 +337,6 @@ class Process:
             self.scheduler.refused(self.table.open[fd].inode, EXCLUSIVE if exclusive else SHARED)
             if exclusive and self._is_rotation_lock(fd):
                 self.refuse()
-                self._note_refusal_in_background()
             return False
         if exclusive and self._is_rotation_lock(fd):
             self.grant()
