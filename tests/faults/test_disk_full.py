@@ -17,6 +17,7 @@ from _disk_support import (
     all_lines,
     collect,
     ended,
+    failing,
     fill,
     handler_at,
     lines,
@@ -30,6 +31,8 @@ from _disk_support import (
     wait_for,
     whole_and_fragments,
 )
+
+from mpfhandler._platform import OPERATIONS
 
 
 def told(moment: float) -> str:
@@ -413,3 +416,24 @@ def test_empty_lines_wait_like_any_record(tmp_path: Path, monkeypatch: pytest.Mo
     handler.flush()
     assert lines(tmp_path / "app.log") == ["", "", "", "a", "", "a", ""]
     assert handler.stats().lost == 0
+
+
+def test_fragment_of_a_parent_is_ended_after_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a log that may not be read, a write that was cut off, and a fork, after which the parent opens its log anew: the record
+    is not glued to its own fragment."""
+    sizes = iter([3])
+
+    def write(fd: int, data: bytes) -> int:
+        return OPERATIONS.write(fd, data[: next(sizes, len(data))])
+
+    denied = failing(errno.EACCES)
+    use(monkeypatch, write=write, open_side=denied, open_side_of=denied)
+    path = tmp_path / "app.log"
+    with log_at(path, spill_bytes=1 << 20) as log:
+        log.write("record")
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        log.flush()
+    assert lines(path) == ["rec", "record"]

@@ -16,6 +16,7 @@ from _disk_support import Clock, Switch, all_lines, failing, handler_at, lines, 
 
 from mpfhandler import TimedLogFile
 from mpfhandler._platform import OPERATIONS, FileId, FileStat
+from mpfhandler._pure.state import unpack
 
 SEGMENT = "app.log.2026-03-04_10"
 
@@ -966,6 +967,28 @@ def test_new_log_that_somebody_has_taken_for_the_period_before_is_not_written_to
     others[0].write("old", made)
     assert lines(path) == ["new"]
     assert sorted(all_lines(path.parent)) == ["a", "new", "old"]
+
+
+def test_clock_that_is_set_back_while_the_log_is_created_gives_it_no_future_period(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R5, P2: between the decision and the new file somebody sets the clock back by an hour: the file is of the period that is
+    then. Else who cannot have the lock writes to it, and finds that filed under a period that has not begun."""
+    clock = use_clock(monkeypatch)
+    creating = Once(OPERATIONS.open_new, "app.log")
+    log = another(clock, monkeypatch, path, open_new=creating)
+    log.write("a")
+    clock.step(3600)
+
+    def set_back() -> None:
+        clock.wall -= 3600
+
+    creating.after = set_back
+    log.rotate()
+    assert creating.after is None
+    state = unpack(path.with_name("app.log.lock").read_bytes())
+    assert state is not None
+    assert state.period.start <= clock.now() < state.period.end
 
 
 def test_log_that_is_rotated_while_it_is_opened_without_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

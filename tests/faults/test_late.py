@@ -326,3 +326,69 @@ def test_a_split_in_the_second_of_two_equal_hours_takes_no_record_of_the_first(
         **({"in-time": own} if first == "one segment" else {}),
         "second": split, "second-too": "app.log", "now-late": "app.log", "now-later": "app.log", "late": own, "later": own,
     }  # fmt: skip
+
+
+def test_a_lost_state_record_misfiles_no_late_record_of_a_repeated_hour(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: with the lock file goes the knowledge which segment is the first hour's last. One that was written to in the second
+    hour's first seconds may be the second one's: the record gets a file of its own."""
+    clock = use_clock(monkeypatch)
+    two = datetime(2026, 10, 25, 0, tzinfo=timezone.utc).timestamp()
+    clock.wall = two + 3598
+    with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+        put(file, "in-time", clock.now())
+    os.utime(log, (clock.wall, clock.wall))
+    clock.wall += 4
+    with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+        put(file, "second", clock.now())
+    os.utime(log, (clock.wall, clock.wall))
+    with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+        file.rotate()
+        put(file, "second-too", clock.now())
+        log.with_name("app.log.lock").unlink()
+        put(file, "late", two + 3599)
+    found = where(log)
+    assert found["late"] not in {found["second"], found["second-too"]}
+
+
+def test_the_hour_after_a_repeated_one_misfiles_no_late_record(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: in the third hour nothing but the times of the files tells the first two apart."""
+    clock = use_clock(monkeypatch)
+    two = datetime(2026, 10, 25, 0, tzinfo=timezone.utc).timestamp()
+    with TimedLogFile(log, "H", tz="Europe/Berlin", late_grace=5400) as file:
+        for name, moment in (("first", 1800), ("second", 3900), ("third", 7203)):
+            clock.wall = two + moment
+            put(file, name, clock.now())
+            os.utime(log, (clock.wall, clock.wall))
+    clock.wall += 1
+    with TimedLogFile(log, "H", tz="Europe/Berlin", late_grace=5400) as file:
+        put(file, "third-too", clock.now())
+        put(file, "late", two + 1801)
+    found = where(log)
+    assert found["late"] == found["first"]
+
+
+def test_an_inode_that_is_used_again_is_not_the_last_segment(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the first hour's segment is deleted, and the log of the second gets its inode, and becomes a segment, too."""
+    clock = use_clock(monkeypatch)
+    two = datetime(2026, 10, 25, 0, tzinfo=timezone.utc).timestamp()
+    clock.wall = two + 3598
+    with TimedLogFile(log, "H", tz="Europe/Berlin", late_grace=0.001) as file:
+        put(file, "a", clock.now())
+        inode = log.stat().st_ino
+        clock.wall = two + 3601
+        put(file, "b", clock.now())
+        log.with_name("app.log.2026-10-25_02").unlink()
+        clock.wall += 1
+        put(file, "e", clock.now())  # closes what it has kept for late records
+        file.rotate()
+        put(file, "c", clock.now())
+        if log.stat().st_ino != inode:
+            pytest.skip("this file system does not use the number of a deleted file at once")
+        file.rotate()
+        put(file, "d", clock.now())
+    for path in log.parent.glob("app.log.2026*"):
+        os.utime(path, (clock.wall, clock.wall))
+    with TimedLogFile(log, "H", tz="Europe/Berlin") as file:
+        put(file, "late", two + 3599)
+    found = where(log)
+    assert found["late"] not in {found[name] for name in "bcde"}

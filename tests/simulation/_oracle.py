@@ -133,13 +133,17 @@ class Ledger(Watcher):
         in_background = process.fails_in_background()
         record.hindered |= record.begun_up < self._hindered_until(record) or in_background
         failed = process.failures > record.failures
-        waits = process.segment_failed_at + PATIENCE > record.begun_up  # for a log that could not be opened
+        waits = process.segment_failed_at + PATIENCE > record.begun_up and not self._has_a_file(process)
         waiting = [one for one in self._waiting(process) if one is not record and not one.given_up]
         if record.landed is None and not failed and not waits and not waiting and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
         if waiting and not failed and not in_background and record.begun_up > process.failed_at + PATIENCE:
             self.broken.append(f"P5: {waiting[0].name} still waits {PATIENCE} s after the last failure")
+
+    def _has_a_file(self, process: Process) -> bool:
+        """Whether it could write to something that has a name."""
+        return any(one.append and one.inode.links for one in process.table.open.values())
 
     def _hindered_until(self, record: Record) -> float:
         """Uptime (s) until which its process may be waiting to try again what would put it right."""

@@ -248,6 +248,9 @@ class Process:
     def _open_side(self, path: str) -> int:
         return self._open(path, os.O_RDWR)
 
+    def _open_side_of(self, fd: int) -> int:
+        return self.kernel.open_again(self.table, fd, os.O_RDWR, _HIGH)
+
     def _open_lock(self, path: str, mode: int) -> tuple[int, bool]:
         return self._open(path, os.O_RDWR | os.O_CREAT, mode), True
 
@@ -366,6 +369,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "open_new": Process._open_new,
     "open_existing": Process._open_existing,
     "open_side": Process._open_side,
+    "open_side_of": Process._open_side_of,
     "open_lock": Process._open_lock,
     "open_read": Process._open_read,
     "open_stream": Process._open_existing,

@@ -29,6 +29,7 @@ PLAUSIBLE = {
     "open_new": _OPENING,
     "open_existing": (errno.EACCES, errno.EIO, errno.ESTALE),
     "open_side": (errno.EACCES, errno.EIO, errno.EMFILE),
+    "open_side_of": (errno.EACCES, errno.EIO, errno.EMFILE),
     "open_lock": _OPENING,
     "open_read": (errno.EACCES, errno.EIO),
     "write": (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EINTR),

@@ -387,12 +387,13 @@ class Program:
         engine()
         self.thread.call = None
         now = self.world.kernel.uptime_ns
-        if call.refused and (call.stalled or now - call.begun >= patience * 1e9):
+        in_vain = call.refused or call.failed  # a lock whose file cannot be looked at is no lock
+        if in_vain and (call.stalled or now - call.begun >= patience * 1e9):
             process.late_until = now / 1e9 + LOCK_RETRY
             if not process.in_order:
                 process.slow_until = process.late_until
-            process.stalled = process.refused_last
-            process.may_wait = not process.refused_last
+            process.stalled = process.refused_last or call.failed
+            process.may_wait = not process.stalled
         if call.failed:
             process.notice_failure()
         if call.slept > (patience if call.may_wait or call.followed else 0) + STALL:

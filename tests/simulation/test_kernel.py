@@ -46,6 +46,7 @@ calls = st.one_of(
     st.tuples(st.just("open"), anything, st.sampled_from(FLAGS[1:])),  # a folder that is open for reading is nothing to compare
     st.tuples(st.just("close"), handles),
     st.tuples(st.just("dup"), handles),
+    st.tuples(st.just("open_again"), handles, st.sampled_from((os.O_RDONLY, os.O_WRONLY | os.O_APPEND, os.O_RDWR))),
     st.tuples(st.just("write"), handles, sizes),
     st.tuples(st.just("pwrite"), handles, sizes, st.integers(0, 200)),
     st.tuples(st.just("pread"), handles, sizes, st.integers(0, 200)),
@@ -91,6 +92,9 @@ class Real:
 
     def dup(self, handle: int) -> None:
         self.fds.append(os.dup(self._fd(handle)))
+
+    def open_again(self, handle: int, flags: int) -> None:
+        self.fds.append(os.open(f"/proc/self/fd/{self._fd(handle)}", flags))
 
     def write(self, handle: int, size: int) -> int:
         return os.write(self._fd(handle), filler(size))
@@ -177,6 +181,9 @@ class Simulated:
 
     def dup(self, handle: int) -> None:
         self.fds.append(self.kernel.dup(self.table, self._fd(handle)))
+
+    def open_again(self, handle: int, flags: int) -> None:
+        self.fds.append(self.kernel.open_again(self.table, self._fd(handle), flags))
 
     def write(self, handle: int, size: int) -> int:
         return self.kernel.write(self.table, self._fd(handle), filler(size))

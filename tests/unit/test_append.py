@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._platform import OPERATIONS, FileId, Operations
 from mpfhandler._pure.options import Access
 from mpfhandler._pure.schedule import Period
 from mpfhandler._resources.append import Incomplete, Opening, OpenSegment, Superseded, open_segment
@@ -310,10 +310,10 @@ def unreadable(*taken: int | None) -> Operations:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return OPERATIONS.write(fd, data[:size])
 
-    def denied(_path: str) -> int:
+    def denied(_file: str | int) -> int:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    return replace(OPERATIONS, write=write, open_side=denied)
+    return replace(OPERATIONS, write=write, open_side=denied, open_side_of=denied)
 
 
 def test_fragment_that_cannot_be_ended_in_place_is_ended_by_the_next_record(log: Path, opened: Opener) -> None:
@@ -406,6 +406,95 @@ def test_fragment_that_cannot_be_looked_at_is_ended_by_the_next_record(log: Path
     assert log.read_bytes() == b"old\nrec"
     segment.append(b"record\n")
     assert log.read_bytes() == b"old\nrec\nrecord\n"
+
+
+def poor(limit: int, read_fails: int = 0, write_fails: int = 0) -> Operations:
+    """The first write(2) takes so many bytes; so many of the first reads and writes at an offset fail."""
+    writes, reads, ends = itertools.count(), itertools.count(), itertools.count()
+
+    def read_at(fd: int, count: int, offset: int) -> bytes:
+        if next(reads) < read_fails:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return OPERATIONS.read_at(fd, count, offset)
+
+    def write_at(fd: int, data: bytes, offset: int) -> int:
+        if next(ends) < write_fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return OPERATIONS.write_at(fd, data, offset)
+
+    def write(fd: int, data: bytes) -> int:
+        return OPERATIONS.write(fd, data if next(writes) else data[:limit])
+
+    return replace(OPERATIONS, write=write, read_at=read_at, write_at=write_at)
+
+
+@pytest.mark.parametrize("failing", [{"read_fails": 3}, {"write_fails": 3}, {"write_fails": 6}])
+@pytest.mark.parametrize("record", [b"A" * 4090 + b"ENDING\n", b"A" * 5000 + b"\n"])
+def test_own_fragment_at_a_page_boundary_is_no_stump(log: Path, opened: Opener, failing: dict[str, int], record: bytes) -> None:
+    """P1: a fragment of ours that could not be ended ends where a killed writer's would: the record that follows it is neither
+    damaged nor doubled by the guard."""
+    segment = opened(poor(PAGE, **failing))
+    with pytest.raises(Incomplete):
+        segment.append(record)
+    segment.append(record)
+    segment.append(b"second\n")
+    rest = [b"A" * PAGE] if len(record) > PAGE + 1 else []
+    assert log.read_bytes().split(b"\n") == [*rest, record[:-1], b"second", b""]
+    assert segment.guarded
+
+
+def test_fragment_that_is_a_whole_line_owes_nothing(log: Path, opened: Opener) -> None:
+    """A traceback may be cut off at the end of one of its lines."""
+    segment = opened(poor(6, read_fails=3))
+    with pytest.raises(Incomplete):
+        segment.append(b"first\nsecond\n")
+    segment.append(b"next\n")
+    assert log.read_bytes() == b"first\nnext\n"
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_fragment_is_ended_where_the_side_descriptor_can_be_had_by_now(log: Path, opened: Opener, renamed: bool) -> None:
+    """P1: descriptors were short when the log was opened, not any more when a write is cut off, also if the log has been renamed
+    meanwhile: another process's next record is not glued to the fragment."""
+    asked = itertools.count()
+
+    def open_side(path: str) -> int:
+        if next(asked) == 0:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return OPERATIONS.open_side(path)
+
+    segment = opened(replace(poor(4), open_side=open_side))
+    there = log.rename(log.with_name("elsewhere")) if renamed else log
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    with there.open("ab") as other:
+        other.write(b"another's\n")
+    assert there.read_bytes() == b"rec\nanother's\n"
+
+
+def test_fragment_stays_owed_where_the_same_file_is_opened_anew(log: Path, opened: Opener) -> None:
+    """P1: after a fork a process opens its log once more; the next record does not stand on the fragment's line."""
+    segment = opened(unreadable(4))
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    again = opened()
+    again.follow(segment, guarded=True)
+    again.append(b"record\n")
+    other = opened(ops=replace(OPERATIONS, stat_fd=lambda fd: replace(OPERATIONS.stat_fd(fd), id=FileId(1, 2))))
+    other.follow(segment, guarded=False)
+    other.append(b"other\n")
+    assert log.read_bytes() == b"reco\nrecord\nother\n"
+    assert (again.guarded, other.guarded) == (True, False)
+
+
+def test_forked_child_does_not_finish_its_parents_record(log: Path, opened: Opener) -> None:
+    """P1: only the end of a record is missing; that is the parent's to write. The child ends the line for its own."""
+    segment = opened(unreadable(6))
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    segment.after_fork_in_child()
+    segment.append(b"record\n")
+    assert log.read_bytes() == b"record\nrecord\n"
 
 
 def test_record_whose_position_cannot_be_told_is_written_once(log: Path, opened: Opener) -> None:
@@ -510,10 +599,10 @@ def test_lease_is_refused_while_a_sealer_is_there(log: Path, opened: Opener) -> 
 def test_lease_without_side_descriptor_is_on_the_other(log: Path, opened: Opener) -> None:
     """A file that may not be read has its lease on the append descriptor."""
 
-    def refuse(_path: str) -> int:
+    def refuse(_file: str | int) -> int:
         raise PermissionError(13, "permission denied")
 
-    segment = opened(replace(OPERATIONS, open_side=refuse))
+    segment = opened(replace(OPERATIONS, open_side=refuse, open_side_of=refuse))
     assert not sealer_gets(log)
     log.write_bytes(b"x" * PAGE)
     segment.append(b"mine\n")

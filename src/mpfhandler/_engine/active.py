@@ -380,7 +380,7 @@ class Active:
         """Write to this segment from now on; keep the one before for late records, or close it."""
         before, self.segment = self.segment, segment
         if isinstance(segment, OpenSegment):
-            segment.guarded = self._guarded
+            segment.follow(before, guarded=self._guarded)
         self._fresh = False
         if before is None or before is segment:
             return

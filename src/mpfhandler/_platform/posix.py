@@ -101,6 +101,11 @@ def _open_side(path: str) -> int:
     return _lift(_open(path, os.O_RDWR))
 
 
+def _open_side_of(fd: int) -> int:
+    """By the name that Linux gives to every open file; a system without it tells that there is none."""
+    return _lift(os.open(f"/proc/self/fd/{fd}", os.O_RDWR | _OWN_NAME & ~os.O_NOFOLLOW))
+
+
 def _open(path: str, flags: int, mode: int = 0) -> int:
     """Open by a name of ours; through a symbolic link only if root or this user made it, as somebody does who moves a log to
     another disk while it is written."""
@@ -271,6 +276,7 @@ POSIX = Operations(
     open_new=_open_new,
     open_existing=_open_existing,
     open_side=_open_side,
+    open_side_of=_open_side_of,
     open_lock=_open_lock,
     open_read=_open_read,
     open_stream=_open_stream,

@@ -191,7 +191,7 @@ class Rotation:
             period, state = self._options.schedule.period(created), held.read_state()
             follows = state is not None and state.period.start == period.end  # then it tells which segment is the last
             for _ in range(_ROUNDS):
-                path = self.segments.late(period, state.before if state is not None and follows else None)
+                path = self.segments.late(period, state.before if state is not None and follows else 0)
                 segment = None if path is None else self._open_late(path, period, terminator)
                 if segment is not None and state is not None and follows and state.before != segment.file.inode:
                     self._note_last(held, state, segment)
@@ -331,8 +331,8 @@ class Rotation:
                 raise _ChangedUnderUs(moved) from None
             raise
         now = self._ops.now()
-        if now >= plan.period.end:
-            if not self._is_empty(segment) or not held.current():
+        if not plan.period.start - self._options.late_grace <= now < plan.period.end:  # a stop, or a clock that was set
+            if not held.current() or not self._is_empty(segment):
                 segment.close()
                 raise _ChangedUnderUs(moved)
             segment.period = self._options.schedule.period(now)

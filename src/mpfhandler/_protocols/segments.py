@@ -62,13 +62,13 @@ class Segments:
             yield target if target != last else names.default(name)  # a namer that forgets the number
             last = target
 
-    def late(self, period: Period, last: int | None) -> str | None:
+    def late(self, period: Period, last: int) -> str | None:
         """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
         another process's rotator, which is to have the name to itself.
 
         Args:
             period: of the record.
-            last: inode of the period's last segment, 0 if it had none; None where that is not known.
+            last: inode of the period's last segment; 0 if it had none, or that is not known.
 
         Raises:
             OSError: the folder or the name cannot be looked at.
@@ -88,15 +88,15 @@ class Segments:
         return None if self._taken(path) else path  # what is there does not read as ours: a namer may give any name
 
     def _own(
-        self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]], last: int | None
+        self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]], last: int
     ) -> list[tuple[SegmentName, str]]:
         """Of the segments with the period's text those that are its own. Where its neighbours have the same text (the hour that
-        clocks which are set back repeat, a suffix of whole days) and it is not known which is its last, the last write tells.
-        That may be a late record's; one in the next period's first seconds may as well be of a segment that was closed by then,
-        and counts only where nothing is known."""
+        clocks which are set back repeat, a suffix of whole days) and it is not known which is its last, the last write tells. One
+        after the period's end is a late record's, or one to a segment that the next period has closed by then: that counts for
+        nothing, and at worst the period gets a second segment of its own."""
         grace = min(self._grace, (period.end - period.start) / 2)
         least = period.start + grace if self._has_text(names, first, period.start - 1) else -math.inf
-        most = period.end + (grace if last is None else 0) if self._has_text(names, first, period.end) else math.inf
+        most = period.end if self._has_text(names, first, period.end) else math.inf
         if least == -math.inf and most == math.inf:
             return same
         found = [(one, self._ops.stat_path(one[1])) for one in same]

@@ -15,6 +15,7 @@ one first, and does not get it while a writer is there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from .._platform import Fault, FileId, Operations
@@ -146,8 +147,10 @@ class OpenSegment:
             return self._ops.fault(error) not in {Fault.MISSING, Fault.STALE}
 
     def _append_owing(self, data: bytes) -> int:
+        """End the fragment first. No guard: what stands before is our own, and no stump."""
         owed, self._owed = self._owed, b""
         record, written, end = self._cut
+        guarded, self.guarded = self.guarded, False
         try:
             almost = record in {data, owed + data} and len(record) - written <= len(self.terminator)
             if almost and self._ops.stat_fd(self._fd).size == end:  # only its end is missing: as a whole it would be there twice
@@ -158,6 +161,8 @@ class OpenSegment:
         except OSError:
             self._owed = owed
             raise
+        finally:
+            self.guarded = guarded
 
     def _passes(self, gate: int) -> bool:
         try:
@@ -204,6 +209,12 @@ class OpenSegment:
             self._side, self.shared = None, True
         return _is(self._ops, self._fd, self.file)
 
+    def follow(self, before: object, *, guarded: bool) -> None:
+        """Go on where another one, perhaps of the same file, has stopped."""
+        self.guarded = guarded
+        if isinstance(before, OpenSegment) and before.file == self.file:
+            self._owed, self._cut = before._owed, before._cut
+
     def disown(self, number: int) -> None:
         """This descriptor number belongs to somebody else by now."""
         if self._fd == number:
@@ -223,6 +234,7 @@ class OpenSegment:
         """Close (never unlock) the parent's lease; keep the append descriptor as a fallback for a worker that has
         dropped the privileges it would need to open its own. Never raises."""
         side, self._side, self.shared = self._side, None, True
+        self._cut = b"", 0, 0  # the rest of that record is the parent's to write
         if side is not None and _is(self._ops, side, self.file):
             close_quietly(self._ops, side)
 
@@ -257,9 +269,11 @@ class OpenSegment:
         self._tell("repair", before)
 
     def _side_now(self) -> int | None:
-        """The side descriptor; one that could not be had when the segment was opened (EMFILE) perhaps can be now."""
+        """The side descriptor; one that could not be had when the segment was opened (EMFILE) perhaps can be now, though perhaps
+        only by the append descriptor: the log may have been renamed."""
         if self._side is None and not self.shared:
-            self._side = _open_side(self._ops, self.path, self.file)
+            opens = (lambda: self._ops.open_side(self.path)), (lambda: self._ops.open_side_of(self._fd))
+            self._side = next((side for one in opens if (side := _open_side(self._ops, one, self.file)) is not None), None)
             if self._side is not None:
                 claim(self._ops, self._side, self)
         return self._side
@@ -267,20 +281,20 @@ class OpenSegment:
     def _end_fragment(self, data: bytes, written: int, end: int) -> None:
         """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
         a full disk, and nothing can have been appended to them yet that is not a line of its own."""
-        terminator, side, fragment = self.terminator, self._side, data[:written]
-        if side is None:
-            self._owed = terminator if fragment else b""  # the next record begins with it
-            self._cut = data, written, end
-            return
-        terminator = terminator[-len(fragment) :]  # what there is room for
-        if not terminator or not fragment:
+        side, fragment = self._side_now(), data[:written]
+        terminator = self.terminator[-written:] if written else b""  # what there is room for
+        if not terminator:
             return
         try:
-            if self._read(side, len(fragment), end - len(fragment)) == fragment:
-                self._mend(side, terminator, end - len(terminator))
-                self._tell("short write", end)
-        except OSError:  # not now: the next record begins with it
-            self._owed, self._cut = self.terminator, (data, written, end)
+            if side is not None:
+                if self._read(side, written, end - written) == fragment:
+                    self._mend(side, terminator, end - len(terminator))
+                    self._tell("short write", end)
+                return
+        except OSError:
+            pass
+        if not fragment.endswith(self.terminator):
+            self._owed, self._cut = self.terminator, (data, written, end)  # the next record begins with it
 
     def _read(self, side: int, count: int, offset: int) -> bytes:
         """A piece of the file. Nobody comes by here again, so an error is not believed at once."""
@@ -348,7 +362,9 @@ def open_segment(
         if not found.regular:
             raise OSError(f"{path}: is no regular file any more")  # noqa: TRY301
         failed = apply_access(ops, fd, found, access, path) if access.wanted else None
-        segment = OpenSegment(ops, path, fd, _open_side(ops, path, found.id), found.id, period, terminator, trace)
+        segment = OpenSegment(
+            ops, path, fd, _open_side(ops, lambda: ops.open_side(path), found.id), found.id, period, terminator, trace
+        )
         if lease:
             segment.lease()
     except BaseException:
@@ -366,10 +382,10 @@ def _open_append(ops: Operations, path: str, opening: Opening, mode: int) -> int
     return (ops.open_new if opening is Opening.NEW else ops.open_append)(path, mode)
 
 
-def _open_side(ops: Operations, path: str, file: FileId) -> int | None:
+def _open_side(ops: Operations, opens: Callable[[], int], file: FileId) -> int | None:
     """The same file a second time, or None where it may not be read or the name leads elsewhere by now."""
     try:
-        side = ops.open_side(path)
+        side = opens()
     except OSError:
         return None
     if _is(ops, side, file):
