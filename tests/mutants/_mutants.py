@@ -432,7 +432,7 @@ MUTANTS = (
         "short-write-ended-anywhere",
         "the end of a fragment is written without a look whether the fragment is there",
         APPEND,
-        "if self._read(side, len(fragment), end - len(fragment)) == fragment:",
+        "if self._read(side, written, end - written) == fragment:",
         "if True:",
         ("unit/test_append.py::test_fragment_at_a_position_that_is_not_ours_is_left",),
     ),

@@ -19,10 +19,11 @@ from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
 from .._resources import fork
-from .._resources.append import Incomplete, OpenSegment, Superseded, Watch
+from .._resources.append import Incomplete, OpenSegment, Superseded
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
+from .._resources.watch import Watch
 from .active import Active
 from .backlog import Backlog
 from .place import Place
@@ -223,8 +224,7 @@ class Writer:
         self._housekeeper.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Forget what the parent's other threads were doing; open anew before the next record. What waits in memory is the
-        parent's to write."""
+        """Forget the parent's other threads and what waits in memory, which is its own; open anew before the next record."""
         self.lock = self._ops.threads.lock()  # a new one: frames that are under way in this thread release the old one
         self._lo = self._due = _NEVER
         self._housekeeper.after_fork_in_child()

@@ -25,7 +25,7 @@ from .access import NEW_FILE, apply_access
 from .descriptors import claim, close_quietly
 from .tracefile import Trace
 
-__all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "Watch", "open_segment"]
+__all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
 
 _TRIES = 3  # of a look at what stands before a record, and of ending it
 
@@ -319,24 +319,6 @@ class OpenSegment:
     def _tell(self, event: str, offset: int) -> None:
         if self._trace is not None:
             self._trace(event, segment=self.path, offset=offset)
-
-
-class Watch:
-    """Whether one append has happened, also where a signal handler's exception came out of it: an append descriptor's position
-    moves with its own writes alone."""
-
-    _begun: tuple[OpenSegment, int] | None = None
-
-    def begin(self, segment: object) -> None:
-        """An append to this comes next; one to a stream cannot be watched."""
-        self._begun = None
-        if isinstance(segment, OpenSegment):
-            self._begun = segment, segment.position()
-
-    def moved(self, size: int) -> bool:
-        """Whether so many bytes have been appended since."""
-        begun = self._begun
-        return begun is not None and begun[0].position() - begun[1] >= size
 
 
 def open_segment(
