@@ -1182,6 +1182,14 @@ MUTANTS = (
         ("faults/test_late.py::test_a_lost_state_record_misfiles_no_late_record_of_a_repeated_hour",),
     ),
     Mutant(
+        "child-without-a-guard",
+        "P1: a forked child that goes on through its parent's descriptor ends no stump",
+        APPEND,
+        "        if self._side is None:\n            opens",
+        "        if self._side is None and not self.shared:\n            opens",
+        ("unit/test_append.py::test_forked_child_ends_a_stump_and_its_own_fragment",),
+    ),
+    Mutant(
         "foreign-fingerprint-taken-over",
         "R6: whoever writes the record anew signs another one's period",
         ROTATION,

@@ -497,6 +497,19 @@ def test_forked_child_does_not_finish_its_parents_record(log: Path, opened: Open
     assert log.read_bytes() == b"record\nrecord\n"
 
 
+def test_forked_child_ends_a_stump_and_its_own_fragment(log: Path, opened: Opener) -> None:
+    """P1: a child that goes on through its parent's descriptor has closed the parent's side descriptor, and opens one of its own
+    where it needs it."""
+    log.write_bytes(b"x" * PAGE)
+    sizes = iter([5, 3])
+    segment = opened(replace(OPERATIONS, write=lambda fd, data: OPERATIONS.write(fd, data[: next(sizes, len(data))])))
+    segment.after_fork_in_child()
+    segment.append(b"mine\n")
+    with pytest.raises(Incomplete):
+        segment.append(b"record\n")
+    assert log.read_bytes() == b"x" * (PAGE - 1) + b"\nmine\nre\n"
+
+
 def test_record_whose_position_cannot_be_told_is_written_once(log: Path, opened: Opener) -> None:
     """P1: the descriptor was closed right after the write(2): the record counts as written."""
 

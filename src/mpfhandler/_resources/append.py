@@ -271,7 +271,7 @@ class OpenSegment:
     def _side_now(self) -> int | None:
         """The side descriptor; one that could not be had when the segment was opened (EMFILE) perhaps can be now, though perhaps
         only by the append descriptor: the log may have been renamed."""
-        if self._side is None and not self.shared:
+        if self._side is None:
             opens = (lambda: self._ops.open_side(self.path)), (lambda: self._ops.open_side_of(self._fd))
             self._side = next((side for one in opens if (side := _open_side(self._ops, one, self.file)) is not None), None)
             if self._side is not None:
@@ -290,7 +290,7 @@ class OpenSegment:
                 if self._read(side, written, end - written) == fragment:
                     self._mend(side, terminator, end - len(terminator))
                     self._tell("short write", end)
-                return
+                    return
         except OSError:
             pass
         if not fragment.endswith(self.terminator):
