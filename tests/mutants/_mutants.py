@@ -432,8 +432,8 @@ MUTANTS = (
         "short-write-ended-anywhere",
         "the end of a fragment is written without a look whether the fragment is there",
         APPEND,
-        "if self._read(side, written, end - written) == fragment:",
-        "if True:",
+        "if side is not None and self._read(side, written, end - written) == fragment:",
+        "if side is not None:",
         ("unit/test_append.py::test_fragment_at_a_position_that_is_not_ours_is_left",),
     ),
     Mutant(

@@ -286,11 +286,10 @@ class OpenSegment:
         if not terminator:
             return
         try:
-            if side is not None:
-                if self._read(side, written, end - written) == fragment:
-                    self._mend(side, terminator, end - len(terminator))
-                    self._tell("short write", end)
-                    return
+            if side is not None and self._read(side, written, end - written) == fragment:
+                self._mend(side, terminator, end - len(terminator))
+                self._tell("short write", end)
+                return
         except OSError:
             pass
         if not fragment.endswith(self.terminator):
