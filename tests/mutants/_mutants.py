@@ -1005,8 +1005,8 @@ MUTANTS = (
         "guard-without-side",
         "a segment that could not be opened a second time is never guarded",
         APPEND,
-        "if self._side is None and not self.shared:",
-        "if False:",
+        "        if self._side is None:\n            opens",
+        "        if False:\n            opens",
         ("unit/test_append.py::test_side_descriptor_that_was_not_to_be_had_is_opened_when_it_is_needed",),
     ),
     Mutant(
