@@ -226,6 +226,7 @@ class Ledger(Watcher):
             self._state_stands(inode)
             return
         self._check_gate(process, inode)
+        self._touched(inode)
         lines = [self._behind_zeros(line) for line in bytes(inode.data).split(b"\n")[:-1]]
         for record in self.records.values() if over else ():
             if record.stands_in is inode and record.line in self.torn and record.line not in lines:
@@ -249,12 +250,10 @@ class Ledger(Watcher):
             record.at_home = any(one is inode and self._period(moment) == period for one, moment in self.born)
         if period != self._period(now):
             self.straddling.append(inode)
-        if self._period(now) not in {self._period(moment) for one, moment in self.born if one is inode}:
-            if self._holder():  # by who has no lock, while somebody with the lock may not have written the record yet
-                self.unrecorded.append(inode)
-                self.unlocked.append(inode)
-            if any(one is inode for one in self.unrecorded):
-                self.straddling.append(inode)
+        if not self._born_now(inode) and self._holder():  # by who has no lock; who has it may not have written the record yet
+            self.unrecorded.append(inode)
+            self.unlocked.append(inode)
+        self._touched(inode)
         if inode.links:
             return
         removed = [when for _, one, when in self.taken if one is inode]
@@ -262,6 +261,15 @@ class Ledger(Watcher):
             self.broken.append(f"P1: {record.name} was written to a segment that had been deleted")
         elif record.begun_up > removed[0] + LOOK and process.failed_at < removed[0]:
             self.broken.append(f"P1: {record.name} was written to a log that was removed at {removed[0]}")
+
+    def _born_now(self, inode: Inode) -> bool:
+        """Whether the period that it was made in lasts."""
+        return self._period(self.kernel.wall()) in {self._period(moment) for one, moment in self.born if one is inode}
+
+    def _touched(self, inode: Inode) -> None:
+        """A write, of whatever, gives a file its time."""
+        if not self._born_now(inode) and any(one is inode for one in self.unrecorded):
+            self.straddling.append(inode)
 
     def _state_stands(self, lock: Inode) -> None:
         """Who has the lock has written down the log's period: from now on nobody guesses it. If this was a guess that could be
@@ -314,6 +322,7 @@ class Ledger(Watcher):
     def incomplete(self, process: Process, inode: Inode, data: bytes) -> None:
         """A write was cut off."""
         self._check_gate(process, inode)
+        self._touched(inode)
         self.torn.update(line for line in data.split(b"\n") if line)
 
     def deleting(self, path: str) -> None:
