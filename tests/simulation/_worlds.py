@@ -13,6 +13,9 @@ _TWO = (("log",), ("log",))
 # Every schedule of these, without a bound on preemptions: `nox -s proof` fails if time does not do for all of them.
 WHOLE = {
     "two processes, one split by size": Spec((("log", "log"), ("log", "log")), max_bytes=80, before=0.9),
+    "two processes, one boundary": Spec(_TWO, events=_BOUNDARY),
+    "two processes, one boundary, lock never waited for": Spec(_TWO, events=_BOUNDARY, lock_timeout=0.0),
+    "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
     "two threads, one boundary": Spec((("log",),), threads=2, events=_BOUNDARY),
     "a fork after a boundary": Spec((("event clock_boundary", "fork log", "log"),)),
     "two processes start on an old log": Spec(_TWO, old=True, opened=False),
@@ -23,8 +26,6 @@ WHOLE = {
 
 # As many schedules of these as time allows, depth first, without a bound on preemptions.
 SMALL = {
-    "two processes, one boundary": Spec(_TWO, events=_BOUNDARY),
-    "two processes, one boundary, lock never waited for": Spec(_TWO, events=_BOUNDARY, lock_timeout=0.0),
     "two processes, one boundary, one kill anywhere": Spec(_TWO, events=_BOUNDARY, budget=Budget(kills=1, tears=True), size=70),
     "two processes, one boundary, one rename or open that fails": Spec(_TWO, events=_BOUNDARY, budget=Budget(faults=1)),
     "two processes, one boundary, lock file deleted": Spec(
@@ -34,7 +35,6 @@ SMALL = {
     "rotation and a late record": Spec((("log",), ("log 0.6",)), events=_BOUNDARY),
     "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
-    "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
 }
 
 # The same with so many preemptions at the most.

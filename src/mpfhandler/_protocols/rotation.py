@@ -331,7 +331,7 @@ class Rotation:
                 raise _ChangedUnderUs(moved) from None
             raise
         now = self._ops.now()
-        if not plan.period.start - self._options.late_grace <= now < plan.period.end:  # a stop, or a clock that was set
+        if not plan.period.start <= now < plan.period.end:  # a stop, or a clock that was set
             if not held.current() or not self._is_empty(segment):
                 segment.close()
                 raise _ChangedUnderUs(moved)
