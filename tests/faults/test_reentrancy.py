@@ -139,7 +139,7 @@ def test_signal_handler_logs_after_any_system_call(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)  # a deadlock
+@pytest.mark.timeout(300)  # a deadlock; a thousand logs that each wait for the background thread's pause take one minute
 @pytest.mark.parametrize("name", OPTIONS)
 def test_signal_handler_logs_before_any_line(tmp_path: Path, name: str) -> None:
     """The same before any line of the package's code (P1, P5)."""
