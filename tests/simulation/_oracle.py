@@ -367,10 +367,10 @@ class Ledger(Watcher):
         over = self._end(record.created) + self.grace
         clock = record.highest >= over, record.lowest >= over, self._start(record.created) > record.lowest
         landed = record.landed is not None and self._period(record.landed)
-        fixed = record.name, record.created, record.returned is not None, landed, record.hindered, record.at_home, record.in_log
-        fixed = *fixed, record.given_up
+        fixed = record.name, record.created, record.returned is not None, landed
+        marks = record.hindered, record.at_home, record.in_log, record.given_up
         open_still = record.returned is None or record.landed is None
-        return *fixed, *clock, open_still and (record.begun_up, record.process.failures > record.failures)
+        return *fixed, *marks, *clock, open_still and (record.begun_up, record.process.failures > record.failures)
 
     # the verdict
 

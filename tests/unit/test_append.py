@@ -205,17 +205,25 @@ def test_stump_that_cannot_be_ended_is_told(log: Path, opened: Opener) -> None:
     assert log.read_bytes().splitlines()[1:] == [b"one"]
 
 
+def short_of_descriptors(ops: Operations) -> Operations:
+    """At first there is none for a side descriptor, by whatever name."""
+    asked = itertools.count()
+
+    def once_there_are(really: Callable[[Any], int]) -> Callable[[Any], int]:
+        def call(file: Any) -> int:
+            if next(asked) < 2:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return really(file)
+
+        return call
+
+    return replace(ops, open_side=once_there_are(ops.open_side), open_side_of=once_there_are(ops.open_side_of))
+
+
 def test_side_descriptor_that_was_not_to_be_had_is_opened_when_it_is_needed(log: Path, opened: Opener) -> None:
     """A process that had no descriptor left when it opened the log repairs all the same once it has (P1)."""
-    refused = [1]
-
-    def open_side(path: str) -> int:
-        if refused:
-            raise OSError(errno.EMFILE, os.strerror(refused.pop()))
-        return OPERATIONS.open_side(path)
-
     log.write_bytes(b"s" * PAGE)
-    segment = opened(replace(OPERATIONS, open_side=open_side))
+    segment = opened(short_of_descriptors(OPERATIONS))
     segment.append(b"one\n")
     assert log.read_bytes() == b"s" * (PAGE - 1) + b"\none\n"
     assert segment.repaired == 1
@@ -349,15 +357,27 @@ def test_record_without_its_end_is_not_there_twice(log: Path, opened: Opener, ta
     assert (log.read_bytes()[-len(record) :], end) == (record, log.stat().st_size)
 
 
-def test_record_without_its_end_that_others_wrote_after_is_written_again(log: Path, opened: Opener) -> None:
-    """Its end would stand behind theirs."""
+def others_write(segment: OpenSegment) -> None:
+    """Somebody appends a record."""
+    with open(segment.path, "ab") as other:
+        other.write(b"other\n")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "found"),
+    [(others_write, b"recordother\n\nrecord\n"), (OpenSegment.after_fork_in_child, b"record\nrecord\n")],
+)
+def test_record_without_its_end_is_written_again(
+    log: Path, opened: Opener, meanwhile: Callable[[OpenSegment], None], found: bytes
+) -> None:
+    """Where others have written after it, its end would stand behind theirs. In a forked child it is the parent's to end; the
+    child ends the line for its own."""
     segment = opened(unreadable(6))
     with pytest.raises(Incomplete):
         segment.append(b"record\n")
-    with log.open("ab") as other:
-        other.write(b"other\n")
+    meanwhile(segment)
     segment.append(b"record\n")
-    assert log.read_bytes() == b"recordother\n\nrecord\n"
+    assert log.read_bytes() == found
 
 
 def test_fragment_of_nothing_owes_nothing(log: Path, opened: Opener) -> None:
@@ -440,7 +460,6 @@ def test_own_fragment_at_a_page_boundary_is_no_stump(log: Path, opened: Opener, 
     segment.append(b"second\n")
     rest = [b"A" * PAGE] if len(record) > PAGE + 1 else []
     assert log.read_bytes().split(b"\n") == [*rest, record[:-1], b"second", b""]
-    assert segment.guarded
 
 
 def test_fragment_that_is_a_whole_line_owes_nothing(log: Path, opened: Opener) -> None:
@@ -456,14 +475,7 @@ def test_fragment_that_is_a_whole_line_owes_nothing(log: Path, opened: Opener) -
 def test_fragment_is_ended_where_the_side_descriptor_can_be_had_by_now(log: Path, opened: Opener, renamed: bool) -> None:
     """P1: descriptors were short when the log was opened, not any more when a write is cut off, also if the log has been renamed
     meanwhile: another process's next record is not glued to the fragment."""
-    asked = itertools.count()
-
-    def open_side(path: str) -> int:
-        if next(asked) == 0:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return OPERATIONS.open_side(path)
-
-    segment = opened(replace(poor(4), open_side=open_side))
+    segment = opened(short_of_descriptors(poor(4)))
     there = log.rename(log.with_name("elsewhere")) if renamed else log
     with pytest.raises(Incomplete):
         segment.append(b"record\n")
@@ -485,16 +497,6 @@ def test_fragment_stays_owed_where_the_same_file_is_opened_anew(log: Path, opene
     other.append(b"other\n")
     assert log.read_bytes() == b"reco\nrecord\nother\n"
     assert (again.guarded, other.guarded) == (True, False)
-
-
-def test_forked_child_does_not_finish_its_parents_record(log: Path, opened: Opener) -> None:
-    """P1: only the end of a record is missing; that is the parent's to write. The child ends the line for its own."""
-    segment = opened(unreadable(6))
-    with pytest.raises(Incomplete):
-        segment.append(b"record\n")
-    segment.after_fork_in_child()
-    segment.append(b"record\n")
-    assert log.read_bytes() == b"record\nrecord\n"
 
 
 def test_forked_child_ends_a_stump_and_its_own_fragment(log: Path, opened: Opener) -> None:
@@ -689,15 +691,23 @@ def test_mode_that_cannot_be_applied_is_handed_back(log: Path) -> None:
     segment_2.close()
 
 
-def test_side_descriptor_is_of_the_same_file_or_none(log: Path, tmp_path: Path, opened: Opener) -> None:
-    """If the name was moved between the two openings, there is no side descriptor, rather than one of another file."""
+@pytest.mark.parametrize("by_descriptor", [True, False])
+def test_side_descriptor_is_of_the_same_file_or_none(log: Path, tmp_path: Path, opened: Opener, by_descriptor: bool) -> None:
+    """If the name was moved between the two openings, the append descriptor leads to the file; where there is no way from that,
+    there is no side descriptor, rather than one of another file."""
     other = tmp_path / "other"
     other.write_bytes(b"y" * PAGE)
+
+    def astray(_file: str | int) -> int:
+        return OPERATIONS.open_side(str(other))
+
     before = open_descriptors()
-    segment = opened(replace(OPERATIONS, open_side=lambda _path: OPERATIONS.open_side(str(other))))
-    assert len(open_descriptors() - before) == 1
+    ways = {} if by_descriptor else {"open_side_of": astray}
+    segment = opened(replace(OPERATIONS, open_side=astray, **ways))
+    assert len(open_descriptors() - before) == 1 + by_descriptor
     log.write_bytes(b"x" * PAGE)
     segment.append(b"mine\n")
+    assert segment.repaired == by_descriptor
     assert other.read_bytes() == b"y" * PAGE
 
 

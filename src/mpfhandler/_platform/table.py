@@ -70,9 +70,7 @@ class Operations:
     open_new: Callable[[str, int], int]  # the same; FileExistsError if there is one
     open_existing: Callable[[str], int]  # the same, never creates
     open_side: Callable[[str], int]  # read and write at offsets, never creates
-    open_side_of: Callable[
-        [int], int
-    ]  # the same for the file behind a descriptor, whatever its name; OSError where there is no way
+    open_side_of: Callable[[int], int]  # the same for the file behind a descriptor, whatever its name; not on every system
     open_lock: Callable[[str, int], tuple[int, bool]]  # path, mode for a new file → descriptor, may be written
     open_read: Callable[[str], int]
     open_stream: Callable[[str], int]  # a device, pipe or terminal; never waits for a reader

@@ -189,24 +189,18 @@ class Rotation:
             raise TimeoutError(f"{self._lock.path}: held by another process for over {wait} s")
         try:
             period, state = self._options.schedule.period(created), held.read_state()
-            follows = state is not None and state.period.start == period.end  # then it tells which segment is the last
+            if state is not None and state.period.start != period.end:
+                state = None  # it tells of another period which segment is the last
             for _ in range(_ROUNDS):
-                path = self.segments.late(period, state.before if state is not None and follows else 0)
+                path = self.segments.late(period, 0 if state is None else state.before)
                 segment = None if path is None else self._open_late(path, period, terminator)
-                if segment is not None and state is not None and follows and state.before != segment.file.inode:
-                    self._note_last(held, state, segment)
+                if segment is not None and state is not None and state.before != segment.file.inode:
+                    self._write_state(held, replace(state, before=segment.file.inode))
                 if path is None or segment is not None:
                     return segment
             return None
         finally:
             self._lock.release(held)
-
-    def _note_last(self, held: HeldLock, state: State, segment: OpenSegment) -> None:
-        """The period before the present one has got a last segment."""
-        try:
-            held.write_state(replace(state, before=segment.file.inode))
-        except OSError as error:
-            self._report("state record", error)
 
     def _open_late(self, path: str, period: Period, terminator: bytes) -> OpenSegment | None:
         """A closed segment with its lease; None if somebody has just sealed or deleted it."""
@@ -351,11 +345,19 @@ class Rotation:
         fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
         try:
             mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
-            held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before))
-        except OSError as error:  # the next process derives what the record would have told it
+        except OSError as error:
             self._report("state record", error)
+        else:
+            self._write_state(held, State(segment.file, mtime_ns, segment.period, fingerprint, before))
 
     # helpers
+
+    def _write_state(self, held: HeldLock, state: State) -> None:
+        """What cannot be written down, the next process derives."""
+        try:
+            held.write_state(state)
+        except OSError as error:
+            self._report("state record", error)
 
     def _is_empty(self, segment: OpenSegment) -> bool:
         try:

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
+from typing import TypeVar
 
 from .._platform import Fault, FileId, Operations
 from .._pure.options import Access
@@ -26,6 +28,8 @@ from .descriptors import claim, close_quietly
 from .tracefile import Trace
 
 __all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
+
+_T = TypeVar("_T")
 
 _TRIES = 3  # of a look at what stands before a record, and of ending it
 
@@ -84,8 +88,12 @@ class OpenSegment:
         if side is not None:
             claim(ops, side, self)
 
-    def append(self, data: bytes) -> int:
+    def append(self, data: bytes, *, guard: bool = True) -> int:
         """Append one record with one write(2); the offset of its end.
+
+        Args:
+            data: with its terminator.
+            guard: end a stump before it; not where our own fragment stands there.
 
         Raises:
             Incomplete: it is not there as a line of its own; the record has to be written again, as a whole.
@@ -103,7 +111,7 @@ class OpenSegment:
             self._end_fragment(data, written, end)
             raise Incomplete(f"{self.path}: {written} of {len(data)} bytes written: no space, quota or size limit")
         start = end - written
-        if not start & self._mask and start > 0:
+        if not start & self._mask and start > 0 and guard:
             self._guard(data, start)
         return end
 
@@ -147,22 +155,18 @@ class OpenSegment:
             return self._ops.fault(error) not in {Fault.MISSING, Fault.STALE}
 
     def _append_owing(self, data: bytes) -> int:
-        """End the fragment first. No guard: what stands before is our own, and no stump."""
         owed, self._owed = self._owed, b""
         record, written, end = self._cut
-        guarded, self.guarded = self.guarded, False
         try:
             almost = record in {data, owed + data} and len(record) - written <= len(self.terminator)
             if almost and self._ops.stat_fd(self._fd).size == end:  # only its end is missing: as a whole it would be there twice
-                return self.append(record[written:])
-            return self.append(owed + data)
+                return self.append(record[written:], guard=False)
+            return self.append(owed + data, guard=False)
         except Incomplete:
             raise
         except OSError:
             self._owed = owed
             raise
-        finally:
-            self.guarded = guarded
 
     def _passes(self, gate: int) -> bool:
         try:
@@ -255,25 +259,23 @@ class OpenSegment:
             return
         before = start - len(terminator)
         try:
-            if self._read(side, len(terminator), before) == terminator:
+            if _insist(self._ops.read_at, side, len(terminator), before) == terminator:
                 return
-            if self._read(side, len(data), start) != data:
+            if _insist(self._ops.read_at, side, len(data), start) != data:
                 return
         except OSError:
             return
         try:
-            self._mend(side, terminator, before)
+            _insist(self._ops.write_at, side, terminator, before)
         except OSError as error:
             raise Incomplete(f"{self.path}: what a killed writer has left cannot be ended: {error}") from error
         self.repaired += 1
         self._tell("repair", before)
 
     def _side_now(self) -> int | None:
-        """The side descriptor; one that could not be had when the segment was opened (EMFILE) perhaps can be now, though perhaps
-        only by the append descriptor: the log may have been renamed."""
+        """The side descriptor; one that could not be had when the segment was opened (EMFILE) perhaps can be now."""
         if self._side is None:
-            opens = (lambda: self._ops.open_side(self.path)), (lambda: self._ops.open_side_of(self._fd))
-            self._side = next((side for one in opens if (side := _open_side(self._ops, one, self.file)) is not None), None)
+            self._side = _open_side(self._ops, self.path, self._fd, self.file)
             if self._side is not None:
                 claim(self._ops, self._side, self)
         return self._side
@@ -286,34 +288,14 @@ class OpenSegment:
         if not terminator:
             return
         try:
-            if side is not None and self._read(side, written, end - written) == fragment:
-                self._mend(side, terminator, end - len(terminator))
+            if side is not None and _insist(self._ops.read_at, side, written, end - written) == fragment:
+                _insist(self._ops.write_at, side, terminator, end - len(terminator))
                 self._tell("short write", end)
                 return
         except OSError:
             pass
         if not fragment.endswith(self.terminator):
             self._owed, self._cut = self.terminator, (data, written, end)  # the next record begins with it
-
-    def _read(self, side: int, count: int, offset: int) -> bytes:
-        """A piece of the file. Nobody comes by here again, so an error is not believed at once."""
-        for _ in range(_TRIES - 1):
-            try:
-                return self._ops.read_at(side, count, offset)
-            except OSError:
-                continue
-        return self._ops.read_at(side, count, offset)
-
-    def _mend(self, side: int, terminator: bytes, offset: int) -> None:
-        """Put an end there; the same holds for errors."""
-        for _ in range(_TRIES - 1):
-            try:
-                self._ops.write_at(side, terminator, offset)
-            except OSError:
-                continue
-            else:
-                return
-        self._ops.write_at(side, terminator, offset)
 
     def _tell(self, event: str, offset: int) -> None:
         if self._trace is not None:
@@ -343,9 +325,7 @@ def open_segment(
         if not found.regular:
             raise OSError(f"{path}: is no regular file any more")  # noqa: TRY301
         failed = apply_access(ops, fd, found, access, path) if access.wanted else None
-        segment = OpenSegment(
-            ops, path, fd, _open_side(ops, lambda: ops.open_side(path), found.id), found.id, period, terminator, trace
-        )
+        segment = OpenSegment(ops, path, fd, _open_side(ops, path, fd, found.id), found.id, period, terminator, trace)
         if lease:
             segment.lease()
     except BaseException:
@@ -363,15 +343,17 @@ def _open_append(ops: Operations, path: str, opening: Opening, mode: int) -> int
     return (ops.open_new if opening is Opening.NEW else ops.open_append)(path, mode)
 
 
-def _open_side(ops: Operations, opens: Callable[[], int], file: FileId) -> int | None:
-    """The same file a second time, or None where it may not be read or the name leads elsewhere by now."""
-    try:
-        side = opens()
-    except OSError:
-        return None
-    if _is(ops, side, file):
-        return side
-    close_quietly(ops, side)
+def _open_side(ops: Operations, path: str, fd: int, file: FileId) -> int | None:
+    """The same file a second time, by its name, or by the append descriptor where the name leads elsewhere by now; None where
+    it may not be read."""
+    for opens in partial(ops.open_side, path), partial(ops.open_side_of, fd):
+        try:
+            side = opens()
+        except OSError:
+            continue
+        if _is(ops, side, file):
+            return side
+        close_quietly(ops, side)
     return None
 
 
@@ -380,3 +362,13 @@ def _is(ops: Operations, fd: int, file: FileId) -> bool:
         return ops.stat_fd(fd).id == file
     except OSError:
         return False
+
+
+def _insist(call: Callable[..., _T], *arguments: object) -> _T:
+    """What is not read or ended now never is, for nobody comes by there again: an error is not believed at once."""
+    for _ in range(_TRIES - 1):
+        try:
+            return call(*arguments)
+        except OSError:
+            continue
+    return call(*arguments)
