@@ -148,10 +148,14 @@ def start(code: str, *arguments: object, env: dict[str, str] | None = None, **op
     return subprocess.Popen(command, env=environment, text=True, **options)
 
 
-def finish(child: subprocess.Popen[str], quiet: bool = True) -> str:
-    """Wait for a child that must end well, without a word on stderr from `logging` or of an exception; its stdout."""
+def finish(child: subprocess.Popen[str], quiet: bool = True, seconds: float = 0.0) -> str:
+    """Wait for a child that must end well, without a word on stderr from `logging` or of an exception; its stdout.
+
+    Args:
+        seconds: that it works by design, on top of the patience.
+    """
     try:
-        out, err = child.communicate(timeout=PATIENCE)
+        out, err = child.communicate(timeout=seconds + PATIENCE)
     except subprocess.TimeoutExpired:
         child.kill()
         out, err = child.communicate()

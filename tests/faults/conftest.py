@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Generator
+
 import pytest
 from _proof import COUNTS
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """What a test has counted goes with its report, from whatever process it ran in."""
+    COUNTS.clear()
+    try:
+        return (yield)
+    finally:
+        item.user_properties.append(("faults", dict(COUNTS)))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was counted, if anything was."""
-    if COUNTS:
-        covered = ", ".join(f"{count} {kind}" for kind, count in sorted(COUNTS.items()))
+    counts = Counter[str]()
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for found in (value for key, value in report.user_properties if key == "faults"):
+            counts.update(found)
+    if counts:
+        covered = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
         terminalreporter.write_line(f"faults covered: {covered}")

@@ -526,7 +526,7 @@ def test_long_records_under_kills_all_the_time(log: Path) -> None:
     """P1: four processes with records of 9 kB, one of which is killed in the middle of its writing every 20 ms, over rotations:
     no acknowledged record is glued to what a killed writer has left, lost or doubled."""
     seconds = 60 if PROOF else 20
-    kills, returned = json.loads(finish(start(KILLED, log, seconds)))
+    kills, returned = json.loads(finish(start(KILLED, log, seconds), seconds=seconds))
     counts: collections.Counter[tuple[int, int]] = collections.Counter()
     stumps = 0
     for path in log_files(log.parent):
