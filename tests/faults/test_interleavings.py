@@ -657,6 +657,20 @@ def test_file_that_could_not_be_rotated_is_not_written_to_an_hour_later(path: Pa
     assert lines(path) == ["b", "c"]
 
 
+def test_look_is_old_by_either_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: half a minute after a process has looked at the log, which was closed meanwhile, the clock is set back by as much: a
+    record of no present period goes to what is the log now."""
+    clock = use_clock(monkeypatch)
+    first, second = handler_at(path, "H"), log_at(path, "H")
+    first.handle(record("a", created=clock.wall))
+    clock.step(30)
+    second.write("b")
+    second.rotate()
+    clock.wall -= 30
+    first.handle(record("c", created=clock.wall + 7200))
+    assert lines(path) == ["c"]
+
+
 def test_rotation_that_begins_anew_does_not_wait_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P3: the lock is had after most of `lock_timeout`, the log is replaced before it can be renamed, and by then the lock is
     busy again: the call waits for what is left of its time."""

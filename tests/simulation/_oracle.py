@@ -243,7 +243,8 @@ class Ledger(Watcher):
         record.in_log = any(one is inode for one in self._logs_since(record.begun_up - LOOK))
         self._clock_is(now, record)
         process = record.process
-        if record.returned is not None and (process.refused_last or uptime < self._hindered_until(record)):
+        decided = process.refused_last or process.fails_now()
+        if record.returned is not None and (decided or uptime < self._hindered_until(record)):
             record.hindered = True
         period = self._period(record.created)
         if self.kernel.names.get(LOG) is inode and self._period(now) == period and not self.clock_was_set:

@@ -55,6 +55,7 @@ class Process:
         self.failed_in: Thread | None = None
         self.misplaced = 0  # failures of what keeps files right
         self.hindered_until = -math.inf  # uptime (s) until which it may be waiting to try that again
+        self.failed_last = False  # one of those, and it has not had the lock since
         self.refused = 0  # how often somebody else had the rotation lock, or its file was deleted
         self.refused_last = False
         self.followed = 0  # how often it had the lock, or opened the log that somebody with the lock has made
@@ -96,6 +97,7 @@ class Process:
         self.failures += 1
         self.failed_in = self.scheduler.current
         self.misplaced += name != "write"
+        self.failed_last |= name != "write"
         self.notice_failure()
 
     def notice_failure(self) -> None:
@@ -112,7 +114,7 @@ class Process:
 
     def grant(self) -> None:
         """It has the lock."""
-        self.refused_last = self.stalled = False
+        self.refused_last = self.stalled = self.failed_last = False
         self.before_grant = self.slow_until, self.in_order
         self.slow_until, self.in_order = -math.inf, True
         self.follow()
@@ -121,6 +123,14 @@ class Process:
         """It or somebody else has had the lock: it is worth waiting for again."""
         self.followed += 1
         self.may_wait = True
+
+    def fails_now(self) -> bool:
+        """Whether what its present thread does is so for a failure: in the call that is under way, or in the background; and it
+        has not had the lock since."""
+        current = self.scheduler.current
+        if not self.failed_last or self.failed_in is not current:
+            return False
+        return current.daemon or (current.call is not None and self.failed_at > current.call.begun / 1e9)
 
     def fails_in_background(self) -> bool:
         """Whether its background thread has met a failure and is at it still."""
@@ -165,6 +175,7 @@ class Process:
         return (
             failed,
             self.refused_last,
+            self.failed_last,
             self.in_order,
             self.before_grant,
             self.may_wait,

@@ -148,15 +148,14 @@ class Active:
             self._demand = Demand.SPLIT
 
     def refresh(self, now: float) -> None:
-        """Look whether the open segment is still the right one: at most once a second, unless the clock says it is not.
-
-        Never raises; what fails is reported and tried again later.
-        """
-        segment, lately = self.segment, 0 <= now - self._looked < _LOOK_EVERY
+        """Look whether the open segment is still the right one: at most once a second by either clock, unless the clock says that
+        it is not. Never raises; what fails is reported and tried again later."""
+        segment, clock = self.segment, self._ops.monotonic()
+        lately = 0 <= now - self._looked < _LOOK_EVERY and clock < self._looked_up + _LOOK_EVERY
         must = segment is None or self._fresh or self._demand is not Demand.NOTHING
         if segment is not None and not must:
             must = now >= segment.period.end or now < segment.period.start - self._options.late_grace
-            if must and lately and self._ops.monotonic() < min(self._retry.until, self._looked_up + _LOOK_EVERY):
+            if must and lately and clock < self._retry.until:
                 return  # it could not be rotated: go on here
         if not must and lately:
             return
