@@ -657,6 +657,27 @@ def test_file_that_could_not_be_rotated_is_not_written_to_an_hour_later(path: Pa
     assert lines(path) == ["b", "c"]
 
 
+def test_period_that_could_not_be_written_down_is_what_another_wrote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a process makes the log of a new hour, and cannot write that down. The clock is set back, and the next one takes the
+    empty log for one of the hour that is then, and writes that down: that counts for both."""
+
+    def set_back() -> None:
+        clock.wall -= 3600
+        second.write("in the hour before")
+
+    writing, unlocking = Once(OPERATIONS.write_at), Once(OPERATIONS.unlock)
+    clock = use_clock(monkeypatch)
+    second = log_at(path, "H")
+    first = another(clock, monkeypatch, path, write_at=writing, unlock=unlocking)
+    first.write("a")
+    clock.step(3600)
+    writing.before, unlocking.after = failing(errno.EIO), set_back
+    first.write("b")
+    first.write("again in the hour before")
+    assert lines(path) == ["in the hour before", "b", "again in the hour before"]
+    assert segments(path.parent) == ["app.log", SEGMENT]
+
+
 def test_look_is_old_by_either_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: half a minute after a process has looked at the log, which was closed meanwhile, the clock is set back by as much: a
     record of no present period goes to what is the log now."""

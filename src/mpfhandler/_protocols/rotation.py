@@ -169,9 +169,7 @@ class Rotation:
                 period = period_of(found, Evidence(now, found, state, None), self._options.schedule)
             segment = self._open(period, terminator, Opening.ANY)
             segment.certain = state is not None and state.file == segment.file
-            if segment.named() and found is not None and segment.file == found.id:
-                return segment
-            if found is None and segment.named():
+            if segment.named() and (found is None or segment.file == found.id):
                 return segment
             segment.close()  # who has the lock rotated between our look and our lease: the period was another file's
         raise FileNotFoundError(f"{self._path}: the log was replaced {_ROUNDS} times while it was opened")
@@ -255,7 +253,10 @@ class Rotation:
 
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
         remembered = (mine.file, mine.period) if mine is not None and mine.certain and mine.intact() else None
-        return Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
+        seen = Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
+        if mine is not None and not mine.recorded and seen.state is not None and seen.state.file == mine.file:
+            return replace(seen, remembered=None)  # somebody has written down since what this process could not
+        return seen
 
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
         """R4: rename the log to a name of its period. None if that cannot be done now; the log is then as it was."""
@@ -343,12 +344,13 @@ class Rotation:
         if known and state is not None and seen.file is not None and seen.file.mtime_ns >= state.mtime_ns:
             return
         fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
+        segment.recorded = False
         try:
             mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
+            held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before))
+            segment.recorded = True
         except OSError as error:
             self._report("state record", error)
-        else:
-            self._write_state(held, State(segment.file, mtime_ns, segment.period, fingerprint, before))
 
     # helpers
 
