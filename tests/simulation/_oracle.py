@@ -148,6 +148,8 @@ class Ledger(Watcher):
     def _hindered_until(self, record: Record) -> float:
         """Uptime (s) until which its process may be waiting to try again what would put it right."""
         late = {self._period(record.lowest), self._period(record.highest)} != {self._period(record.created)}
+        log = self.kernel.names.get(LOG)  # of a later period than the clock's, if that was set back
+        late |= any(self._start(moment) > self._start(record.created) for one, moment in self.born if one is log)
         process = record.process
         return max(process.late_until if late else process.slow_until, process.hindered_until)
 
@@ -268,8 +270,8 @@ class Ledger(Watcher):
         return self._period(self.kernel.wall()) in {self._period(moment) for one, moment in self.born if one is inode}
 
     def _touched(self, inode: Inode) -> None:
-        """A write, of whatever, gives a file its time."""
-        if not self._born_now(inode) and any(one is inode for one in self.unrecorded):
+        """A write, of whatever, gives a file its time: also a part of a record, or the end of such a part."""
+        if not self._born_now(inode) and not any(one is inode for one in self.straddling):
             self.straddling.append(inode)
 
     def _state_stands(self, lock: Inode) -> None:
