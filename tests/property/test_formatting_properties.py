@@ -293,6 +293,23 @@ def test_message_of_ones_own_counts_at_once(monkeypatch: pytest.MonkeyPatch, on:
     assert fast(record) == "own"
 
 
+@pytest.mark.parametrize("fmt", ["%(name_of)s", "%(getMessage)s", "%(class)s %(from)5s", "%(__class__)s", "%(__dict__)s"])
+@pytest.mark.parametrize("style", ["%", "{"])
+def test_fields_that_are_no_attributes(monkeypatch: pytest.MonkeyPatch, fmt: str, style: str) -> None:
+    """A field is what the record's dictionary has: a method of the class, or what a program adds to it later, is none, and a
+    keyword may be one."""
+    if style == "{":
+        fmt = fmt.replace("%(", "{").replace(")s", "}").replace(")5s", ":>5}")
+    formatter = logging.Formatter(fmt, style=style)  # type: ignore[arg-type]
+    fast = StockFormat(formatter).format
+    more = {"name_of": "own", "class": "c", "from": "f"}
+    for fields in (more, {}):
+        for second in (1.7e9, 1.7e9 + 5):
+            stock, ours = make(second, "m", **fields), make(second, "m", **fields)
+            assert outcome(fast, ours) == outcome(formatter.format, stock)
+            monkeypatch.setattr(logging.LogRecord, "name_of", "the class's", raising=False)
+
+
 def test_style_of_another_kind() -> None:
     """A style that only has what a formatter asks of it is obeyed, at every record."""
 

@@ -4,9 +4,9 @@ Only for a formatter that is exactly `logging.Formatter`, with nothing overridde
 records without exception or stack; everything else goes the formatter's own way. The output is the same byte for byte
 (a property test compares it over styles, date formats and records).
 
-A method is the stock one if its code is logging's own, whoever was imported first. What a program changes on the formatter,
-or of how the class writes times, counts from the next record on; another method of the class, and a `time.tzset`, from the
-next second on.
+A method is the stock one if its code is logging's own, whoever was imported first. What a program changes on the formatter or
+its style, or of how the class writes times, counts from the next record on; another method of a class, and a `time.tzset`, from
+the next second on.
 """
 
 from __future__ import annotations
@@ -14,20 +14,27 @@ from __future__ import annotations
 import logging
 import os.path
 import time
+from collections.abc import Sized
 from functools import cache
 from math import floor
+from typing import Any
 
 from .compiled import Text, text_of
 
 __all__ = ["StockFormat", "is_stock"]
 
 _FORMATTER, _RECORD = logging.Formatter, logging.LogRecord
-_MESSAGE = _RECORD.getMessage
 _STYLES = {logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle}
 _ATTRIBUTES = {"_style", "_fmt", "datefmt"}
 _METHODS = ("format", "formatTime", "formatMessage", "usesTime")
 _STOCK_PATTERN = "%s,%03d"
 _CONVERTERS = {time.localtime, time.gmtime}  # pure functions of the second
+
+
+# The interpreter keeps what objects of a class have in an array, without a dictionary for each, as long as the first few dozen of
+# them had the same names. A program whose first records are not formatted at once would have records of the slow kind for ever.
+_FIRST = _RECORD("", 0, "", 0, "", None, None)
+_FIRST.message = _FIRST.asctime = ""
 
 
 def is_stock(method: object) -> bool:
@@ -36,14 +43,15 @@ def is_stock(method: object) -> bool:
     return code is not None and os.path.normcase(code.co_filename) == logging._srcfile
 
 
-# What was found for the records of one second: its start and end; what the class, the style and the formatter were like then (the
-# class's four attributes that make a time, the style's way to format and its format, the formatter's date format); what fills
-# in a record, None if that is the formatter's own business; then asctime's text, None without an asctime; the pattern that adds
-# milliseconds; and what it adds for each of them, if that is known.
+# What was found for the records of one second: its start and end; what was there then: the class's four attributes that make a
+# time; the style, its class and how that formats, its attributes, how many, and its format; the formatter's attributes and its
+# date format; what fills in a record, None if that is the formatter's own business; then asctime's text, None without an
+# asctime; the pattern that adds milliseconds; and what it adds for each of them, if that is known.
 _Known = tuple[
-    float, float, object, object, object, object, object, object, object, Text | None, str | None, str, tuple[str, ...]
-]
-_NOTHING: _Known = (0.0, 0.0, None, None, None, None, None, None, None, None, None, "", ())
+    float, float, object, object, object, object, Any, Any, object, Sized, int, object, Sized, object,
+    Text | None, str | None, str, tuple[str, ...],
+]  # fmt: skip
+_NOTHING: _Known = (0.0, 0.0, None, None, None, None, None, logging.PercentStyle, None, (), 0, None, (), None, None, None, "", ())
 
 
 class StockFormat:
@@ -63,43 +71,37 @@ class StockFormat:
         """The record's text, as `formatter.format(record)` gives it."""
         formatter = self.formatter
         try:
-            style = formatter._style
-            values = record.__dict__
             (
-                start, end, format_time, converter, time_format, msec_format, its_format, fmt, datefmt,
-                text, asctime, pattern, tails,
+                start, end, format_time, converter, time_format, msec_format, style, kind, its_format, of_style, size, fmt,
+                attributes, datefmt, text, asctime, pattern, tails,
             ) = self._known  # fmt: skip
             if (
-                not start <= values["created"] < end
-                or style.format != its_format
+                not start <= record.created < end
+                or formatter._style is not style
                 or style._fmt is not fmt
                 or formatter.datefmt is not datefmt
+                or kind.format is not its_format
+                or len(of_style) != size
+                or len(attributes) != 3
                 or _FORMATTER.formatTime is not format_time
                 or _FORMATTER.converter is not converter
                 or _FORMATTER.default_time_format is not time_format
                 or _FORMATTER.default_msec_format is not msec_format
-                or len(formatter.__dict__) != 3
             ):
                 self._known = known = self._look(record)
-                text, asctime, pattern, tails = known[9:]
-            if text is None or values["exc_info"] or values["exc_text"] or values["stack_info"]:
+                text, asctime, pattern, tails = known[14:]
+            if text is None or record.exc_info or record.exc_text or record.stack_info or type(record) is not _RECORD:
                 return formatter.format(record)
-            if type(record) is not _RECORD or _RECORD.getMessage is not _MESSAGE or "getMessage" in values:
-                return formatter.format(record)
-            message = str(values["msg"])
-            args = values["args"]
-            if args:
-                message = message % args
-            values["message"] = message
+            record.message = message = record.getMessage()
             if asctime is None:
-                return text(values, message, "")
-            msecs = values["msecs"]
-            if tails and 0 <= msecs < 1000:
+                return text(record, message, "")
+            msecs = record.msecs
+            if tails and 0.0 <= msecs < 1000.0:
                 asctime += tails[int(msecs)]
             elif pattern:
                 asctime = pattern % (asctime, msecs)
-            values["asctime"] = asctime
-            return text(values, message, asctime)
+            record.asctime = asctime
+            return text(record, message, asctime)
         except Exception:  # no time, no such field, a style of another kind: the formatter does or says what it does or says
             return formatter.format(record)
 
@@ -109,7 +111,10 @@ class StockFormat:
         style, datefmt = formatter._style, formatter.datefmt
         second = floor(record.created)
         of_class = _FORMATTER.formatTime, _FORMATTER.converter, _FORMATTER.default_time_format, _FORMATTER.default_msec_format
-        seen = float(second), float(second + 1), *of_class, style.format, getattr(style, "_fmt", None), datefmt
+        of_style: Sized = getattr(style, "__dict__", ())
+        kind: Any = type(style)
+        its = style, kind, getattr(kind, "format", None), of_style, len(of_style), getattr(style, "_fmt", None)
+        seen = float(second), float(second + 1), *of_class, *its, formatter.__dict__, datefmt
         if not _plain(formatter):
             return *seen, None, None, "", ()
         text = text_of(style)
@@ -134,7 +139,6 @@ def _plain(formatter: logging.Formatter) -> bool:
         and type(style) in _STYLES
         and style.__dict__.keys() <= {"_fmt", "_defaults", "_tpl"}
         and all(is_stock(getattr(type(style), name)) for name in ("usesTime", "format", "_format"))
-        and is_stock(_MESSAGE)
         and formatter.converter in _CONVERTERS
         and all(is_stock(getattr(_FORMATTER, name)) for name in _METHODS)
     )
