@@ -66,6 +66,11 @@ def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
         lock_timeout=0.5,
         late_grace=3,
         spill_bytes=1 << 16,
+        delivery="buffered",
+        flush_interval=0.5,
+        buffer_bytes=1 << 20,
+        flush_level=logging.WARNING,
+        overflow="drop",
     )
 
 
@@ -74,6 +79,7 @@ def handler_from_text() -> MultProcTimedRotatingFileHandler:
     return MultProcTimedRotatingFileHandler(
         "app.log", "H", "1", "7", None, "false", "yes", "0", atTime=None, errors=None, tz=timezone.utc, maxBytes="1000",
         chmod="0640", owner="www-data:adm", mkdir="true", lock_dir=None, lock_timeout="2.0", late_grace="10", spill_bytes="1024",
+        delivery="Buffered", flush_interval="0.1", buffer_bytes="4096", flush_level="warning", overflow="block",
     )  # fmt: skip
 
 
@@ -179,6 +185,10 @@ def log_by_name(folder: Path, tell: Callable[[Exception], None]) -> TimedLogFile
         lock_timeout=1.0,
         late_grace=0.0,
         spill_bytes=0,
+        delivery="direct",
+        flush_interval=0.2,
+        buffer_bytes=65536,
+        overflow="block",
         on_error=tell,
     )
 
@@ -232,6 +242,7 @@ def counters(stats: Stats) -> None:
     assert_type(stats.lock_timeouts, int)
     assert_type(stats.spilled, int)
     assert_type(stats.lost, int)
+    assert_type(stats.buffered, int)
     assert_type(stats.last_error, "str | None")
     with contextlib.suppress(FrozenInstanceError):
         stats.records = 0  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]

@@ -149,6 +149,20 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "spill_bytes", -1, {}),
     (TypeError, "spill_bytes", None, {}),
     (TypeError, "lock_dir", 7, {}),
+    (ValueError, "delivery", "later", {}),
+    (ValueError, "delivery", "", {}),
+    (TypeError, "delivery", True, {}),
+    (TypeError, "delivery", None, {}),
+    (ValueError, "flush_interval", -0.1, {}),
+    (ValueError, "flush_interval", "soon", {}),
+    (ValueError, "flush_interval", float("inf"), {}),
+    (TypeError, "flush_interval", None, {}),
+    (ValueError, "buffer_bytes", 0, {}),
+    (ValueError, "buffer_bytes", -1, {}),
+    (ValueError, "buffer_bytes", 1.5, {}),
+    (TypeError, "buffer_bytes", None, {"delivery": "buffered"}),
+    (ValueError, "overflow", "wait", {}),
+    (TypeError, "overflow", None, {"delivery": "buffered"}),
 ]
 
 
@@ -191,6 +205,29 @@ def test_value_that_the_engine_cannot_use(tmp_path: Path, kind: type[Exception],
     assert tree(tmp_path) == []
 
 
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (ValueError, "LOUD"),
+        (ValueError, ""),
+        (ValueError, -1),
+        (ValueError, "-1"),
+        (TypeError, None),
+        (TypeError, True),
+        (TypeError, 40.0),
+        (TypeError, []),
+    ],
+)
+def test_level_that_is_none(tmp_path: Path, kind: type[Exception], value: Any, delivery: str) -> None:
+    """What only the handler has as a parameter is checked like the rest, with either delivery."""
+    with pytest.raises(kind) as caught:
+        handler(tmp_path / "app.log", flush_level=value, delivery=delivery)
+    check_message(str(caught.value), "flush_level", value)
+    assert isinstance(caught.value, mpfhandler.MpfHandlerError)
+    assert tree(tmp_path) == []
+
+
 def test_terminator_may_be_bytes_and_delay_text(tmp_path: Path) -> None:
     """Bytes that are text in the encoding, and a configuration file's "False", are no bad input."""
     path = tmp_path / "app.log"
@@ -224,6 +261,10 @@ def test_value_error_of_the_standard_library_is_still_caught(tmp_path: Path, val
         ({"when": "midnight"}, ("when", "MIDNIGHT")),
         ({"when": "w3"}, ("when", "W3")),
         ({"interval": 2.0}, ("interval", 7200)),
+        ({"delivery": " Buffered ", "flush_level": "WARNING"}, ("flush_level", 30)),
+        ({"flush_level": "critical"}, ("flush_level", 50)),
+        ({"flush_level": "35"}, ("flush_level", 35)),
+        ({"flush_level": 0}, ("flush_level", 0)),
     ],
 )
 def test_text_of_a_configuration_file_is_accepted(tmp_path: Path, options: dict[str, Any], expected: tuple[str, Any]) -> None:

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 
 from mpfhandler._pure.errors import InvalidOption, InvalidOptionType, MpfHandlerError, path_error
-from mpfhandler._pure.options import Access, Options, spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
+from mpfhandler._pure.options import (
+    Access,
+    Delivery,
+    Options,
+    spelled,
+    to_count,
+    to_delivery,
+    to_encoding,
+    to_flag,
+    to_mode,
+    to_seconds,
+)
 from mpfhandler._pure.schedule import Schedule
 
 
@@ -147,6 +158,12 @@ def test_error_handler_is_checked() -> None:
         to_encoding("encoding", "utf-8", 7, "utf-8")
     with pytest.raises(TypeError, match=r"^encoding="):
         to_encoding("encoding", 7, "strict", "utf-8")
+
+
+def test_delivery_also_as_text() -> None:
+    """The parameters of delivery, as a configuration file writes them, and their defaults."""
+    assert to_delivery("direct", 0.2, 65536, "block") == Delivery()
+    assert to_delivery(" BUFFERED", "0.5", "4096", "Drop") == Delivery(buffered=True, interval=0.5, size=4096, drops=True)
 
 
 def test_options_are_frozen() -> None:

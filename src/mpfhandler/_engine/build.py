@@ -7,13 +7,14 @@ speaks of `backupCount` to who wrote that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypedDict
 
-from .._platform import OPERATIONS, Fault, Operations
+from .._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, Operations
 from .._protocols.hooks import Hooks
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Options, spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
+from .._pure.options import Access, Delivery, Options, spelled, to_count, to_delivery, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.schedule import Schedule
 from .owner import find_owner
 from .place import absolute, find_place, remove_folders
@@ -22,7 +23,16 @@ from .writer import Writer
 __all__ = ["Parameters", "build", "lasting", "open_or_undo", "warn"]
 
 
-class Parameters(TypedDict):
+class _DeliveryParameters(TypedDict, total=False):
+    """What may be left out: it is for buffered delivery alone."""
+
+    delivery: object
+    flush_interval: object
+    buffer_bytes: object
+    overflow: object
+
+
+class Parameters(_DeliveryParameters):
     """What a user may set, in the engine's spelling, unchecked."""
 
     path: object
@@ -76,7 +86,10 @@ def build(
         late_grace=to_seconds("late_grace", given["late_grace"]),
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
+        delivery=_delivery(given),
     )
+    if options.delivery.buffered and ops.threads is THREADS:
+        ops = replace(ops, threads=SYSTEM_THREADS)
     ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
@@ -89,6 +102,11 @@ def lasting(given: Parameters) -> Parameters:
     if given["lock_dir"] is not None:
         kept["lock_dir"] = absolute(given["lock_dir"])
     return kept
+
+
+def _delivery(given: Parameters) -> Delivery:
+    asked = given.get("delivery", "direct"), given.get("flush_interval", 0.2), given.get("buffer_bytes", 65536)
+    return to_delivery(*asked, given.get("overflow", "block"))
 
 
 def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedule:

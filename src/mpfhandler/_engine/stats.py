@@ -19,8 +19,10 @@ class Stats:
         repaired: stumps of killed writers that were ended before a record of this process.
         lock_timeouts: times the rotation lock was not had within its timeout.
         spilled: records that are waiting in memory because they cannot be written.
-        lost: records that were dropped because that memory was full, or that could not be written at `close()`.
+        lost: records that were dropped because that memory was full, or the buffer of `overflow="drop"`, or that could not be
+            written at `close()`.
         last_error: what failed last, or None.
+        buffered: records that wait in the buffer of `delivery="buffered"`, for at most `flush_interval`.
     """
 
     records: int = 0
@@ -32,3 +34,4 @@ class Stats:
     spilled: int = 0
     lost: int = 0
     last_error: str | None = None
+    buffered: int = 0

@@ -13,6 +13,7 @@ from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
 from .._pure.errors import InvalidOptionType
 from .._pure.options import to_encoding, to_flag, to_terminator
+from .buffer import Buffer, sink
 from .build import Parameters, build, lasting, open_or_undo, warn
 from .stats import Stats
 
@@ -53,6 +54,12 @@ class TimedLogFile:
         lock_timeout: seconds that a call waits at most for the rotation lock.
         late_grace: seconds after a period's end in which a record of it still goes to its own segment.
         spill_bytes: memory for records that cannot be written (bytes).
+        delivery: "direct", or "buffered": records are gathered in memory and written together, which costs less; a SIGKILL may
+            lose those of the last `flush_interval`.
+        flush_interval: seconds that a record is in the buffer at most; at the end of a period it is written in any case.
+        buffer_bytes: size of the buffer, and of one write, at most (bytes).
+        overflow: when the buffer is full: "block" writes it before `write` returns; "drop" drops and counts records while the
+            disk does not keep up.
         on_error: is called with each new kind of failure; what it raises is ignored.
 
     Raises:
@@ -83,6 +90,10 @@ class TimedLogFile:
         lock_timeout: float = 2.0,
         late_grace: float = 10.0,
         spill_bytes: int = 1 << 20,
+        delivery: str = "direct",
+        flush_interval: float = 0.2,
+        buffer_bytes: int = 1 << 16,
+        overflow: str = "block",
         on_error: Callable[[Exception], None] | None = None,
     ) -> None:
         if on_error is not None and not callable(on_error):
@@ -93,6 +104,7 @@ class TimedLogFile:
             path=path, when=when, interval=interval, backup_count=backup_count, at_time=at_time, utc=utc, tz=tz,
             max_bytes=max_bytes, encoding=encoding, errors=errors, debug=debug, chmod=chmod, owner=owner, mkdir=mkdir,
             lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+            delivery=delivery, flush_interval=flush_interval, buffer_bytes=buffer_bytes, overflow=overflow,
         )  # fmt: skip
         self._start(given, ending, on_error)
         if open_now:
@@ -104,7 +116,8 @@ class TimedLogFile:
         self._encoding, self._errors = self._writer.options.encoding, self._writer.options.errors
         self._terminator = self._writer.terminator
         self._now = OPERATIONS.now
-        self._append = self._writer.write
+        self._sink = sink(self._writer)
+        self._append = self._sink.write_anywhere if isinstance(self._sink, Buffer) else self._writer.write
         warn(self._writer)
 
     def __getstate__(self) -> tuple[Parameters, str, Callable[[Exception], None] | None]:
@@ -120,7 +133,8 @@ class TimedLogFile:
         return self._writer.place.log
 
     def write(self, data: bytes | str, created: float | None = None) -> int:
-        """Write one record; when this returns it is in the kernel's hands, or waits in memory because the disk is full.
+        """Write one record; when this returns it is in the kernel's hands, or waits in memory: for a disk that is full, or in the
+        buffer of `delivery="buffered"`.
 
         Args:
             data: the record, in full: what is left for the next call is another record. The terminator is added if it is
@@ -142,19 +156,20 @@ class TimedLogFile:
 
     def rotate(self) -> bool:
         """Close the present segment now and begin a new one; True if that was done."""
-        return self._writer.rotate()
+        return self._sink.rotate()
 
     def flush(self) -> None:
-        """Try once more to write what waits in memory. Everything else is in the kernel's hands already."""
-        self._writer.flush()
+        """Write what is in the buffer, and try once more what waits in memory for the disk. Everything else is in the kernel's
+        hands already."""
+        self._sink.flush()
 
     def close(self) -> None:
         """Write what waits, as far as possible, and close the files. A later `write` opens the log again."""
-        self._writer.close()
+        self._sink.close()
 
     def stats(self) -> Stats:
         """What this process has done so far."""
-        return self._writer.stats()
+        return self._sink.stats()
 
     def fileno(self) -> int:
         """The append descriptor, for programs that must leave it open; it changes with every rotation.

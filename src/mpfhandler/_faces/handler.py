@@ -12,20 +12,21 @@ import locale
 import logging
 import logging.handlers
 import os
-import re
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
 from typing import Any
 
+from .._engine.buffer import Buffer, Sink, sink
 from .._engine.build import Parameters, build, lasting, open_or_undo, warn
 from .._engine.place import absolute
 from .._engine.stats import Stats
-from .._protocols.hooks import Hooks
 from .._pure.options import to_count, to_flag
 from .formatting import StockFormat, is_stock
+from .hooks import hooks_of, teller_of
+from .level import to_level
+from .patterns import ext_match
 from .stream import LogStream
 
 __all__ = ["MultProcTimedRotatingFileHandler"]
@@ -33,17 +34,13 @@ __all__ = ["MultProcTimedRotatingFileHandler"]
 # the standard library's spelling of what the engine calls otherwise
 _NAMES = {"path": "filename", "backup_count": "backupCount", "at_time": "atTime", "max_bytes": "maxBytes"}
 
-# the standard library's patterns, kept in `extMatch` for programs that look at it
-_EXT_MATCH = {
-    "S": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}(?!\d)",
-    "M": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}-\d{2}(?!\d)",
-    "H": r"(?<!\d)\d{4}-\d{2}-\d{2}_\d{2}(?!\d)",
-    "MONTH": r"(?<!\d)\d{4}-\d{2}(?!\d)",
-}
 _FILTERS_REPLACE = sys.version_info >= (3, 12)  # a filter may give another record
 _ERRORS = "backslashreplace"
 _NOBODY = logging.Formatter()  # no handler's
-_EXT_MATCH_DAY = r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)"
+_NOT_COPIED = (  # a copy makes its own
+    *("_writer", "_sink", "_append", "_append_now", "_foreign", "_stream"),
+    *("_format", "_formatter", "_lockless", "_of_class", "_builtin_open", "_quick"),
+)
 
 
 class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
@@ -74,6 +71,13 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         late_grace: seconds after a period's end in which a record of it still goes to its own segment. 0: nothing is
             written to a segment once it has its name.
         spill_bytes: memory for records that cannot be written because the disk is full (bytes).
+        delivery: "direct": when a logging call returns, its record is in the kernel's hands. "buffered": records are gathered in
+            memory and written together, which costs less; a SIGKILL may lose those of the last `flush_interval`.
+        flush_interval: seconds that a record is in the buffer at most; at the end of a period it is written in any case.
+        buffer_bytes: size of the buffer, and of one write, at most (bytes).
+        flush_level: a record of this level or above is written, with those before it, before its logging call returns.
+        overflow: when the buffer is full: "block" writes it before the logging call returns; "drop" drops and counts records
+            while the disk does not keep up.
 
     Raises:
         ValueError, TypeError: a parameter cannot be used; the message names it, its value and the remedy.
@@ -102,40 +106,44 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         lock_timeout: float | str = 2.0,
         late_grace: float | str = 10.0,
         spill_bytes: int | str = 1 << 20,
+        delivery: str = "direct",
+        flush_interval: float | str = 0.2,
+        buffer_bytes: int | str = 1 << 16,
+        flush_level: int | str = logging.ERROR,
+        overflow: str = "block",
     ) -> None:
         given = Parameters(
             path=filename, when=when, interval=interval, backup_count=backupCount, at_time=atTime, utc=utc, tz=tz,
             max_bytes=maxBytes, encoding=encoding, errors=_ERRORS if errors is None else errors, debug=debug, chmod=chmod,
             owner=owner, mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace,
-            spill_bytes=spill_bytes,
+            spill_bytes=spill_bytes, delivery=delivery, flush_interval=flush_interval, buffer_bytes=buffer_bytes,
+            overflow=overflow,
         )  # fmt: skip
+        self.flush_level = to_level("flush_level", flush_level)
         self._start(given, open_now=not to_flag("delay", delay))
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
-        writer = build(given, self.terminator, _locale_encoding(), self._hooks(), self._engine_failed, _NAMES)
+        writer = build(given, self.terminator, locale.getpreferredencoding(False), hooks_of(self), teller_of(self), _NAMES)
         self._given = lasting(given)
         self._writer = writer
         self._foreign: io.TextIOBase | None = None
-        self._stream = LogStream(writer)
-        encoding, errors = writer.options.encoding, writer.options.errors
-        super().__init__(absolute(given["path"]), "a", encoding=encoding, delay=True, errors=errors)
-        schedule = writer.options.schedule
+        self._sink: Sink = sink(writer)
+        self._stream = LogStream(writer, self._sink)
+        options, schedule = writer.options, writer.options.schedule
+        super().__init__(absolute(given["path"]), "a", encoding=options.encoding, delay=True, errors=options.errors)
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
         self.utc = to_flag("utc", given["utc"])
         self.atTime = schedule.at_time
-        self.delay = not open_now
-        options = writer.options
-        self.debug = options.debug
-        self.lock_timeout = options.lock_timeout
-        self.late_grace = options.late_grace
-        self.suffix = schedule.suffix
-        self.extMatch = re.compile(_EXT_MATCH.get(schedule.when, _EXT_MATCH_DAY), re.ASCII)
+        self.delay, self.debug = not open_now, options.debug
+        self.lock_timeout, self.late_grace = options.lock_timeout, options.late_grace
+        self.suffix, self.extMatch = schedule.suffix, ext_match(schedule.when)
         if schedule.when.startswith("W"):
             self.dayOfWeek = int(schedule.when[1])
-        self._encoding, self._errors = encoding, errors
+        self._encoding, self._errors = options.encoding, options.errors
         self._terminator = self.terminator
-        self._append = writer.write
+        self._buffered = options.delivery.buffered
+        self._use(None)
         self._choose_format()
         warn(writer)
         if open_now:
@@ -150,24 +158,49 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
             record = passed  # pragma: no cover - Python 3.12
         if passed:
-            if self.formatter is self._lockless:
-                self.emit(record)
-            else:
-                with self._writer.lock:
+            if self.formatter is not self._lockless:
+                with self._sink.lock:
                     self.emit(record)
+            else:
+                (self.emit if self._quick is None else self._emit_quickly)(record)
         return passed
+
+    def _emit_quickly(self, record: logging.LogRecord) -> None:
+        """`emit` into a buffer, as long as `emit` and `format` are the ones that were looked at; else those are called. The
+        second half is `Buffer.write_text`: of what a record costs, a call is a thirtieth."""
+        kind, own, quick = type(self), self.__dict__, self._quick
+        if quick is None or kind.emit is not _EMIT or kind.format is not self._of_class or "format" in own or "emit" in own:
+            self.emit(record)
+            return
+        try:
+            text = self._format(record)
+            level, created = record.levelno or 0, record.created  # None: of `makeLogRecord`
+            if self.terminator is not self._terminator or record.process != self._writer.process or level >= self.flush_level:
+                self._emit_text(record, text)
+                return
+            more = len(text) + quick._more
+            size = quick._size + more
+            if quick._since <= created < quick._until and size <= quick._limit and text.isascii():
+                quick._size = size
+                quick._waiting.append(text)
+                if quick._flusher.thread is None:
+                    quick._ensure_flusher()
+            else:
+                self._emit_text(record, text)
+        except RecursionError:
+            raise  # as in `emit`
+        except Exception:
+            self.handleError(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
         try:
-            if record.process != self._writer.process:
-                self._check_process()
-            terminator = self.terminator
-            if terminator is not self._terminator:
-                self._change_terminator(terminator)
             if self.formatter is not self._formatter or type(self).format is not self._of_class or "format" in self.__dict__:
                 self._choose_format()
-            text = self._format(record) + terminator
+            if self._buffered or self.terminator is not self._terminator or record.process != self._writer.process:
+                self._emit_text(record, self._format(record))
+                return
+            text = self._format(record) + self._terminator
             try:
                 data = text.encode(self._encoding)
             except UnicodeError:  # naming `errors` doubles the time
@@ -178,13 +211,28 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         except Exception:
             self.handleError(record)
 
+    def _emit_text(self, record: logging.LogRecord, text: str) -> None:
+        """Write what a record was formatted to."""
+        if record.process != self._writer.process:
+            self._check_process()
+        terminator = self.terminator
+        if terminator is not self._terminator:
+            self._change_terminator(terminator)
+        now = self._buffered and (record.levelno or 0) >= self.flush_level  # None: of `makeLogRecord`
+        if not now and self._quick is not None and text.isascii():
+            self._quick.write_text(text, record.created)
+        else:
+            data = (text + terminator).encode(self._encoding, self._errors)
+            (self._append_now if now else self._append)(data, record.created)
+
     def flush(self) -> None:
-        """Try once more to write what waits in memory. Everything else is in the kernel's hands already."""
-        self._writer.flush()
+        """Write what is in the buffer, and try once more what waits in memory for the disk. Everything else is in the kernel's
+        hands already."""
+        self._sink.flush()
 
     def close(self) -> None:
         """Write what waits, as far as possible, and close the files. A record after that opens the log again."""
-        self._writer.close()
+        self._sink.close()
         self._use(None)
         logging.Handler.close(self)
 
@@ -192,8 +240,9 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     @property
     def lock(self) -> Any:
-        """The engine's lock, which is a new one in a forked child."""
-        return self._writer.lock
+        """The engine's lock, or with a buffer one of its own, for no logging call waits for the disk then. A new one in a forked
+        child."""
+        return self._sink.lock
 
     @lock.setter
     def lock(self, lock: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -252,7 +301,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def doRollover(self) -> None:
         """Rotate now, whatever the clock says."""
-        self._writer.rotate()
+        self._sink.rotate()
 
     def computeRollover(self, currentTime: float) -> int:
         """The rollover that follows this time (epoch seconds), by the standard library's rule.
@@ -268,7 +317,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def stats(self) -> Stats:
         """What this process has done so far."""
-        return self._writer.stats()
+        return self._sink.stats()
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
@@ -278,17 +327,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_given": self._given.copy()}
-        for name in (
-            "_writer",
-            "_append",
-            "_foreign",
-            "_stream",
-            "_format",
-            "_formatter",
-            "_lockless",
-            "_of_class",
-            "_builtin_open",
-        ):
+        for name in _NOT_COPIED:
             state.pop(name, None)
         return state
 
@@ -314,67 +353,47 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def _use(self, foreign: Any) -> None:
         self._foreign = foreign
-        self._append = self._writer.write if foreign is None else self._write_foreign
-
-    def _hooks(self) -> Hooks:
-        return Hooks(
-            suffix=lambda: getattr(self, "suffix", None),
-            namer=self._namer_if_any,
-            rotator=self._rotator_if_any,
-        )
-
-    def _namer_if_any(self) -> Callable[[str], str] | None:
-        overridden = type(self).rotation_filename is not logging.handlers.BaseRotatingHandler.rotation_filename
-        return self.rotation_filename if overridden or callable(self.namer) else None
-
-    def _rotator_if_any(self) -> Callable[[str, str], None] | None:
-        overridden = type(self).rotate is not logging.handlers.BaseRotatingHandler.rotate
-        return self.rotate if overridden or callable(self.rotator) else None
+        to = self._sink
+        self._append = to.write if foreign is None else self._write_foreign
+        buffer = to if isinstance(to, Buffer) and foreign is None else None
+        self._append_now = self._append if buffer is None else buffer.write_now
+        self._quick = buffer if buffer is not None and buffer.takes_text() else None
 
     def _choose_format(self) -> None:
         """The stock formatter has a shorter way; it tells itself when it must not be taken."""
         formatter = self._formatter = self.formatter
-        self._of_class = type(self).format
+        self._of_class = None if "format" in self.__dict__ else type(self).format  # None: until it is taken back
         self._format = self.format
         self._lockless: object = _NOBODY
         if formatter is None or type(formatter) is logging.Formatter:
             if type(self).emit is MultProcTimedRotatingFileHandler.emit:
                 self._lockless = formatter
-            if formatter is not None and "format" not in self.__dict__ and is_stock(self._of_class):
+            if formatter is not None and is_stock(self._of_class):
                 self._format = StockFormat(formatter).format
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a
         thread that this process does not have may hold it."""
         if self._writer.process != os.getpid():
+            if self._sink is not self._writer:
+                self._sink.after_fork_in_child()
             self._writer.after_fork_in_child()
 
     def _change_terminator(self, terminator: str) -> None:
         self._terminator = terminator
-        self._writer.change_terminator(terminator.encode(self._encoding, self._errors))
+        self._sink.change_terminator(terminator.encode(self._encoding, self._errors))
+        self._use(self._foreign)
 
     def _write_foreign(self, data: bytes, created: float) -> None:
-        with self._writer.lock:
+        with self._sink.lock:
             foreign = self._foreign
             if foreign is None:
-                self._writer.write(data, created)
+                self._sink.write(data, created)
                 return
             foreign.write(data.decode(self._encoding))
             if hasattr(foreign, "flush"):
                 foreign.flush()
 
-    def _engine_failed(self, error: Exception) -> None:
-        """Tell of a failure through `handleError`, once per cause. There may be no record to blame, so one is made."""
-        message = f"{self.baseFilename}: {error}"
-        record = logging.LogRecord("mpfhandler", logging.ERROR, __file__, 0, message, None, None)
-        try:
-            raise error  # noqa: TRY301  handleError reads sys.exc_info()
-        except Exception:
-            self.handleError(record)
 
-
-def _locale_encoding() -> str:
-    return locale.getpreferredencoding(False)
-
-
+_EMIT = MultProcTimedRotatingFileHandler.emit
 logging.handlers.MultProcTimedRotatingFileHandler = MultProcTimedRotatingFileHandler  # type: ignore[attr-defined]

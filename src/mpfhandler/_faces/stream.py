@@ -5,6 +5,7 @@ gunicorn's reopen does `handler.close(); handler.stream = handler._open()`, daem
 
 from __future__ import annotations
 
+from .._engine.buffer import Sink
 from .._engine.writer import Writer
 
 __all__ = ["LogStream"]
@@ -15,8 +16,9 @@ class LogStream:
 
     mode = "a"
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, sink: Sink) -> None:
         self._writer = writer
+        self._sink = sink
         self.name = writer.place.log
         self.encoding = writer.options.encoding
         self.errors = writer.options.errors
@@ -30,12 +32,12 @@ class LogStream:
         """Write text as one record; its terminator is added if it is missing."""
         data, terminator = text.encode(self.encoding, self.errors), self._writer.terminator
         if data and data != terminator:
-            self._writer.write(data if data.endswith(terminator) else data + terminator, self._writer.now())
+            self._sink.write(data if data.endswith(terminator) else data + terminator, self._writer.now())
         return len(text)
 
     def flush(self) -> None:
-        """Try once more to write what waits in memory."""
-        self._writer.flush()
+        """Write what is in the buffer, and try once more what waits in memory for the disk."""
+        self._sink.flush()
 
     def fileno(self) -> int:
         """The append descriptor, still the engine's.
@@ -58,4 +60,4 @@ class LogStream:
 
     def close(self) -> None:
         """Close the engine's files; the next record opens them again."""
-        self._writer.close()
+        self._sink.close()

@@ -1,6 +1,19 @@
 """The operating system behind one table of named operations."""
 
 from .current import OPERATIONS
-from .table import Fault, FileId, FileStat, Joinable, Lock, Operations, Threads
+from .table import Fault, FileId, FileStat, Joinable, Lock, Operations, Signal, Threads
+from .threads import SYSTEM_THREADS, THREADS
 
-__all__ = ["OPERATIONS", "Fault", "FileId", "FileStat", "Joinable", "Lock", "Operations", "Threads"]
+__all__ = [
+    "OPERATIONS",
+    "SYSTEM_THREADS",
+    "THREADS",
+    "Fault",
+    "FileId",
+    "FileStat",
+    "Joinable",
+    "Lock",
+    "Operations",
+    "Signal",
+    "Threads",
+]

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from .._pure.facts import FileId, FileStat
 
-__all__ = ["Fault", "FileId", "FileStat", "Joinable", "Lock", "Operations", "Threads"]
+__all__ = ["Fault", "FileId", "FileStat", "Joinable", "Lock", "Operations", "Signal", "Threads"]
 
 
 class Fault(Enum):
@@ -46,6 +46,13 @@ class Joinable(Protocol):
     def join(self, timeout: float | None = ...) -> None: ...
 
 
+class Signal(Protocol):
+    """What one thread waits for and another one gives, also from a signal handler, and also before it is waited for."""
+
+    def wait(self, seconds: float) -> bool: ...
+    def give(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Threads:
     """What is asked of the interpreter's threads."""
@@ -53,6 +60,7 @@ class Threads:
     identity: Callable[[], int]  # of the calling thread
     lock: Callable[[], Lock]
     start: Callable[[Callable[[], None], str], Joinable]  # a daemon with this name; RuntimeError: no more threads are to be had
+    signal: Callable[[], Signal]
     pause: Callable[[float], None]  # of a thread that nobody waits for, seconds
 
 

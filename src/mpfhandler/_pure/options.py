@@ -16,7 +16,18 @@ from dataclasses import dataclass
 from .errors import InvalidOption, InvalidOptionType
 from .schedule import Schedule
 
-__all__ = ["Access", "Options", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds", "to_terminator"]
+__all__ = [
+    "Access",
+    "Delivery",
+    "Options",
+    "to_count",
+    "to_delivery",
+    "to_encoding",
+    "to_flag",
+    "to_mode",
+    "to_seconds",
+    "to_terminator",
+]
 
 _HUGE = 10**19
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -37,6 +48,23 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """How records get to the disk.
+
+    Attributes:
+        buffered: they are gathered in memory, and written together.
+        interval: seconds that a record is in the buffer at most.
+        size: of the buffer (bytes).
+        drops: what does not fit into a full buffer is dropped and counted; else its logging call waits for the disk.
+    """
+
+    buffered: bool = False
+    interval: float = 0.2
+    size: int = 65536
+    drops: bool = False
+
+
+@dataclass(frozen=True)
 class Options:
     """What the engine was asked to do, checked and normalised."""
 
@@ -51,6 +79,7 @@ class Options:
     late_grace: float = 10.0
     spill_bytes: int = 1 << 20
     debug: bool = False
+    delivery: Delivery = Delivery()
 
 
 def to_flag(parameter: str, value: object) -> bool:
@@ -80,6 +109,27 @@ def to_seconds(parameter: str, value: object) -> float:
     if number < 0:
         raise InvalidOption(parameter, value, "is negative", "use a number of seconds, 0 or more")
     return number
+
+
+def to_delivery(delivery: object, interval: object, size: object, overflow: object) -> Delivery:
+    """The four parameters of delivery; those of the buffer are checked without one, too."""
+    return Delivery(
+        _choice("delivery", delivery, "direct", "buffered"),
+        to_seconds("flush_interval", interval),
+        to_count("buffer_bytes", size, 1),
+        _choice("overflow", overflow, "block", "drop"),
+    )
+
+
+def _choice(parameter: str, value: object, first: str, second: str) -> bool:
+    """Whether it is the second of two words, in any case."""
+    remedy = f"use {first!r} or {second!r}"
+    if not isinstance(value, str):
+        raise InvalidOptionType(parameter, value, "is no text", remedy)
+    word = value.strip().lower()
+    if word not in {first, second}:
+        raise InvalidOption(parameter, value, "is not known", remedy)
+    return word == second
 
 
 def to_mode(parameter: str, value: object) -> int | None:

@@ -36,7 +36,13 @@ _TRIES = 3  # of a look at what stands before a record, and of ending it
 
 class Incomplete(OSError):
     """A record is not there as a line of its own: only a part could be written (disk full, quota, size limit) and has been made
-    a line, or the whole stands behind the stump of a killed writer."""
+    a line, or the whole stands behind the stump of a killed writer.
+
+    Attributes:
+        there: of several records that were written together, those that are there as lines of their own: from, up to.
+    """
+
+    there: tuple[int, int] = 0, 0
 
 
 class Superseded(OSError):
@@ -124,13 +130,17 @@ class OpenSegment:
             Superseded: the file has been renamed, or is just being renamed.
             Incomplete, OSError: as `append`.
         """
+        return self.while_named(lambda: self.append(data))
+
+    def while_named(self, append: Callable[[], int]) -> int:
+        """The same for any way to append."""
         gate = self._fd if self._side is None else self._side
         if not self._passes(gate):
             raise Superseded(f"{self.path}: being renamed")
         try:
             if not self.named():
                 raise Superseded(f"{self.path}: renamed")
-            return self.append(data)
+            return append()
         finally:
             self._let_go(gate)
 

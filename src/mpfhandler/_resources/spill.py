@@ -50,6 +50,15 @@ class Spill:
         self.waiting += 1
         return True
 
+    def mark(self, lost: Lost) -> None:
+        """Records that were dropped before they came here, and are counted already: the line that tells of them stands here."""
+        self._queue.append(lost)
+
+    def ends_with(self, one: tuple[bytes, float] | Lost) -> bool:
+        """Whether this very record, not just an equal one, or this run of dropped ones is the last in the queue."""
+        last = self._queue[-1] if self._queue else None
+        return last is one or (isinstance(last, tuple) and isinstance(one, tuple) and last[0] is one[0])
+
     def first(self) -> tuple[bytes, float] | Lost | None:
         """What comes next: a record, a run of dropped ones, or None. It stays where it is."""
         return self._queue[0] if self._queue else None

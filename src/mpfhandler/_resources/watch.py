@@ -21,5 +21,9 @@ class Watch:
 
     def moved(self, size: int) -> bool:
         """Whether so many bytes have been appended since."""
+        return self._begun is not None and self.advance() >= size
+
+    def advance(self) -> int:
+        """How many bytes have been appended since, as far as that can be told."""
         begun = self._begun
-        return begun is not None and begun[0].position() - begun[1] >= size
+        return 0 if begun is None else begun[0].position() - begun[1]
