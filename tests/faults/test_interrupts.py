@@ -6,13 +6,12 @@ import errno
 import fcntl
 import gc
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 import pytest
+from _buffer_support import at_point
 
 from mpfhandler._engine.build import Parameters, build
 from mpfhandler._engine.writer import Writer
@@ -37,26 +36,18 @@ def engine(path: Path, clock: list[float], late_grace: float, **entries: Any) ->
 
 def interrupt_at(point: int, writer: Writer, data: bytes, created: float) -> str | None:
     """Write, and raise at the n-th place where the interpreter could run a signal handler; where that was, or None if the
-    write was over before. Places are function entries and returns from C of this package."""
-    count, where = 0, None
+    write was over before."""
 
-    def trace(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal count, where
-        if event in {"call", "c_return"} and "mpfhandler" in frame.f_code.co_filename and frame.f_code.co_name != "__del__":
-            count += 1
-            if count == point:
-                where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {event} {getattr(arg, '__name__', '')}"
-                sys.setprofile(None)
-                raise Interrupt
+    def interrupt() -> NoReturn:
+        raise Interrupt
 
-    sys.setprofile(trace)
-    try:
-        writer.write(data, created)
-    except Interrupt:
-        pass
-    finally:
-        sys.setprofile(None)
-    return where
+    def write() -> None:
+        try:
+            writer.write(data, created)
+        except Interrupt:
+            pass
+
+    return at_point(point, interrupt, write)
 
 
 def is_free(path: Path) -> bool:

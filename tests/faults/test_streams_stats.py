@@ -240,7 +240,8 @@ def test_stats_of_a_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_stats_are_frozen() -> None:
     """`Stats` is a value, with these fields."""
     names = [field.name for field in fields(mpfhandler.Stats)]
-    assert names == ["records", "bytes", "rotations", "late", "repaired", "lock_timeouts", "spilled", "lost", "last_error"]
+    counters = ["records", "bytes", "rotations", "late", "repaired", "lock_timeouts", "spilled", "lost"]
+    assert names == [*counters, "last_error", "buffered"]
     with pytest.raises(FrozenInstanceError):
         mpfhandler.Stats().records = 1  # type: ignore[misc]
 
