@@ -229,6 +229,9 @@ class Ledger(Watcher):
             return
         self._check_gate(process, inode)
         self._touched(inode)
+        self._look_into(inode, over=over)
+
+    def _look_into(self, inode: Inode, *, over: bool) -> None:
         lines = [self._behind_zeros(line) for line in bytes(inode.data).split(b"\n")[:-1]]
         for record in self.records.values() if over else ():
             if record.stands_in is inode and record.line in self.torn and record.line not in lines:
@@ -323,9 +326,10 @@ class Ledger(Watcher):
             self.broken.append(f"P2: {process.name} wrote to {names[0]}, though late_grace is 0")
 
     def incomplete(self, process: Process, inode: Inode, data: bytes) -> None:
-        """A write was cut off."""
+        """A write was cut off. Of several records that it had some may be whole."""
         self._check_gate(process, inode)
         self._touched(inode)
+        self._look_into(inode, over=False)
         self.torn.update(line for line in data.split(b"\n") if line)
 
     def deleting(self, path: str) -> None:

@@ -147,7 +147,9 @@ class Process:
             "prepare": _nothing,
             "fault": POSIX.fault,
         }
-        threads = Threads(identity=self._identity, lock=self._lock, start=self._start, pause=self.scheduler.nap)
+        threads = Threads(
+            identity=self._identity, lock=self._lock, start=self._start, signal=self._signal, pause=self.scheduler.nap
+        )
         points = {name: functools.partial(self._call, name) for name in CALLS}
         points |= {"stat_path": self._look_at_path, "stat_link": self._look_at_path, "stat_fd": self._look_at_fd}
         return Operations(threads=threads, **plain, **points)
@@ -227,6 +229,9 @@ class Process:
 
     def _identity(self) -> int:
         return self.scheduler.current.identity
+
+    def _signal(self) -> SimulatedSignal:
+        return SimulatedSignal(self.scheduler)
 
     def _lock(self) -> SimulatedLock:
         return SimulatedLock(self.scheduler)
@@ -431,6 +436,8 @@ class SimulatedLock:
         return True
 
     def release(self) -> None:
+        if self._owner != self._scheduler.current.identity:
+            raise RuntimeError("not the owner's to release")
         self._depth -= 1
         if self._depth == 0:
             self._owner = 0
@@ -443,6 +450,22 @@ class SimulatedLock:
 
     def _free(self) -> bool:
         return self._owner == 0
+
+
+class SimulatedSignal:
+    """What one thread of a simulated process waits for and another one gives."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._given = False
+
+    def wait(self, seconds: float) -> bool:
+        self._scheduler.wait_until(lambda: self._given, seconds)
+        given, self._given = self._given, False
+        return given
+
+    def give(self) -> None:
+        self._given = True
 
 
 class Look:
