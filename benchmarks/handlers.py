@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["BASELINE", "FORMAT", "INCUMBENT", "KEYS", "OURS", "Contender", "contender", "label", "make", "select"]
+__all__ = ["BASELINE", "BUFFERED", "FORMAT", "INCUMBENT", "KEYS", "OURS", "Contender", "contender", "label", "make", "select"]
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -49,6 +49,12 @@ def _ours(path: str, when: str) -> logging.Handler:
     return MultProcTimedRotatingFileHandler(path, when=when, encoding="utf-8")
 
 
+def _buffered(path: str, when: str) -> logging.Handler:
+    from mpfhandler import MultProcTimedRotatingFileHandler
+
+    return MultProcTimedRotatingFileHandler(path, when=when, encoding="utf-8", delivery="buffered")
+
+
 _CONTENDERS = {
     found.key: found
     for found in (
@@ -56,10 +62,11 @@ _CONTENDERS = {
         Contender("timed", "TimedRotatingFileHandler", None, _timed),
         Contender("clh", "concurrent-log-handler (timed)", "concurrent-log-handler", _concurrent),
         Contender("ours", "mpfhandler", "mpfhandler", _ours),
+        Contender("buffered", "mpfhandler, buffered", "mpfhandler", _buffered),
     )
 }
 KEYS = tuple(_CONTENDERS)
-BASELINE, INCUMBENT, OURS = "file", "clh", "ours"
+BASELINE, INCUMBENT, OURS, BUFFERED = "file", "clh", "ours", "buffered"
 
 
 def contender(key: str) -> Contender:

@@ -51,6 +51,8 @@ ACTIVE, LATE, WRITER, BACKLOG = "_engine/active.py", "_engine/late.py", "_engine
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
 POSIX, CLOSED = "_platform/posix.py", "_engine/closed.py"
+BUFFER, FLUSHER, BATCH, TOGETHER = "_engine/buffer.py", "_engine/flusher.py", "_engine/batch.py", "_resources/together.py"
+EXITS, HANDLER = "_resources/exits.py", "_faces/handler.py"
 
 MUTANTS = (
     # R0: follow
@@ -1277,5 +1279,134 @@ MUTANTS = (
         "        if begun is not None and _identity(self._ops, begun[0]) == begun[1]:\n",
         "        if begun is not None:\n",
         ("faults/test_hooks.py::test_target_that_somebody_else_has_taken_meanwhile_is_left_alone",),
+    ),
+    # buffered delivery
+    Mutant(
+        "buffer-kept-over-a-fork",
+        "what is in the buffer is not written before a fork",
+        BUFFER,
+        "        self._flush_all(_FORK_PATIENCE)\n",
+        "",
+        ("faults/test_buffered_processes.py::test_another_program_is_started",),
+    ),
+    Mutant(
+        "buffer-kept-over-an-exec",
+        "what is in the buffer is not written before the process becomes another program or starts one",
+        EXITS,
+        "    if event in _STARTS:\n",
+        "    if not event:\n",
+        ("faults/test_buffered_processes.py::test_another_program_is_started",),
+    ),
+    Mutant(
+        "buffer-kept-at-the-exit",
+        "what is in the buffer is not written when the interpreter ends",
+        EXITS,
+        "        atexit.register(_at_exit)\n",
+        "",
+        ("faults/test_buffered_processes.py::test_end_of_a_program",),
+    ),
+    Mutant(
+        "buffer-kept-by-a-worker",
+        "a child of multiprocessing ends without writing its buffer",
+        EXITS,
+        "        util.Finalize(None, _flush, exitpriority=-100)",
+        "        util.Finalize(None, list, exitpriority=-100)",
+        ("faults/test_buffered_processes.py::test_child_of_multiprocessing",),
+    ),
+    Mutant(
+        "buffer-level-ignored",
+        "a record of flush_level waits in the buffer as any other one",
+        HANDLER,
+        "        now = self._buffered and (record.levelno or 0) >= self.flush_level",
+        "        now = False",
+        ("faults/test_buffered.py::test_record_of_the_level_is_written_before_its_call_returns",),
+    ),
+    Mutant(
+        "buffer-drops-uncounted",
+        "what a full buffer drops is not counted",
+        BUFFER,
+        "            self._lost, self._dropped = self._lost + 1, True\n",
+        "            self._dropped = True\n",
+        ("faults/test_buffered_reentry.py::test_drop_never_waits_and_says_what_was_dropped",),
+    ),
+    Mutant(
+        "buffer-drops-untold",
+        "no line in the log tells what a full buffer has dropped",
+        BUFFER,
+        "                self._waiting.append(Lost(1, created, created))\n",
+        "                pass\n",
+        ("faults/test_buffered_reentry.py::test_drop_never_waits_and_says_what_was_dropped",),
+    ),
+    Mutant(
+        "buffer-never-blocks",
+        "a full buffer drops records though it was not asked to",
+        BUFFER,
+        "        if not self._drops or self._ending:\n",
+        "        if self._ending:\n",
+        ("faults/test_buffered_reentry.py::test_block_waits_for_a_full_buffer_only",),
+    ),
+    Mutant(
+        "buffer-without-a-limit",
+        "the buffer takes any number of bytes",
+        BUFFER,
+        "        if size > self._limit:\n            self._write_full(data, more, created)\n",
+        "        if not size:\n            self._write_full(data, more, created)\n",
+        ("faults/test_buffered.py::test_no_write_is_longer_than_the_buffer_and_none_splits_a_record",),
+    ),
+    Mutant(
+        "batch-doubled-by-a-short-write",
+        "records that a short write has left whole are written again",
+        TOGETHER,
+        "    error.there = 0, count\n    raise error\n",
+        "    error.there = 0, 0\n    raise error\n",
+        ("faults/test_buffered.py::test_short_write_anywhere_in_a_batch",),
+    ),
+    Mutant(
+        "batch-without-a-guard",
+        "nobody ends the stump of a killed writer before a batch",
+        TOGETHER,
+        "    if written == len(data):\n        _guard(segment, data, end - written, records)\n",
+        "    if written == len(data):\n",
+        ("faults/test_buffered.py::test_stump_before_a_batch_is_ended",),
+    ),
+    Mutant(
+        "batch-after-the-rotation",
+        "P2: records of the period that is over are not written before the rotation",
+        BATCH,
+        "        if not writer._backlog:\n            self._end_period(batch)\n",
+        "",
+        ("faults/test_buffered.py::test_rotator_gets_the_records_that_were_in_the_buffer",),
+    ),
+    Mutant(
+        "batch-into-a-named-segment",
+        "late_grace=0: a batch is written without a look whether the file has its name",
+        BATCH,
+        "        if self._writer.options.late_grace:\n",
+        "        if segment:\n",
+        ("faults/test_buffered_periods.py::test_nothing_is_written_to_a_file_that_has_its_name",),
+    ),
+    Mutant(
+        "batch-of-one-period",
+        "P2: records of another time count as ones of the present period",
+        BUFFER,
+        "        if self._since <= created < self._until:\n            self._waiting.append(data)\n",
+        "        if self._since < self._until:\n            self._waiting.append(data)\n",
+        ("faults/test_buffered.py::test_buffer_of_many_periods",),
+    ),
+    Mutant(
+        "flusher-not-at-the-end-of-a-period",
+        "P2: the flusher waits for its interval though a period ends",
+        FLUSHER,
+        "min(left, _LOOK_EVERY, end - self._writer.now())",
+        "min(left, _LOOK_EVERY)",
+        ("faults/test_buffered_periods.py::test_clock_that_is_set_forward_ends_a_period",),
+    ),
+    Mutant(
+        "flusher-ignores-late-records",
+        "P2: a record of a period that is over waits for the flusher's interval",
+        FLUSHER,
+        "            if any(_is_before(entry, start) for entry in fresh):\n",
+        "            if not start:\n",
+        ("faults/test_buffered_periods.py::test_late_record_does_not_wait_for_a_long_interval",),
     ),
 )
