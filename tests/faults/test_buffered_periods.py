@@ -35,7 +35,7 @@ class WatchedClock(Clock):
 
     def ask(self) -> float:
         """The wall clock."""
-        self.asked += threading.current_thread().name == "mpfhandler-flusher"
+        self.asked += threading.get_ident() != threading.main_thread().ident
         return self.wall
 
 

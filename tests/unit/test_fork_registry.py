@@ -19,6 +19,9 @@ class Witness:
     def __init__(self) -> None:
         self.told: list[str] = []
 
+    def prepare_fork(self) -> None:
+        """Nothing to do."""
+
     def before_fork(self) -> None:
         self.told.append("before")
 

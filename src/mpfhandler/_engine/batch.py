@@ -36,6 +36,7 @@ class Batches:
     def __init__(self, writer: Writer, size: int) -> None:
         self._writer = writer
         self._size = size
+        self.writing_since: float | None = None  # a hint for other threads: since when the disk is at one write
 
     def write(self, batch: Batch) -> None:
         """Write what is left of a batch: afterwards it is in the files or in the backlog. Not to be called inside the slow path.
@@ -85,6 +86,7 @@ class Batches:
     def _write_one(self, batch: Batch, entry: tuple[bytes, float]) -> None:
         writer, start, watch = self._writer, batch.done, Watch()
         writer._backlog.landed = False
+        self.writing_since = writer._ops.monotonic()
         try:
             if not writer._deliver(*entry, watch):
                 self._keep(batch, entry)
@@ -93,6 +95,8 @@ class Batches:
             if writer._backlog.landed or watch.moved(len(entry[0])):
                 batch.done = start + 1
             raise
+        finally:
+            self.writing_since = None
 
     def _append(self, batch: Batch, segment: OpenSegment, until: float) -> None:
         writer, start, watch = self._writer, batch.done, Watch()
@@ -113,9 +117,13 @@ class Batches:
 
     def _appended(self, segment: OpenSegment, group: Group) -> int:
         entries = group.batch.entries
-        if self._writer.options.late_grace:
-            return append_together(segment, group.data, group.records, entries)
-        return segment.while_named(lambda: append_together(segment, group.data, group.records, entries))
+        self.writing_since = self._writer._ops.monotonic()
+        try:
+            if self._writer.options.late_grace:
+                return append_together(segment, group.data, group.records, entries)
+            return segment.while_named(lambda: append_together(segment, group.data, group.records, entries))
+        finally:
+            self.writing_since = None
 
     def _gather(self, batch: Batch, segment: OpenSegment, until: float) -> Group:
         """The next record and those behind it whose `created` is before `until` and which this segment takes."""

@@ -1,8 +1,9 @@
 """What is in a buffer, and a batch of it on its way to the files.
 
-A program's records are nearly all of the present period. They stand in the list as what they are, bytes or text, and the period
-that they belong to stands before them; only a record of another time has its `created` with it. So a record costs one object, and
-a batch is joined as it is.
+A program's records are nearly all of the present period. They stand in a list as what they are, bytes or text, and the list knows
+the period that they belong to; only a record of another time has its `created` with it. So a record costs one object, and a batch
+is joined as it is. A list is of one period for ever: whatever comes between a look at its period and an append, a record is never
+in the list of another one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 from .._pure.schedule import Period
 from .._resources.spill import Lost
 
-__all__ = ["Batch", "Entry", "Group", "Taken", "Whole"]
+__all__ = ["Batch", "Entry", "Group", "Taken", "Waiting", "Whole"]
+
+_EVER = float("inf")
 
 
 class Taken:
@@ -20,10 +23,36 @@ class Taken:
     it was taken already, for the same text may be logged twice."""
 
 
-# A record of the period that stands before it; one with its `created`; a run of dropped ones; a period; the mark of a batch.
+# A record of the list's period; one with its `created`; a run of dropped ones; the mark of a batch.
 # Bytes have their terminator. Text is ASCII and has none: it becomes bytes with the others of its write, at a fifth of the cost.
-Entry = bytes | str | tuple[bytes | str, float] | Lost | Period | Taken
+Entry = bytes | str | tuple[bytes | str, float] | Lost | Taken
 Whole = tuple[bytes, float] | Lost
+
+
+class Waiting(list[Entry]):
+    """What a flush takes, oldest first.
+
+    Args:
+        period: of those without their time; None takes only such as have one.
+    """
+
+    __slots__ = ("period", "since", "until")
+
+    def __init__(self, period: Period | None = None) -> None:
+        super().__init__()
+        self.period = period
+        self.since: float = _EVER if period is None else period.start
+        self.until: float = -_EVER if period is None else period.end
+
+    def is_late(self, start: float) -> bool:
+        """Whether something in it is of before that time, so that it has only the grace."""
+        if not self:
+            return False
+        return (self.period is not None and self.until <= start) or any(_is_before(entry, start) for entry in self[:])
+
+
+def _is_before(entry: Entry, start: float) -> bool:
+    return isinstance(entry, tuple) and entry[1] < start
 
 
 class Batch:
@@ -31,17 +60,18 @@ class Batch:
 
     Args:
         end: of records that are text.
-        period: that the first ones belong to.
-        now: a time for those that have none of their own; they are not older than a buffer is.
+        source: that they are taken from.
+        now: a time for those that have none of their own and of which no period is known.
     """
 
-    __slots__ = ("_now", "done", "end", "entries", "mark", "period", "tried")
+    __slots__ = ("_now", "counted", "done", "end", "entries", "mark", "source", "tried")
 
-    def __init__(self, end: bytes, period: Period | None = None, now: float = 0.0) -> None:
+    def __init__(self, end: bytes, source: Waiting, now: float = 0.0) -> None:
         self.entries: list[Entry] = []
         self.mark = Taken()
         self.end = end
-        self.period = period
+        self.source = source
+        self.counted = 0  # their size in bytes, as it was counted when they came
         self.done = 0
         self.tried: tuple[int, int] = -1, 0  # where a group failed that is to be tried again, and how often: not for ever
         self._now = now
@@ -58,23 +88,20 @@ class Batch:
                 return None
             if (whole := self.whole(entry)) is not None:
                 return whole
-            if isinstance(entry, Period):
-                self.period = entry
             self.done += 1
 
     def whole(self, entry: Entry) -> Whole | None:
         """A record as it is written, with its time; None for what is no record."""
         if isinstance(entry, Lost):
             return entry
-        if isinstance(entry, (Period, Taken)):  # a period is a tuple, too
+        if isinstance(entry, Taken):
             return None
         data, created = entry if isinstance(entry, tuple) else (entry, self._moment())
         return data if isinstance(data, bytes) else data.encode("ascii") + self.end, created
 
     def _moment(self) -> float:
-        if self.period is None:
-            return self._now
-        return min(max(self._now, self.period.start), self.period.end - 0.001)
+        period = self.source.period
+        return self._now if period is None else min(max(self._now, period.start), period.end - 0.001)
 
     def size(self, entry: Entry) -> int:
         """Of a record, in bytes; nothing is counted for what is none."""
@@ -88,7 +115,7 @@ class Batch:
     def joined(self, since: float, until: float) -> bytes | None:
         """All of them, if they are nothing but records of these times: the common case, at a fifth of the cost."""
         entries: list[Any] = self.entries
-        period = self.period
+        period = self.source.period
         if period is not None and since <= period.start and period.end <= until:
             try:
                 return _joined(entries, self.end)

@@ -13,6 +13,7 @@ says that the slow path is under way, and the record is queued behind it instead
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from .._platform import Fault, FileId, Operations
 from .._protocols.hooks import Hooks
@@ -34,7 +35,7 @@ __all__ = ["Writer"]
 _CLOSE_PATIENCE, _ROTATOR_PATIENCE = 1.0, 60.0  # seconds that close() and rotate() wait for deletions, and for a user's rotator
 _BACKLOG_PAUSE = 0.05  # seconds between two looks of the housekeeper whether records that wait can be tried again
 _TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
-_FORK_PATIENCE, _FORK_PAUSE = 1.0, 0.001  # seconds that a fork waits for another thread's rotation, and between two looks
+_FORK_PAUSE = 0.001  # seconds between two looks of a fork whether another thread's rotation is over
 _NEVER, _UNLIMITED = float("-inf"), 1 << 62
 
 
@@ -147,20 +148,14 @@ class Writer:
 
     # questions
 
-    def stats(self) -> Stats:
-        """The counters as of now."""
-        with self.lock:
+    def stats(self, *, locked: bool = True) -> Stats:
+        """The counters as of now. Without the lock some may be ahead of others."""
+        with self.lock if locked else nullcontext():
+            active, spill = self._active, self._backlog.spill
             return Stats(
-                records=self._records,
-                bytes=self._bytes,
-                rotations=self._active.rotations,
-                late=self._late,
-                repaired=self._active.repaired,
-                lock_timeouts=self._active.lock_timeouts,
-                spilled=self._backlog.spill.waiting,
-                lost=self._backlog.spill.lost,
-                last_error=self._report.last,
-            )
+                records=self._records, bytes=self._bytes, rotations=active.rotations, late=self._late, repaired=active.repaired,
+                lock_timeouts=active.lock_timeouts, spilled=spill.waiting, lost=spill.lost, last_error=self._report.last,
+            )  # fmt: skip
 
     @property
     def segment(self) -> OpenSegment | OpenStream | None:
@@ -187,8 +182,8 @@ class Writer:
 
     def describe(self) -> str:
         """Schedule and state in a few words, for a `repr`."""
-        schedule = self.options.schedule
-        state = "closed" if self._active.segment is None else "waiting for the disk" if self._backlog else "open"
+        schedule, segment = self.options.schedule, self._active.segment
+        state = "closed" if segment is None else "waiting for the disk" if self._backlog else "open"
         return f"when={schedule.when} interval={schedule.interval} zone={schedule.zone.key} {state}"
 
     def change_terminator(self, terminator: bytes) -> None:
@@ -206,6 +201,10 @@ class Writer:
 
     # forks
 
+    def prepare_fork(self) -> None:
+        """Have the housekeeper come to its end."""
+        self._housekeeper.prepare_fork()
+
     def before_fork(self) -> None:
         """Fork with one thread less, and, as far as a short wait helps, with no other thread in the middle of opening something:
         what that has opened and not yet stored would stay open in the child.
@@ -213,7 +212,7 @@ class Writer:
         The lock is not held over it: a signal handler that raises or forks in a hook would leave it held for ever.
         """
         self._housekeeper.before_fork()
-        deadline = self._ops.monotonic() + _FORK_PATIENCE
+        deadline = self._ops.monotonic() + fork.patience_left()
         while self._busy and self._busy_thread != self._ops.threads.identity() and self._ops.monotonic() < deadline:
             self._ops.sleep(_FORK_PAUSE)
 

@@ -13,6 +13,7 @@ import logging
 import logging.handlers
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
@@ -23,6 +24,7 @@ from .._engine.build import Parameters, build, lasting, open_or_undo, warn
 from .._engine.place import absolute
 from .._engine.stats import Stats
 from .._pure.options import to_count, to_flag
+from .emitting import emit_formatted, emit_quickly, is_ascii
 from .formatting import StockFormat, is_stock
 from .hooks import hooks_of, teller_of
 from .level import to_level
@@ -158,49 +160,26 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
             record = passed  # pragma: no cover - Python 3.12
         if passed:
-            if self.formatter is not self._lockless:
+            if self.formatter is self._lockless:
+                if self._quick is None:
+                    self.emit(record)
+                else:
+                    emit_quickly(self, record, _EMIT)
+            elif isinstance(self._sink, Buffer):
+                emit_formatted(self, record, self._sink, _EMIT)
+            else:
                 with self._sink.lock:
                     self.emit(record)
-            else:
-                (self.emit if self._quick is None else self._emit_quickly)(record)
         return passed
-
-    def _emit_quickly(self, record: logging.LogRecord) -> None:
-        """`emit` into a buffer, as long as `emit` and `format` are the ones that were looked at; else those are called. The
-        second half is `Buffer.write_text`: of what a record costs, a call is a thirtieth."""
-        kind, own, quick = type(self), self.__dict__, self._quick
-        if quick is None or kind.emit is not _EMIT or kind.format is not self._of_class or "format" in own or "emit" in own:
-            self.emit(record)
-            return
-        try:
-            text = self._format(record)
-            level, created = record.levelno or 0, record.created  # None: of `makeLogRecord`
-            if self.terminator is not self._terminator or record.process != self._writer.process or level >= self.flush_level:
-                self._emit_text(record, text)
-                return
-            more = len(text) + quick._more
-            size = quick._size + more
-            if quick._since <= created < quick._until and size <= quick._limit and text.isascii():
-                quick._size = size
-                quick._waiting.append(text)
-                if quick._flusher.thread is None:
-                    quick._ensure_flusher()
-            else:
-                self._emit_text(record, text)
-        except RecursionError:
-            raise  # as in `emit`
-        except Exception:
-            self.handleError(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
         try:
-            if self.formatter is not self._formatter or type(self).format is not self._of_class or "format" in self.__dict__:
-                self._choose_format()
+            form = self._formatting()
             if self._buffered or self.terminator is not self._terminator or record.process != self._writer.process:
-                self._emit_text(record, self._format(record))
+                self._emit_text(record, form(record))
                 return
-            text = self._format(record) + self._terminator
+            text = form(record) + self._terminator
             try:
                 data = text.encode(self._encoding)
             except UnicodeError:  # naming `errors` doubles the time
@@ -219,7 +198,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         if terminator is not self._terminator:
             self._change_terminator(terminator)
         now = self._buffered and (record.levelno or 0) >= self.flush_level  # None: of `makeLogRecord`
-        if not now and self._quick is not None and text.isascii():
+        if not now and self._quick is not None and is_ascii(text):
             self._quick.write_text(text, record.created)
         else:
             data = (text + terminator).encode(self._encoding, self._errors)
@@ -358,6 +337,11 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         buffer = to if isinstance(to, Buffer) and foreign is None else None
         self._append_now = self._append if buffer is None else buffer.write_now
         self._quick = buffer if buffer is not None and buffer.takes_text() else None
+
+    def _formatting(self) -> Callable[[logging.LogRecord], str]:
+        if self.formatter is not self._formatter or type(self).format is not self._of_class or "format" in self.__dict__:
+            self._choose_format()
+        return self._format
 
     def _choose_format(self) -> None:
         """The stock formatter has a shorter way; it tells itself when it must not be taken."""

@@ -1,6 +1,7 @@
 """The operating system behind one table of named operations."""
 
 from .current import OPERATIONS
+from .patience import Patience
 from .table import Fault, FileId, FileStat, Joinable, Lock, Operations, Signal, Threads
 from .threads import SYSTEM_THREADS, THREADS
 
@@ -14,6 +15,7 @@ __all__ = [
     "Joinable",
     "Lock",
     "Operations",
+    "Patience",
     "Signal",
     "Threads",
 ]

@@ -7,15 +7,20 @@ the real ones, whatever was patched, and whether that was done before this packa
 
 from __future__ import annotations
 
+import _thread
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from .table import Joinable, Lock, Threads
+from .table import Joinable, Lock, Signal, Threads
 
-__all__ = ["SYSTEM_THREADS", "THREADS"]
+__all__ = ["SYSTEM_THREADS", "THREADS", "block_signals"]
+
+_FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
+_OWN_FAULTS = {getattr(signal, name) for name in _FAULTS if hasattr(signal, name)}
 
 
 def _original(module: str, name: str) -> Any:
@@ -24,19 +29,13 @@ def _original(module: str, name: str) -> Any:
     return getattr(sys.modules[module], name) if monkey is None else monkey.get_original(module, name)
 
 
-def _start(work: Callable[[], None], name: str) -> Joinable:
-    thread = threading.Thread(target=work, name=name, daemon=True)
-    thread.start()
-    return thread
-
-
 class _Signal:
     """A lock that is held from the beginning: waiting is taking it. A `threading.Event` would not do: its `set` takes a lock
     that a signal handler in the same thread would wait for."""
 
-    def __init__(self) -> None:
-        self._lock = _original("_thread", "allocate_lock")()
-        self._lock.acquire()
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        lock.acquire()
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; whether it was given, now or since the last time."""
@@ -50,16 +49,18 @@ class _Signal:
             pass
 
 
-class _SystemThread:
-    """A thread that gevent knows nothing of."""
+class _Thread:
+    """A daemon. Not one of `threading`: there `start` waits for the thread's first step, and if a signal handler forks meanwhile
+    the child waits for a thread that it does not have."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], None], begin: Callable[..., Any], end: Signal) -> None:
         self._work = work
-        self._end = _Signal()
-        _original("_thread", "start_new_thread")(self._run, ())
+        self._end = end
+        begin(self._run, ())
 
     def _run(self) -> None:
         try:
+            block_signals()
             self._work()
         finally:
             self._end.give()
@@ -70,8 +71,24 @@ class _SystemThread:
             self._end.give()
 
 
-def _start_system(work: Callable[[], None], name: str) -> Joinable:
-    return _start(work, name) if sys.modules.get("gevent.monkey") is None else _SystemThread(work)
+def block_signals() -> None:
+    """Let the program's threads take the signals: one that they all block is to wait, not to be taken here. What a fault of this
+    thread itself raises is not blocked."""
+    if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - every POSIX system has it
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_FAULTS)
+
+
+def _start(work: Callable[[], None], _name: str) -> Joinable:
+    """A greenlet, if gevent has made those of threads."""
+    return _Thread(work, _thread.start_new_thread, _Signal(_thread.allocate_lock()))
+
+
+def _start_system(work: Callable[[], None], _name: str) -> Joinable:
+    return _Thread(work, _original("_thread", "start_new_thread"), _signal())
+
+
+def _signal() -> Signal:
+    return _Signal(_original("_thread", "allocate_lock")())
 
 
 def _identity() -> int:
@@ -87,5 +104,5 @@ def _pause(seconds: float) -> None:
     _original("time", "sleep")(seconds)
 
 
-THREADS = Threads(identity=threading.get_ident, lock=threading.RLock, start=_start, signal=_Signal, pause=time.sleep)
-SYSTEM_THREADS = Threads(identity=_identity, lock=_lock, start=_start_system, signal=_Signal, pause=_pause)
+THREADS = Threads(identity=threading.get_ident, lock=threading.RLock, start=_start, signal=_signal, pause=time.sleep)
+SYSTEM_THREADS = Threads(identity=_identity, lock=_lock, start=_start_system, signal=_signal, pause=_pause)

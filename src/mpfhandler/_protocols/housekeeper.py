@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .._platform import Joinable, Threads
+from .._platform import Joinable, Patience, Threads
+from .._resources import fork
 
 __all__ = ["Housekeeper"]
 
-_FORK_PATIENCE = 1.0  # seconds; deleting one huge file can take that long
+_STOPS_FOR = 10.0  # seconds: if a signal handler's exception ends a hook, nobody says that the fork is over
 
 
 class Housekeeper:
@@ -32,7 +33,7 @@ class Housekeeper:
         self._thread: Joinable | None = None
         self._runner = 0  # the thread's identity, while it runs
         self._wanted = False
-        self._stop = False
+        self._stop: Patience | None = None  # a fork is under way
         self._asking = False
         self._cut = False  # the present run was told to stop
 
@@ -49,12 +50,15 @@ class Housekeeper:
 
     def _ensure_thread(self) -> None:
         with self._guard:
-            if self._thread is not None or self._stop:
+            if self._thread is not None or self._stops():
                 return
+            guard = self._guard
             try:
-                self._thread = self._threads.start(self._run, "mpfhandler-housekeeper")
+                thread = self._threads.start(self._run, "mpfhandler-housekeeper")
             except RuntimeError:  # no more threads, or the interpreter is shutting down
-                pass
+                return
+            if self._guard is guard:  # else a signal handler has forked in there: the child does not have that thread
+                self._thread = thread
 
     def finish(self, patience: float) -> None:
         """Wait at most so many seconds until what was asked for is done."""
@@ -62,14 +66,18 @@ class Housekeeper:
         if thread is not None and self._runner != self._threads.identity():
             thread.join(patience)
 
-    def before_fork(self) -> None:
+    def prepare_fork(self) -> None:
         """Stop between two steps, so that the process forks with one thread less."""
-        self._stop = True
-        self.finish(_FORK_PATIENCE)
+        self._stop = Patience(_STOPS_FOR)
+
+    def before_fork(self) -> None:
+        """Wait until it has stopped; deleting one huge file can take long."""
+        self.prepare_fork()
+        self.finish(fork.patience_left())
 
     def after_fork_in_parent(self) -> None:
         """Go on with what was stopped."""
-        self._stop = False
+        self._stop = None
         if self._wanted:
             self.ask()
 
@@ -77,24 +85,36 @@ class Housekeeper:
         """The thread and who held its lock are the parent's."""
         self._guard = self._threads.lock()
         self._thread, self._runner = None, 0
-        self._wanted = self._stop = self._asking = False
+        self._stop = None
+        self._wanted = self._asking = False
 
     def _run(self) -> None:
-        self._runner = self._threads.identity()
-        while True:
-            with self._guard:
-                if not self._wanted or self._stopping():
-                    self._thread, self._runner = None, 0
-                    return
-                self._wanted = False
-            self._cut = False
-            try:
-                self._work(self._stopping)
-            except Exception:
-                continue  # the work reports what it can; a defect in it must not end the housekeeping
-            if self._cut:
-                self._wanted = True  # not all of it was done
+        me = self._runner = self._threads.identity()
+        try:
+            while self._has_work():
+                self._cut = False
+                try:
+                    self._work(self._stopping)
+                except (Exception, SystemExit):  # the latter of a hook that calls `sys.exit`
+                    continue  # the work reports what it can; a defect in it must not end the housekeeping
+                if self._cut:
+                    self._wanted = True  # not all of it was done
+        finally:
+            if self._runner == me:  # no memory
+                self._thread, self._runner = None, 0
+
+    def _has_work(self) -> bool:
+        with self._guard:
+            if not self._wanted or self._stopping():
+                self._thread, self._runner = None, 0
+                return False
+            self._wanted = False
+            return True
 
     def _stopping(self) -> bool:
-        self._cut = self._cut or self._stop
-        return self._stop
+        stops = self._stops()
+        self._cut = self._cut or stops
+        return stops
+
+    def _stops(self) -> bool:
+        return self._stop is not None and self._stop.left() > 0

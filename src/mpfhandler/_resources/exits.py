@@ -1,7 +1,11 @@
 """Who has to write what it holds in memory before the process is replaced, starts another one, or ends.
 
 Nothing is installed before the first one registers. The audit hook can never be taken out again, so it does nothing but look up
-the event's name for every event that is none of these. Entries are held weakly. Nothing raised here reaches the program.
+the event's name for every event that is none of these. It is called until the very end of the interpreter, when the globals of
+this module are gone: what it needs it has with it. Entries are held weakly. Nothing raised here reaches the program.
+
+CPython 3.13.0 may crash at its end if there is any audit hook: there is none in that version, and `os.exec*` loses what is in
+memory.
 """
 
 from __future__ import annotations
@@ -9,19 +13,27 @@ from __future__ import annotations
 import atexit
 import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["Flushable", "at_end_of_process", "register"]
+from .._platform import Patience
+
+__all__ = ["Flushable", "register", "watch_end_of_process"]
 
 _STARTS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
+_PATIENCE = 1.0  # seconds that the start of another program waits for the disk, however many logs there are
+_CRASHES = sys.implementation.name == "cpython" and sys.version_info[:3] == (3, 13, 0)
+_UTIL = "multiprocessing.util"
 
 
 class Flushable(Protocol):
     """What holds something in memory."""
 
-    def flush(self) -> None:
-        """Write it."""
+    def begin_to_settle(self) -> None:
+        """Have it written, without waiting."""
+
+    def settle(self, patience: Patience) -> None:
+        """Wait for that."""
 
     def at_exit(self) -> None:
         """Write it, and hold nothing from now on: the interpreter ends."""
@@ -29,7 +41,8 @@ class Flushable(Protocol):
 
 _everyone: WeakValueDictionary[int, Flushable] = WeakValueDictionary()
 _installed = False
-_process = 0  # whose end is known of
+_finalizer: Any = None  # of multiprocessing, in this process
+_watched = False  # multiprocessing makes another one in every child
 
 
 def register(one: Flushable) -> None:
@@ -40,18 +53,29 @@ def register(one: Flushable) -> None:
         _installed = True
         atexit.register(_at_exit)
         try:
-            sys.addaudithook(_audit)
+            if not _CRASHES:
+                sys.addaudithook(_audit)
         except Exception:  # another hook does not want one
             return
 
 
-def at_end_of_process(pid: int) -> None:
-    """A child of `multiprocessing` ends without the interpreter's exit handlers (before Python 3.13), but with its own."""
-    global _process
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and _process != pid:
-        _process = pid
-        util.Finalize(None, _flush, exitpriority=-100)  # after the program's own, which may log
+def watch_end_of_process() -> None:
+    """A child of `multiprocessing` ends without the interpreter's exit handlers (before Python 3.13), but with its own. It
+    forgets those that were there before its function began, and then does what it was asked to do after a fork."""
+    global _watched
+    util = sys.modules.get(_UTIL)
+    if util is None:
+        return
+    if not _watched:
+        _watched = True
+        util.register_after_fork(_everyone, _finalize)
+    if _finalizer is None or not _finalizer.still_active():
+        _finalize()
+
+
+def _finalize(_registered: object = None) -> None:
+    global _finalizer
+    _finalizer = sys.modules[_UTIL].Finalize(None, _at_exit, exitpriority=-100)  # after the program's own, which may log
 
 
 def _alive() -> list[Flushable]:
@@ -59,21 +83,32 @@ def _alive() -> list[Flushable]:
     return [one for reference in _everyone.valuerefs() if (one := reference()) is not None]
 
 
-def _audit(event: str, _arguments: tuple[object, ...]) -> None:
-    if event in _STARTS:
-        _flush()
+def _before_start() -> None:
+    everyone, patience = _alive(), Patience(_PATIENCE)
+    _tell(everyone, lambda one: one.begin_to_settle())
+    _tell(everyone, lambda one: one.settle(patience))
 
 
-def _flush() -> None:
-    _tell(lambda one: one.flush())
+def _audit(
+    event: str,
+    _arguments: tuple[object, ...],
+    _starts: frozenset[str] = _STARTS,
+    _call: Callable[[], None] = _before_start,
+    _error: type[Exception] = Exception,
+) -> None:
+    if event in _starts:
+        try:
+            _call()
+        except _error:  # the interpreter is coming to its end
+            return
 
 
 def _at_exit() -> None:
-    _tell(lambda one: one.at_exit())
+    _tell(_alive(), lambda one: one.at_exit())
 
 
-def _tell(call: Callable[[Flushable], None]) -> None:
-    for one in _alive():
+def _tell(everyone: list[Flushable], call: Callable[[Flushable], None]) -> None:
+    for one in everyone:
         try:
             call(one)
         except Exception:

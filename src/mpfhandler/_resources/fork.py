@@ -11,14 +11,21 @@ from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["Forkable", "register"]
+from .._platform import Patience
+
+__all__ = ["Forkable", "patience_left", "register"]
+
+_PATIENCE = 1.0  # seconds that a fork waits for other threads, however many logs there are
 
 
 class Forkable(Protocol):
     """What takes part in forks."""
 
+    def prepare_fork(self) -> None:
+        """In the parent, before, without waiting: have other threads do what is to be done."""
+
     def before_fork(self) -> None:
-        """In the parent, before."""
+        """In the parent, when everyone has prepared. May wait for as long as `patience_left` says."""
 
     def after_fork_in_parent(self) -> None:
         """In the parent, after."""
@@ -28,11 +35,17 @@ class Forkable(Protocol):
 
 
 _everyone: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
+_patience: Patience | None = None  # of the fork that is under way
 
 
 def register(one: Forkable) -> None:
     """Tell this object of every fork from now on, as long as it lives."""
     _everyone[id(one)] = one
+
+
+def patience_left() -> float:
+    """Seconds that the fork which is under way may still wait: all logs share them."""
+    return _PATIENCE if _patience is None else _patience.left()
 
 
 def _alive() -> list[Forkable]:
@@ -53,14 +66,23 @@ def _tell(call: Callable[[Forkable], None]) -> None:
 
 
 def _before() -> None:
-    _tell(lambda one: one.before_fork())
+    global _patience
+    _patience = Patience(_PATIENCE)
+    try:
+        _tell(lambda one: one.prepare_fork())
+    finally:
+        _tell(lambda one: one.before_fork())
 
 
 def _after_in_parent() -> None:
+    global _patience
+    _patience = None
     _tell(lambda one: one.after_fork_in_parent())
 
 
 def _after_in_child() -> None:
+    global _patience
+    _patience = None
     _tell(lambda one: one.after_fork_in_child())
 
 
