@@ -341,7 +341,7 @@ def test_short_write_anywhere_in_a_batch(tmp_path: Path, monkeypatch: pytest.Mon
         found = content.splitlines()
         whole = [line for line in found if line in {*written, "last"}]
         assert whole == [*written, "last"], (cut, found)
-        rest = [line for line in found if line not in {*written, "last"}]
+        rest = [line for line in found if line and line not in {*written, "last"}]  # an empty one is what a part of "\r\n" leaves
         assert len(rest) <= 1, (cut, found)
         assert all(any(text.startswith(line.rstrip("\r")) for text in written) for line in rest), (cut, found)
         assert (log.stats().records, log.stats().lost) == (7, 0), cut

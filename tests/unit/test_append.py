@@ -296,6 +296,56 @@ def test_fragment_at_a_position_that_is_not_ours_is_left(log: Path, opened: Open
     assert log.read_bytes() == b"old line\nrec"
 
 
+@pytest.mark.parametrize("terminator", [b"\r\n", b"\n--\n", *("\n".encode(f"utf-{bits}-le") for bits in (16, 32))])
+@pytest.mark.parametrize("blind", [False, True])
+def test_fragment_that_is_shorter_than_its_terminator(log: Path, opened: Opener, terminator: bytes, blind: bool) -> None:
+    """P1: whatever is left of a record, the next one stands on a line of its own, and its characters are whole."""
+    encoding = {b"\n\0": "utf-16-le", b"\n\0\0\0": "utf-32-le"}.get(terminator, "ascii")
+    end = terminator.decode(encoding)
+    before, first, second = (text.encode(encoding) + terminator for text in ("before", "first", "second"))
+    for room in range(1, len(first)):
+        log.unlink(missing_ok=True)
+        takes = [len(before), room]
+
+        def write(fd: int, data: bytes, takes: list[int] = takes) -> int:
+            return OPERATIONS.write(fd, data[: takes.pop(0) if takes else None])
+
+        ops = replace(OPERATIONS, write=write)
+        if blind:
+            ops = replace(ops, read_at=lambda *_: _raise(errno.EIO))
+        segment = opened(ops, terminator=terminator)
+        segment.append(before)
+        with pytest.raises(Incomplete):
+            segment.append(first)
+        segment.append(first)
+        segment.append(second)
+        found = log.read_bytes().decode(encoding, "replace").split(end)
+        assert [text for text in found if text in {"before", "first", "second"}] == ["before", "first", "second"], room
+        segment.close()
+
+
+@pytest.mark.parametrize("terminator", [b"\r\n", b"\n--\n"])
+def test_stump_that_is_shorter_than_a_terminator_costs_nobody_a_byte(log: Path, opened: Opener, terminator: bytes) -> None:
+    """P1: the terminator of the record before it stays; the record behind it is told to be written again."""
+    for size in range(1, 2 * len(terminator)):
+        whole = b"a" * (PAGE - size - len(terminator)) + terminator
+        log.write_bytes(whole + b"x" * size)
+        segment = opened(terminator=terminator)
+        try:
+            segment.append(b"record" + terminator)
+        except Incomplete:
+            assert size < len(terminator)
+            segment.append(b"record" + terminator)
+        found = log.read_bytes().split(terminator)
+        assert found[0] == whole[: -len(terminator)], size
+        assert "record" in [one.decode() for one in found[1:]], size
+        segment.close()
+
+
+def _raise(number: int) -> Any:
+    raise OSError(number, os.strerror(number))
+
+
 def test_write_that_fails_writes_nothing(log: Path, opened: Opener) -> None:
     """An error of write(2) comes up as it is."""
 

@@ -18,7 +18,7 @@ is_ascii = str.isascii  # of what is no text: a TypeError
 
 def emit_formatted(handler: Any, record: logging.LogRecord, buffer: Buffer, ours: object) -> None:
     """Format under the lock, and leave it before anything is written; an `emit` of somebody else's has it all the time."""
-    kind: Any = type(handler)
+    kind: Any = handler.__class__
     if kind.emit is not ours or "emit" in handler.__dict__:
         buffer.formatted(handler.emit, record)
         return
@@ -33,7 +33,7 @@ def emit_formatted(handler: Any, record: logging.LogRecord, buffer: Buffer, ours
 def emit_quickly(handler: Any, record: logging.LogRecord, ours: object) -> None:
     """`emit` into a buffer, as long as `emit` and `format` are the ones that were looked at; else those are called. The second
     half is `Buffer.write_text`: of what a record costs, a call is a thirtieth."""
-    kind: Any = type(handler)
+    kind: Any = handler.__class__
     own, quick = handler.__dict__, handler._quick
     if quick is None or kind.emit is not ours or kind.format is not handler._of_class or "format" in own or "emit" in own:
         handler.emit(record)

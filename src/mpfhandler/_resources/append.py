@@ -3,11 +3,10 @@
 One write(2) on an O_APPEND descriptor, no lock: local file systems serialize appends by the inode lock. A buffered
 stream is never used, its lock can be held across a fork (python/cpython#84579).
 
-The torn-tail guard (promise P1). write(2) is not atomic against a fatal signal: a killed writer leaves a stump that
-ends at a page boundary, and the next record would be glued to it. The victim repairs: it knows from its position
-where its own record starts; if that is a page boundary and the bytes before are no terminator, they belong to a
-record that nobody was promised, and the last of them become a terminator. Measured without the guard: 1 to 9
-acknowledged records glued in 250 kills at 9 kB.
+The torn-tail guard (promise P1). write(2) is not atomic against a fatal signal: a killed writer leaves a stump that ends at a
+page boundary, and the next record would be glued to it. The victim repairs: it knows from its position where its own record
+starts; if that is a page boundary and the bytes before are no terminator, they belong to a record that nobody was promised, and
+the last of them become a terminator. Measured without the guard: 1 to 9 acknowledged records glued in 250 kills at 9 kB.
 
 The lease is a shared flock(2) on the side descriptor: who wants to compress or archive a segment takes an exclusive
 one first, and does not get it while a writer is there.
@@ -23,6 +22,7 @@ from typing import TypeVar
 from .._platform import Fault, FileId, Operations
 from .._pure.options import Access
 from .._pure.schedule import Period
+from .._pure.unit import unit_of
 from .access import NEW_FILE, apply_access
 from .descriptors import claim, close_quietly
 from .tracefile import Trace
@@ -169,7 +169,8 @@ class OpenSegment:
         owed, self._owed = self._owed, b""
         record, written, end = self._cut
         try:
-            almost = record in {data, owed + data} and len(record) - written <= len(self.terminator)
+            rest = len(record) - written
+            almost = record in {data, owed + data} and rest < len(self.terminator) + unit_of(self.terminator)
             if almost and self._ops.stat_fd(self._fd).size == end:  # only its end is missing: as a whole it would be there twice
                 return self.append(record[written:], guard=False)
             return self.append(owed + data, guard=False)
@@ -262,20 +263,23 @@ class OpenSegment:
         moved must never cost somebody a byte. A guard that cannot read, try after try, leaves everything as it is.
 
         Raises:
-            Incomplete: there is a stump and it cannot be ended (a copying file system may need space even for that). The
-                record is a part of the stump's line, and has to be written again.
+            Incomplete: there is a stump and it cannot be ended (a copying file system may need space even for that, or it is
+                shorter than a terminator). The record is a part of the stump's line, and has to be written again.
         """
         terminator, side = self.terminator, self._side_now()
         if side is None or not terminator or not self.guarded:
             return
         before = start - len(terminator)
         try:
-            if _insist(self._ops.read_at, side, len(terminator), before) == terminator:
+            last = _insist(self._ops.read_at, side, min(start, 2 * len(terminator) - 1), max(0, start - 2 * len(terminator) + 1))
+            if last.endswith(terminator):
                 return
             if _insist(self._ops.read_at, side, len(data), start) != data:
                 return
         except OSError:
             return
+        if before < 0 or terminator in last:  # the stump is shorter, and what stands before it is somebody's
+            raise Incomplete(f"{self.path}: what a killed writer has left is shorter than a terminator")
         try:
             _insist(self._ops.write_at, side, terminator, before)
         except OSError as error:
@@ -292,21 +296,25 @@ class OpenSegment:
         return self._side
 
     def _end_fragment(self, data: bytes, written: int, end: int) -> None:
-        """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on
-        a full disk, and nothing can have been appended to them yet that is not a line of its own."""
-        side, fragment = self._side_now(), data[:written]
-        terminator = self.terminator[-written:] if written else b""  # what there is room for
-        if not terminator:
+        """Make the last bytes of our own fragment a terminator, in place: they are allocated already, so this works on a full
+        disk. What there is no room for, and what completes half a character, the next record brings along."""
+        if not written or not self.terminator:
             return
+        side, fragment, unit = self._side_now(), data[:written], unit_of(self.terminator)
+        half = end % unit
+        terminator = self.terminator[-(written - half) :] if written > half else b""  # what there is room for
+        cut = data, written, end
         try:
-            if side is not None and _insist(self._ops.read_at, side, written, end - written) == fragment:
-                _insist(self._ops.write_at, side, terminator, end - len(terminator))
+            if side is not None and terminator and _insist(self._ops.read_at, side, written, end - written) == fragment:
+                _insist(self._ops.write_at, side, terminator, end - half - len(terminator))
                 self._tell("short write", end)
-                return
+                if terminator == self.terminator and not half:
+                    return
+                cut = b"", 0, 0
         except OSError:
             pass
-        if not fragment.endswith(self.terminator):
-            self._owed, self._cut = self.terminator, (data, written, end)  # the next record begins with it
+        if half or not cut[0] or not fragment.endswith(self.terminator):
+            self._owed, self._cut = bytes(-end % unit) + self.terminator, cut  # the next record begins with it
 
     def _tell(self, event: str, offset: int) -> None:
         if self._trace is not None:
