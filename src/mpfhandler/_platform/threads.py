@@ -8,6 +8,7 @@ the real ones, whatever was patched, and whether that was done before this packa
 from __future__ import annotations
 
 import _thread
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from .table import Joinable, Lock, Signal, Threads
 
 __all__ = ["SYSTEM_THREADS", "THREADS", "block_signals"]
 
+_LOOKS, _LOOK = 100, 0.0002  # whether a thread has gone, seconds between two
 _FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
 _OWN_FAULTS = {getattr(signal, name) for name in _FAULTS if hasattr(signal, name)}
 
@@ -56,19 +58,25 @@ class _Thread:
     def __init__(self, work: Callable[[], None], begin: Callable[..., Any], end: Signal) -> None:
         self._work = work
         self._end = end
+        self._native = 0  # its number in the system
         begin(self._run, ())
 
     def _run(self) -> None:
         try:
+            self._native = threading.get_native_id()
             block_signals()
             self._work()
         finally:
             self._end.give()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait at most so long for its end."""
+        """Wait at most so long for its end; a moment longer until the system has let it go, for a fork counts threads."""
         if self._end.wait(threading.TIMEOUT_MAX if timeout is None else timeout):
             self._end.give()
+            for _ in range(_LOOKS if self._native != threading.get_native_id() else 0):
+                if not os.path.exists(f"/proc/self/task/{self._native}"):
+                    return
+                _pause(_LOOK)
 
 
 def block_signals() -> None:
