@@ -18,7 +18,7 @@ import pytest
 from _buffer_support import Stall, at_point, on_a_stalling_disk, without_flusher
 from _disk_support import START, Clock, Switch, collect, handler_at, lines, log_at, record, segments, use, wait_for
 
-from mpfhandler._engine import overflow
+from mpfhandler._engine import overflow as full
 
 BUFFERED = {"delivery": "buffered"}
 
@@ -148,7 +148,7 @@ def test_the_same_text_again_at_any_point(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_exception_at_any_point_of_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overflow: str) -> None:
     """P1, P5: the record whose call is ended by it may be there or not; all others are there once, and nobody is locked out."""
     without_flusher(monkeypatch)
-    monkeypatch.setattr(overflow, "_PATIENCE", 0.002)
+    monkeypatch.setattr(full, "_PATIENCE", 0.002)
     for text in ("is small", "is longer than the buffer"):
         point, where = 1, ""
         while where is not None:
@@ -511,7 +511,7 @@ def test_drop_never_waits_and_says_what_was_dropped(path: Path, monkeypatch: pyt
 def test_drop_does_not_drop_while_the_disk_keeps_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst that is longer than the buffer is handed to a flusher that has nothing else to do; and a record that is longer than
     the buffer has it to itself."""
-    monkeypatch.setattr(overflow, "_PATIENCE", 60)  # on a machine that is busy a thread may need long to begin
+    monkeypatch.setattr(full, "_PATIENCE", 60)  # on a machine that is busy a thread may need long to begin
     log = log_at(path, flush_interval=5, buffer_bytes=1000, overflow="drop", **BUFFERED)
     log.write("x" * 5000)
     log.flush()
