@@ -196,9 +196,11 @@ def test_drop_on_a_stalled_disk_returns_at_once(path: Path, monkeypatch: pytest.
 # a flusher that is ended
 
 
-def test_namer_that_exits_does_not_end_the_flushing(path: Path) -> None:
-    """P5: `sys.exit` in a hook, in the thread that flushes."""
-    handler = handler_at(path, "S", flush_interval=0.01, **BUFFERED)
+def test_namer_that_exits_does_not_end_the_flushing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: `sys.exit` in a hook, in the thread that flushes: what is in the buffer is written without a further record."""
+    clock = Clock(START)
+    use(monkeypatch, now=clock.now)
+    handler = handler_at(path, "M", flush_interval=0.01, **BUFFERED)
     calls: list[str] = []
 
     def namer(name: str) -> str:
@@ -208,11 +210,15 @@ def test_namer_that_exits_does_not_end_the_flushing(path: Path) -> None:
         return name
 
     handler.namer = namer
-    handler.handle(record("one", time.time()))
-    wait_for(lambda: calls or handler.handle(record("more", time.time())) or time.sleep(0.01), "the rotation")
-    handler.handle(record("two", time.time()))
-    wait_for(lambda: handler.stats().buffered == 0, "the flush")
+    handler.handle(record("one", clock.now()))
+    handler.flush()
+    wait_for(lambda: handler._sink._flusher.thread is None, "the flusher's end")
+    clock.step(61)
+    handler.handle(record("two", clock.now()))
+    wait_for(lambda: calls, "the rotation", 20)
+    wait_for(lambda: handler.stats().buffered == 0, "the flush", 20)
     handler.close()
+    assert lines(path) == ["two"]
 
 
 @pytest.mark.parametrize("where", ["_wait", "_ended"])
