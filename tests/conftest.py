@@ -10,9 +10,9 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from mpfhandler._engine import build as builder
 from mpfhandler._engine import timedlogfile
 from mpfhandler._engine.build import build
-from mpfhandler._faces import handler
 from mpfhandler._platform import OPERATIONS
 
 
@@ -46,7 +46,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def use(**entries: Any) -> None:
         nonlocal ops
         ops = replace(ops, **entries)
-        for face in (timedlogfile, handler):
+        for face in (timedlogfile, builder):  # the handler imports it when it is made
             monkeypatch.setattr(face, "build", partial(build, ops=ops))
         monkeypatch.setattr(timedlogfile, "OPERATIONS", ops)
 

@@ -1,10 +1,13 @@
 """A logging handler for many processes and one file, rotated by the clock, without losing a record."""
 
-from ._engine.stats import Stats
-from ._engine.timedlogfile import TimedLogFile
 from ._faces.handler import MultProcTimedRotatingFileHandler
 from ._pure.errors import InvalidOption, InvalidOptionType, MpfHandlerError, UnsupportedPlatform
 from ._pure.version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._engine.stats import Stats
+    from ._engine.timedlogfile import TimedLogFile
 
 __all__ = [
     "InvalidOption",
@@ -16,3 +19,20 @@ __all__ = [
     "UnsupportedPlatform",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What is imported with the engine, when it is asked for."""
+    if name == "Stats":
+        from ._engine.stats import Stats
+
+        return Stats
+    if name == "TimedLogFile":
+        from ._engine.timedlogfile import TimedLogFile
+
+        return TimedLogFile
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

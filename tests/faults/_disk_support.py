@@ -25,7 +25,6 @@ import pytest
 
 import mpfhandler
 from mpfhandler._engine import build, timedlogfile
-from mpfhandler._faces import handler as faces
 from mpfhandler._platform import OPERATIONS, Operations
 
 NOBODY = 65534  # an unprivileged user and group; it needs no name
@@ -42,7 +41,7 @@ def use(monkeypatch: pytest.MonkeyPatch, **entries: Callable[..., Any]) -> Opera
     """Engines that are made from now on have these entries of the table replaced."""
     table = replace(OPERATIONS, **entries)  # type: ignore[arg-type]
     with_table = functools.partial(build.build, ops=table)
-    monkeypatch.setattr(faces, "build", with_table)
+    monkeypatch.setattr(build, "build", with_table)
     monkeypatch.setattr(timedlogfile, "build", with_table)
     monkeypatch.setattr(timedlogfile, "OPERATIONS", table)
     return table

@@ -277,14 +277,20 @@ def private(modules: list[Module]) -> list[str]:
 
 
 def init_only_exports(modules: list[Module]) -> list[str]:
-    """An `__init__` holds a docstring, relative imports and `__all__`, which names each of them."""
+    """An `__init__` holds a docstring, relative imports and `__all__`, which names each of them. What it imports when it is asked
+    for stands below TYPE_CHECKING."""
     wrong = []
     for module in modules:
         if not module.path.endswith("__init__.py"):
             continue
         names, exported = set[str](), set[str]()
         for node in module.tree.body:
-            if isinstance(node, ast.ImportFrom) and node.level:
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                late = [inner for inner in node.body if isinstance(inner, ast.ImportFrom) and inner.level]
+                names |= {alias.name for inner in late for alias in inner.names}
+            elif ast.unparse(node) == "TYPE_CHECKING = False" or getattr(node, "name", "") in {"__getattr__", "__dir__"}:
+                continue
+            elif isinstance(node, ast.ImportFrom) and node.level:
                 names |= {alias.asname or alias.name for alias in node.names}
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
                 exported = set(ast.literal_eval(node.value))
@@ -360,6 +366,7 @@ BROKEN: list[tuple[Rule, dict[str, str], str]] = [
     (init_only_exports, {"_pure/__init__.py": "X = 1"}, "X = 1"),
     (init_only_exports, {"_pure/__init__.py": "def f(): ..."}, "def f()"),
     (init_only_exports, {"_pure/__init__.py": "from .a import b"}, "['b']"),
+    (init_only_exports, {"_pure/__init__.py": "if TYPE_CHECKING:\n    from .a import b"}, "['b']"),
     (small_modules, {"_pure/a.py": "x = 1\n" * 401}, "401 lines"),
     (small_functions, {"_pure/a.py": "def f():\n" + "    x = 1\n" * 60}, "61 lines"),
     (small_functions, {"_pure/a.py": "def f():\n" + "    x = 1\n" * 10}, "median"),

@@ -460,8 +460,8 @@ def test_link_in_shared_memory_is_a_file(tmp_path: Path) -> None:
 UNPRIVILEGED = """
 import os, sys
 sys.path.insert(0, sys.argv[3])
-import _strptime, ctypes, grp, pwd, hashlib
-import mpfhandler
+import _strptime, ctypes, grp, locale, pwd, hashlib
+import mpfhandler, mpfhandler._engine.timedlogfile
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -515,8 +515,8 @@ def test_folder_without_permission(make: Make) -> None:
 WARNED = """
 import os, sys
 sys.path.insert(0, sys.argv[3])
-import _strptime, ctypes, grp, pwd, hashlib
-import mpfhandler
+import _strptime, ctypes, grp, locale, pwd, hashlib
+import mpfhandler, mpfhandler._engine.timedlogfile
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -693,7 +693,6 @@ def test_constructor_that_cannot_open_the_log_leaves_the_lock_file(
     from functools import partial
 
     from mpfhandler._engine import build, timedlogfile
-    from mpfhandler._faces import handler as faces
 
     def refuse(_path: str, _mode: int = 0) -> int:
         raise OSError(28, "No space left on device")
@@ -702,7 +701,7 @@ def test_constructor_that_cannot_open_the_log_leaves_the_lock_file(
     before = tree(tmp_path)
     assert len(before) == 2
     with_table = partial(build.build, ops=replace(OPERATIONS, open_append=refuse, open_existing=refuse))
-    monkeypatch.setattr(faces, "build", with_table)
+    monkeypatch.setattr(build, "build", with_table)
     monkeypatch.setattr(timedlogfile, "build", with_table)
     with pytest.raises(OSError, match="No space left"):
         make(tmp_path / "app.log")
@@ -737,7 +736,6 @@ def test_constructor_that_cannot_look_removes_nothing(tmp_path: Path, monkeypatc
     from functools import partial
 
     from mpfhandler._engine import build, timedlogfile
-    from mpfhandler._faces import handler as faces
 
     path = tmp_path / "app.log"
     for name in ("app.log", "app.log.lock", "app.log.debug"):
@@ -749,7 +747,7 @@ def test_constructor_that_cannot_look_removes_nothing(tmp_path: Path, monkeypatc
 
     ops = replace(OPERATIONS, stat_link=refuse, stat_fd=refuse, stat_path=refuse)
     with_table = partial(build.build, ops=ops)
-    monkeypatch.setattr(faces, "build", with_table)
+    monkeypatch.setattr(build, "build", with_table)
     monkeypatch.setattr(timedlogfile, "build", with_table)
     with pytest.raises(OSError, match="Input/output"):
         make(path, debug=True)

@@ -10,19 +10,9 @@ from typing import Any
 
 import pytest
 
+from mpfhandler._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from mpfhandler._pure.errors import InvalidOption, InvalidOptionType, MpfHandlerError, path_error
-from mpfhandler._pure.options import (
-    Access,
-    Delivery,
-    Options,
-    spelled,
-    to_count,
-    to_delivery,
-    to_encoding,
-    to_flag,
-    to_mode,
-    to_seconds,
-)
+from mpfhandler._pure.options import Access, Delivery, Options, to_delivery
 from mpfhandler._pure.schedule import Schedule
 
 

@@ -12,9 +12,10 @@ from typing import TypedDict
 
 from .._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, Operations
 from .._protocols.hooks import Hooks
+from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Delivery, Options, spelled, to_count, to_delivery, to_encoding, to_flag, to_mode, to_seconds
+from .._pure.options import Access, Delivery, Options, to_delivery
 from .._pure.schedule import Schedule
 from .owner import find_owner
 from .place import absolute, find_place, remove_folders

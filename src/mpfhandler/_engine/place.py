@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._platform import Operations
+from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
 from .._pure.naming import lock_name
-from .._pure.options import Access, spelled
+from .._pure.options import Access
 from .streams import find_stream
 
 __all__ = ["Place", "absolute", "find_place", "make_folders", "remove_folders"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
+from .._pure.convert import to_encoding, to_flag, to_terminator
 from .._pure.errors import InvalidOptionType
-from .._pure.options import to_encoding, to_flag, to_terminator
 from .buffer import Buffer, sink
 from .build import Parameters, build, lasting, open_or_undo, warn
 from .stats import Stats

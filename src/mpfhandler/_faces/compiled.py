@@ -17,7 +17,10 @@ import re
 import string
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Text", "text_of"]
 

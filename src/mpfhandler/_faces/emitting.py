@@ -6,19 +6,22 @@ program has replaced that.
 
 from __future__ import annotations
 
-import logging
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from typing import Any
 
-from .._engine.buffer import Buffer
+    from .._engine.buffer import Buffer
 
 __all__ = ["emit_formatted", "emit_quickly", "is_ascii"]
 
 is_ascii = str.isascii  # of what is no text: a TypeError
 
 
-def emit_formatted(handler: Any, record: logging.LogRecord, buffer: Buffer, ours: object) -> None:
+def emit_formatted(handler: Any, record: logging.LogRecord, ours: object) -> None:
     """Format under the lock, and leave it before anything is written; an `emit` of somebody else's has it all the time."""
     kind: Any = handler.__class__
+    buffer: Buffer = handler._sink
     if kind.emit is not ours or "emit" in handler.__dict__:
         buffer.formatted(handler.emit, record)
         return

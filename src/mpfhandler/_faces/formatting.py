@@ -17,9 +17,23 @@ import time
 from collections.abc import Sized
 from functools import cache
 from math import floor
-from typing import Any
 
-from .compiled import Text, text_of
+from .compiled import text_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .compiled import Text
+
+    # What was found for the records of one second: its start and end; what was there then: the class's four attributes that make
+    # a time; the style, its class and how that formats, its attributes, how many, and its format; the formatter's attributes and
+    # its date format; what fills in a record, None if that is the formatter's own business; then asctime's text, None without an
+    # asctime; the pattern that adds milliseconds; and what it adds for each of them, if that is known.
+    _Known = tuple[
+        float, float, object, object, object, object, Any, Any, object, Sized, int, object, Sized, object,
+        Text | None, str | None, str, tuple[str, ...],
+    ]  # fmt: skip
 
 __all__ = ["StockFormat", "is_stock"]
 
@@ -43,14 +57,6 @@ def is_stock(method: object) -> bool:
     return code is not None and os.path.normcase(code.co_filename) == logging._srcfile
 
 
-# What was found for the records of one second: its start and end; what was there then: the class's four attributes that make a
-# time; the style, its class and how that formats, its attributes, how many, and its format; the formatter's attributes and its
-# date format; what fills in a record, None if that is the formatter's own business; then asctime's text, None without an
-# asctime; the pattern that adds milliseconds; and what it adds for each of them, if that is known.
-_Known = tuple[
-    float, float, object, object, object, object, Any, Any, object, Sized, int, object, Sized, object,
-    Text | None, str | None, str, tuple[str, ...],
-]  # fmt: skip
 _NOTHING: _Known = (0.0, 0.0, None, None, None, None, None, logging.PercentStyle, None, (), 0, None, (), None, None, None, "", ())
 
 

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import copy
 import io
-import locale
 import logging
 import logging.handlers
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import time as TimeOfDay  # noqa: N812  (a class)
-from datetime import tzinfo
-from typing import Any
 
-from .._engine.buffer import Buffer, Sink, sink
-from .._engine.build import Parameters, build, lasting, open_or_undo, warn
-from .._engine.place import absolute
-from .._engine.stats import Stats
-from .._pure.options import to_count, to_flag
+from .._pure.convert import to_count, to_flag
 from .emitting import emit_formatted, emit_quickly, is_ascii
 from .formatting import StockFormat, is_stock
 from .hooks import hooks_of, teller_of
 from .level import to_level
 from .patterns import ext_match
 from .stream import LogStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import time as TimeOfDay  # noqa: N812  (a class)
+    from datetime import tzinfo
+    from typing import Any
+
+    from .._engine.buffer import Sink
+    from .._engine.build import Parameters
+    from .._engine.stats import Stats
 
 __all__ = ["MultProcTimedRotatingFileHandler"]
 
@@ -114,22 +115,29 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         flush_level: int | str = logging.ERROR,
         overflow: str = "block",
     ) -> None:
-        given = Parameters(
-            path=filename, when=when, interval=interval, backup_count=backupCount, at_time=atTime, utc=utc, tz=tz,
-            max_bytes=maxBytes, encoding=encoding, errors=_ERRORS if errors is None else errors, debug=debug, chmod=chmod,
-            owner=owner, mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace,
-            spill_bytes=spill_bytes, delivery=delivery, flush_interval=flush_interval, buffer_bytes=buffer_bytes,
-            overflow=overflow,
-        )  # fmt: skip
+        given: Parameters = {
+            "path": filename, "when": when, "interval": interval, "backup_count": backupCount, "at_time": atTime, "utc": utc,
+            "tz": tz, "max_bytes": maxBytes, "encoding": encoding, "errors": _ERRORS if errors is None else errors,
+            "debug": debug, "chmod": chmod, "owner": owner, "mkdir": mkdir, "lock_dir": lock_dir, "lock_timeout": lock_timeout,
+            "late_grace": late_grace, "spill_bytes": spill_bytes, "delivery": delivery, "flush_interval": flush_interval,
+            "buffer_bytes": buffer_bytes, "overflow": overflow,
+        }  # fmt: skip
         self.flush_level = to_level("flush_level", flush_level)
         self._start(given, open_now=not to_flag("delay", delay))
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
+        import locale  # what only a program that logs needs is imported here: see ARCHITECTURE
+
+        from .._engine.buffer import sink
+        from .._engine.build import build, lasting, open_or_undo, warn
+        from .._engine.place import absolute
+
         writer = build(given, self.terminator, locale.getpreferredencoding(False), hooks_of(self), teller_of(self), _NAMES)
         self._given = lasting(given)
         self._writer = writer
         self._foreign: io.TextIOBase | None = None
         self._sink: Sink = sink(writer)
+        self._buffered = writer.options.delivery.buffered
         self._stream = LogStream(writer, self._sink)
         options, schedule = writer.options, writer.options.schedule
         super().__init__(absolute(given["path"]), "a", encoding=options.encoding, delay=True, errors=options.errors)
@@ -144,7 +152,6 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             self.dayOfWeek = int(schedule.when[1])
         self._encoding, self._errors = options.encoding, options.errors
         self._terminator = self.terminator
-        self._buffered = options.delivery.buffered
         self._use(None)
         self._choose_format()
         warn(writer)
@@ -165,8 +172,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
                     self.emit(record)
                 else:
                     emit_quickly(self, record, _EMIT)
-            elif isinstance(self._sink, Buffer):
-                emit_formatted(self, record, self._sink, _EMIT)
+            elif self._buffered:
+                emit_formatted(self, record, _EMIT)
             else:
                 with self._sink.lock:
                     self.emit(record)
@@ -263,6 +270,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._change("max_bytes", to_count("maxBytes", size))
 
     def _change(self, name: str, value: int) -> None:
+        from dataclasses import replace
+
         self._writer.change(replace(self._writer.options, **{name: value}))  # type: ignore[arg-type]
         self._given[name] = value  # type: ignore[literal-required]  # for copies
 
@@ -332,9 +341,9 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     def _use(self, foreign: Any) -> None:
         self._foreign = foreign
-        to = self._sink
+        to: Any = self._sink
         self._append = to.write if foreign is None else self._write_foreign
-        buffer = to if isinstance(to, Buffer) and foreign is None else None
+        buffer = to if self._buffered and foreign is None else None
         self._append_now = self._append if buffer is None else buffer.write_now
         self._quick = buffer if buffer is not None and buffer.takes_text() else None
 

@@ -7,13 +7,16 @@ import logging
 from collections.abc import Callable
 from logging.handlers import BaseRotatingHandler
 
-from .._protocols.hooks import Hooks
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._protocols.hooks import Hooks
 
 __all__ = ["hooks_of", "teller_of"]
 
 
 def hooks_of(handler: BaseRotatingHandler) -> Hooks:
     """What the handler has when a rotation asks, not what it has now."""
+    from .._protocols.hooks import Hooks  # with the rest of the engine
 
     def namer() -> Callable[[str], str] | None:
         overridden = type(handler).rotation_filename is not BaseRotatingHandler.rotation_filename

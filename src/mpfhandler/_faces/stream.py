@@ -5,8 +5,10 @@ gunicorn's reopen does `handler.close(); handler.stream = handler._open()`, daem
 
 from __future__ import annotations
 
-from .._engine.buffer import Sink
-from .._engine.writer import Writer
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._engine.buffer import Sink
+    from .._engine.writer import Writer
 
 __all__ = ["LogStream"]
 
