@@ -7,16 +7,14 @@ import dataclasses
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ..._engine.streams import is_stream_folder
 from ..._pure.errors import InvalidOption
 from ..._pure.schedule import Schedule
+from ..interrupt import interruptible
 from .conductor import NothingStartedError, Outcome, conduct
 from .filesystem import FileSystem, file_system, warning
 from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
@@ -25,9 +23,6 @@ from .line import Recipe
 from .probe import probe
 from .report import Report
 from .verify import Findings, Period, Writer, verify
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 __all__ = ["examine", "register"]
 
@@ -67,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if complaint:
         print(f"mpfhandler check: {complaint}", file=sys.stderr)
         return _CANNOT_RUN
-    with _interruptible():
+    with interruptible():
         try:
             report = _tested(arguments)
         except NothingStartedError as error:
@@ -153,24 +148,6 @@ def _cannot(folder: str, secs: float, size: int) -> str | None:
     if free < needed:
         return f"DIR={folder!r}: {free >> 20} MiB free, {needed >> 20} MiB needed; free some, or give fewer --secs"
     return None
-
-
-@contextmanager
-def _interruptible() -> Generator[None, None, None]:
-    """SIGTERM and SIGHUP end the test as Ctrl-C does: once, so that the cleaning up is not interrupted in its turn."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for one in signals:
-            signal.signal(one, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = [signal.signal(one, interrupt) for one in signals]
-    try:
-        yield
-    finally:
-        for one, handler in zip(signals, before, strict=True):
-            signal.signal(one, handler)
 
 
 def _count(low: int, high: int) -> Callable[[str], int]:
