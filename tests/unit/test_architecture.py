@@ -64,6 +64,7 @@ SYSTEM_EXCEPTIONS = {
         "time": "localtime and gmtime, functions of their argument; no clock is read",
     },
     "_faces/handler.py": {"os.getpid": "a fork that no hook told of is seen by the pid; LogRecord asks the same way"},
+    "_faces/interrupt.py": {"signal": "for commands that have to clean up, never for a handler"},
     "_faces/cli.py": {
         "os.O_WRONLY": "standard output is pointed nowhere after its reader has gone",
         "os.close": "the same",
@@ -72,7 +73,7 @@ SYSTEM_EXCEPTIONS = {
         "os.open": "the same",
     },
 }
-SELF_TEST = "_faces/check/"  # a program beside the handler: it looks at the file system with its own eyes, as a user would
+PROGRAMS = ("_faces/check/", "_faces/bench/")  # beside the handler: they look at the system with their own eyes, as a user would
 LEFT_OUT_OF_STDLIB = {"typing_extensions"}  # only below TYPE_CHECKING
 
 
@@ -244,7 +245,7 @@ def system_below_one_table(modules: list[Module]) -> list[str]:
     return [
         f"{module.path}:{line} uses {text}"
         for module in modules
-        if module.layer != "_platform" and not module.path.startswith(SELF_TEST)
+        if module.layer != "_platform" and not module.path.startswith(PROGRAMS)
         for text, line in system_uses(module)
         if text not in SYSTEM_EXCEPTIONS.get(module.path, {})
     ]
@@ -403,5 +404,6 @@ def test_importing_a_module_does_nothing() -> None:
     """A process that is spawned imports the program's main module under another name: also ours start nothing then."""
     code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print('done')"
     names = ["mpfhandler.__main__", "mpfhandler._faces.check.worker", "mpfhandler._faces.check.probe"]
+    names += ["mpfhandler._faces.bench.crew", "mpfhandler._faces.bench.syscalls"]
     done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("done\n", "")

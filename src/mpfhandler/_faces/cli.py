@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .._pure.errors import MpfHandlerError
 from .._pure.version import __version__
+from .bench.command import register as register_bench
 from .check.command import register as register_check
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _USAGE_ERROR = 2
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # the same for SIGPIPE
 
-_COMMANDS: tuple[Callable[[Commands], None], ...] = (register_check,)
+_COMMANDS: tuple[Callable[[Commands], None], ...] = (register_check, register_bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

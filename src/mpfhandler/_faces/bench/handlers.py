@@ -1,0 +1,149 @@
+"""Who is compared: ours, the standard library's, and those of `peers`. All have the same text format, else their own defaults."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import inspect
+import logging
+import logging.handlers
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from .contender import FORMAT, PERCENT, Contender, Service, Setup, Target
+from .peers import PEERS
+
+__all__ = ["BASELINE", "CONTENDERS", "INCUMBENT", "OURS", "contender"]
+
+OURS, BASELINE, INCUMBENT = "ours", "file", "clh"
+
+
+def contender(key: str) -> Contender:
+    """The contender with this key.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return CONTENDERS[key]
+
+
+def _by_handler(key: str, name: str, build: Callable[[Setup], logging.Handler], **more: Any) -> Contender:
+    """A contender that is a handler of `logging` and writes in the calling thread."""
+
+    def handler(setup: Setup) -> logging.Handler:
+        made = build(setup)
+        made.setFormatter(logging.Formatter(FORMAT))
+        return made
+
+    def open_it(setup: Setup, _shared: Any) -> Target:
+        return _logging(handler(setup))
+
+    return Contender(key, name, more.pop("distribution", None), open_it, handler=handler, **more)
+
+
+def _logging(handler: logging.Handler) -> Target:
+    logger = logging.Logger("benchmark")
+    logger.addHandler(handler)
+    return Target(logger.info, PERCENT, handler.close)
+
+
+def _ours(setup: Setup, **more: Any) -> logging.Handler:
+    from ..handler import MultProcTimedRotatingFileHandler as Handler
+
+    compress: dict[str, Any] = {"compress": "gz", "compress_delay": 0, "late_grace": 1} if setup.compress else {}
+    known = {name: given for name, given in compress.items() if name in _parameters()}
+    return Handler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8", **known, **more)
+
+
+def _parameters() -> frozenset[str]:
+    """What our handler can be told in this version."""
+    from ..handler import MultProcTimedRotatingFileHandler
+
+    return frozenset(inspect.signature(MultProcTimedRotatingFileHandler).parameters)
+
+
+def _no_delivery() -> str | None:
+    return None if "delivery" in _parameters() else "not in this version"
+
+
+def _timed(setup: Setup) -> logging.Handler:
+    handler = logging.handlers.TimedRotatingFileHandler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8")
+    if setup.compress:  # as the standard library's cookbook has it
+        handler.namer = lambda name: name + ".gz"
+        handler.rotator = _compress
+    return handler
+
+
+def _compress(source: str, target: str) -> None:
+    with open(source, "rb") as plain, gzip.open(target, "wb") as packed:
+        shutil.copyfileobj(plain, packed)
+    os.remove(source)
+
+
+def _clh(setup: Setup) -> logging.Handler:
+    module: Any = importlib.import_module("concurrent_log_handler")
+    handler: logging.Handler = module.ConcurrentTimedRotatingFileHandler(
+        setup.path, when=setup.when, interval=setup.interval, encoding="utf-8", use_gzip=setup.compress
+    )
+    return handler
+
+
+def _queue(_setup: Setup, shared: Any) -> Target:
+    logger = logging.Logger("benchmark")
+    logger.addHandler(logging.handlers.QueueHandler(shared))
+
+    def close() -> None:
+        shared.close()
+        shared.join_thread()
+
+    return Target(logger.info, PERCENT, close)
+
+
+def _listener(setup: Setup) -> Service:
+    import multiprocessing
+
+    shared: Any = multiprocessing.get_context("spawn").Queue()
+    handler = logging.FileHandler(setup.path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(FORMAT))
+    listener = logging.handlers.QueueListener(shared, handler)
+    listener.start()
+
+    def stop() -> None:
+        listener.stop()
+        handler.close()
+        shared.close()
+        shared.join_thread()
+
+    return Service(shared, stop)
+
+
+_OWN = (
+    _by_handler(
+        OURS, "mpfhandler", _ours, distribution="mpfhandler", rotates=True, compresses=lambda: "compress" in _parameters()
+    ),
+    _by_handler(
+        "buffered",
+        "mpfhandler (buffered)",
+        lambda setup: _ours(setup, delivery="buffered"),
+        distribution="mpfhandler",
+        rotates=True,
+        absent=_no_delivery,
+        compresses=lambda: "compress" in _parameters(),
+    ),
+    _by_handler(BASELINE, "logging.FileHandler", lambda setup: logging.FileHandler(setup.path, encoding="utf-8")),
+    _by_handler("timed", "TimedRotatingFileHandler", _timed, rotates=True, compresses=lambda: True),
+    _by_handler("watched", "WatchedFileHandler", lambda setup: logging.handlers.WatchedFileHandler(setup.path, encoding="utf-8")),
+    Contender("queue", "QueueHandler + QueueListener", None, _queue, serve=_listener),
+    _by_handler(
+        INCUMBENT,
+        "concurrent-log-handler (timed)",
+        _clh,
+        distribution="concurrent-log-handler",
+        module="concurrent_log_handler",
+        rotates=True,
+        compresses=lambda: True,
+    ),
+)
+CONTENDERS = {found.key: found for found in (*_OWN, *PEERS)}

@@ -1,0 +1,300 @@
+"""`mpfhandler bench` as users run it, with so few records that nothing is measured by it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mpfhandler._faces import cli
+from mpfhandler._faces.bench import command, crew, handlers, peers, session
+from mpfhandler._faces.bench.contender import Setup
+from mpfhandler._faces.bench.count import logs_in, surviving
+from mpfhandler._faces.bench.crew import Broken, Job, run
+from mpfhandler._faces.bench.handlers import CONTENDERS
+from mpfhandler._faces.bench.progress import Progress
+from mpfhandler._faces.bench.results import Cell, Machine, Named, Results, Round, Stall
+
+BENCH = [sys.executable, "-m", "mpfhandler", "bench"]
+TINY = ("--procs", "1,2", "--threads", "1,2", "--records", "40", "--rounds", "2")
+STDLIB = "ours,file,timed,watched,queue,write"
+
+
+def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run([*BENCH, str(folder), *arguments], capture_output=True, text=True, check=False, timeout=280)
+
+
+def test_keys_and_parts_are_those_of_the_code() -> None:
+    """The command line knows the handlers and parts without importing them; they are the ones that there are."""
+    assert set(command.KEYS) == set(CONTENDERS)
+    assert command._PARTS == session.PARTS
+
+
+@pytest.mark.slow
+def test_a_tiny_run_prints_every_load_and_loses_nothing(tmp_path: Path) -> None:
+    """Every handler of the standard library under every load, as Markdown, and nothing is left in the folder."""
+    done = bench(tmp_path, *TINY, "--handlers", STDLIB, "--parts", "throughput,latency")
+    assert (done.returncode, done.stderr) == (0, "")
+    headings = [row for row in done.stdout.splitlines() if row.startswith("### ") and "file" in row]
+    assert headings == [
+        f"### {procs} process{'es' if procs > 1 else ''} of {threads} thread{'s' if threads > 1 else ''}, one file"
+        for threads in (1, 2)
+        for procs in (1, 2)
+    ]
+    for name in ("mpfhandler", "logging.FileHandler", "QueueHandler + QueueListener", "WatchedFileHandler", "bare os.write"):
+        rows = [row for row in done.stdout.splitlines() if row.startswith(f"| {name}")]
+        assert len(rows) == 4, name
+        assert all(row.endswith("| 0 |") for row in rows), rows
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_json_has_every_part(tmp_path: Path) -> None:
+    """--json prints one object with all rounds, the stall, the stages, the import, and what was skipped."""
+    sizes = ("--procs", "1", "--threads", "1", "--records", "40", "--rounds", "2", "--stall-mb", "1", "--stall-secs", "0.5")
+    done = bench(tmp_path, *sizes, "--handlers", "ours,file,buffered", "--json")
+    assert done.returncode == 0, done.stderr
+    found = Results.from_json(done.stdout)
+    assert {(one.key, len(one.rounds), len(one.tails)) for one in found.cells} == {("ours", 2, 2), ("file", 2, 2)}
+    assert all(one.records == 40 and one.lost == 0 for each in found.cells for one in each.rounds)
+    assert [one.key for one in found.costs] == ["ours", "file"]
+    assert {one.stage for one in found.stages if one.key == "ours"} >= {
+        "LogRecord",
+        "filter",
+        "format",
+        "encode",
+        "write",
+        "guard",
+    }
+    assert [one.key for one in found.stalls] == ["ours"]
+    assert found.imported is not None
+    assert "mpfhandler" in found.imported.modules
+    assert found.calls or "syscalls" in {one.key for one in found.skipped}
+    assert found.failed == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_peer_is_skipped_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A peer that is not installed is named with the command that installs it, on stderr and in the report; the run goes on."""
+    real = session.contender("clh")
+    monkeypatch.setitem(CONTENDERS, "clh", type(real)(**{**vars(real), "module": "no_such_module_anywhere"}))
+    assert cli.main(["bench", str(tmp_path), "--handlers", "clh,file", "--parts", "cost"]) == 0
+    out, err = capsys.readouterr()
+    told = "Skipped: concurrent-log-handler (timed): not installed (pip install concurrent-log-handler)"
+    assert (f"- {told}\n" in out, err) == (True, f"{told}\n")
+    assert "| logging.FileHandler |" in out
+
+
+def test_a_delivery_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buffered delivery is measured where the handler has it, and skipped by name where not."""
+    monkeypatch.setattr(handlers, "_parameters", lambda: frozenset({"filename"}))
+    assert session.select(("buffered",)) == ([], [Named("buffered", "mpfhandler (buffered)", "not in this version")])
+    monkeypatch.setattr(handlers, "_parameters", lambda: frozenset({"filename", "delivery"}))
+    assert [one.key for one in session.select(("buffered",))[0]] == ["buffered"]
+
+
+@pytest.mark.parametrize("key", [key for key in CONTENDERS if CONTENDERS[key].problem() is None])
+def test_every_handler_that_is_here_writes_what_is_counted(tmp_path: Path, key: str) -> None:
+    """The records of two processes, and of their threads, are all found again, whatever the handler calls its files."""
+    threads = 1 if key == "picologging" else 2  # two of its threads block each other now and then, for good
+    done = run(Job(key, Setup(str(tmp_path / "app.log")), threads=threads, records=30, seconds=60, timed=True), 2)
+    assert done.records == 60 * threads
+    assert surviving(str(tmp_path), distinct=CONTENDERS[key].distinct) == 60 * threads
+    assert len(done.calls) == 60 * threads
+    assert done.calls == sorted(done.calls)
+    assert done.seconds > 0
+    assert done.cpu > 0
+
+
+def test_a_run_by_the_clock_ends_by_it(tmp_path: Path) -> None:
+    """With seconds instead of records a run takes about so long, and every record counts."""
+    done = run(Job("ours", Setup(str(tmp_path / "app.log")), seconds=0.2), 1)
+    assert done.seconds >= 0.2
+    assert done.records == surviving(str(tmp_path)) > 0
+
+
+def test_a_process_that_cannot_begin_is_told(tmp_path: Path) -> None:
+    """What went wrong in a worker comes out as the reason, and no process is left."""
+    with pytest.raises(Broken, match="no/such"):
+        run(Job("file", Setup(str(tmp_path / "no/such/app.log"))), 2)
+
+
+def test_a_process_that_is_stuck_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler whose calls never return ends the run of it, with the reason, and no process is left."""
+    monkeypatch.setattr(crew, "_SPARE_SECONDS", 0.5)
+    os.mkfifo(tmp_path / "app.log")
+    reader = os.open(tmp_path / "app.log", os.O_RDONLY | os.O_NONBLOCK)  # never reads: the pipe fills up
+    try:
+        with pytest.raises(Broken, match="does not come to its end"):
+            run(Job("write", Setup(str(tmp_path / "app.log")), seconds=0.5), 1)
+    finally:
+        os.close(reader)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_failing_handler_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A measurement that breaks is named, the rest is printed, and the exit code says so."""
+
+    def breaks(*_given: Any) -> Any:
+        raise Broken("a process ended before its time")
+
+    monkeypatch.setattr(session, "cost", breaks)
+    assert cli.main(["bench", str(tmp_path), "--handlers", "file", "--parts", "cost,import"]) == 1
+    out, _ = capsys.readouterr()
+    assert "- Failed: cost, CPU in the handler: a process ended before its time" in out
+    assert "### Import" in out
+
+
+def test_a_handler_that_failed_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that is stuck under one load would cost minutes under every other one; with other threads it has another try."""
+    tried = list[tuple[str, int, int]]()
+
+    def stuck(key: str, _folder: str, procs: int, threads: int, _load: object) -> Round:
+        tried.append((key, procs, threads))
+        if key == "file":
+            raise Broken("a process does not come to its end")
+        return Round(1.0, 1.0, 1, 0)
+
+    monkeypatch.setattr(session, "throughput", stuck)
+    plan = session.Plan((1, 2), (1, 8), session.Load(1.0, 0, "h"), 2, ("file", "watched"), ("throughput",))
+    with Progress(1) as progress:
+        found = session.Session(plan, str(tmp_path), progress, session.select(plan.keys)[0]).results("command", [])
+    assert [one for one in tried if one[0] == "file"] == [("file", 1, 1), ("file", 1, 8)]
+    assert [(one.key, one.procs, one.threads, len(one.rounds)) for one in found.cells] == [
+        ("watched", procs, threads, 2) for threads in (1, 8) for procs in (1, 2)
+    ]
+    assert [one.key for one in found.failed] == ["file", "file"]
+
+
+def test_files_that_cannot_be_read_count_as_lost(tmp_path: Path) -> None:
+    """A compressed file that two processes have spoilt, doubled records, halves of records and lock files do not count."""
+    (tmp_path / "app.log").write_bytes(b"x INFO worker 1 record 1 of the benchmark.\n" * 2 + b"x INFO worker 1 record 2 of the")
+    (tmp_path / "app.log.1.gz").write_bytes(b"no gzip file")
+    (tmp_path / "app.log.lock").write_bytes(b"x INFO worker 1 record 3 of the benchmark.\n")
+    assert (surviving(str(tmp_path)), surviving(str(tmp_path), distinct=False)) == (1, 2)
+    assert len(logs_in(str(tmp_path))) == 2
+
+
+@pytest.mark.parametrize(
+    ("rounds", "stalls", "failed", "code"),
+    [
+        ([Round(1.0, 1.0, 10, 0)], [], [], 0),
+        ([Round(1.0, 1.0, 10, 1)], [], [], 1),
+        ([], [Stall("ours", [1.0], [1.0], 1, 1, 10, 2)], [], 1),
+        ([], [], [Named("ours", "it", "why")], 1),
+        ([], [], [Named("cost", "it", "why")], 1),
+        ([], [], [Named("clh", "it", "why")], 0),
+    ],
+)
+def test_the_exit_code_tells_of_losses_and_failures(rounds: Any, stalls: Any, failed: Any, code: int) -> None:
+    """1 if this handler lost a record anywhere or failed; what others lose and how they fail is their business."""
+    machine = Machine("p", "s", 1, 0.0, "ext4", "1")
+    cells = [Cell("ours", 1, 1, rounds, []), Cell("timed", 1, 1, [Round(1.0, 1.0, 10, 9)], [])]
+    assert command.verdict(Results("c", machine, {}, failed=failed, cells=cells, stalls=stalls)) == code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--procs", "0"],
+        ["--procs", "1,x"],
+        ["--threads", "65"],
+        ["--secs", "0"],
+        ["--secs", "1", "--records", "5"],
+        ["--handlers", "file,nobody"],
+        ["--parts", "everything"],
+        ["--when", "W9"],
+        ["no/such/folder"],
+        ["--stall-mb", "99999"],
+    ],
+)
+def test_wrong_usage_is_2(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong arguments, a folder that is not there and too little space give exit code 2, a message, and start nothing."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=1 << 30))
+    assert cli.main(["bench", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err
+
+
+def test_a_folder_without_permission_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder in which nothing may be created is refused before anything is started."""
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert cli.main(["bench", str(tmp_path)]) == 2
+    assert "no permission to create files in it" in capsys.readouterr().err
+
+
+def test_the_help_has_an_example_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help shows how it is called, what can be named, and what its exit codes mean; the example is accepted."""
+    assert cli.main(["bench", "--help"]) == 0
+    text = capsys.readouterr().out
+    example = next(row for row in text.splitlines() if row.startswith("  mpfhandler bench "))
+    assert cli._parser().parse_args(example.split()[1:]).handlers == ("ours", "file", "clh")
+    assert "exit codes: 0 measured (what failed" in text
+    assert all(key in text for key in command.KEYS)
+
+
+def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
+    """If the reader goes away, the command ends with the code of SIGPIPE, says nothing, and leaves nothing."""
+    arguments = [*BENCH, str(tmp_path), "--handlers", "file", "--parts", "cost"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        err = running.stderr.read()
+        code = running.wait(timeout=120)
+    assert (code, err) == (141, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_no_process_and_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C in the middle of a run ends every worker and removes the files."""
+    arguments = [*BENCH, str(tmp_path), "--handlers", "ours", "--parts", "throughput", "--procs", "2", "--secs", "60"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        limit = time.monotonic() + 60
+        while not list(tmp_path.glob("mpfhandler-bench-*/*/app.log")) and time.monotonic() < limit:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        running.send_signal(number)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (130, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_limit_writes_whole_lines_of_the_usual_length(tmp_path: Path) -> None:
+    """What the bare system call writes is as long as what the handlers write, and is counted as they are."""
+    usual = logging.Formatter("%(asctime)s %(levelname)s %(message)s").format(
+        logging.LogRecord("x", logging.INFO, "f", 1, "worker %d record %d of the benchmark.", (12, 123456), None)
+    )
+    assert len(peers._LINE) == len(usual) + 1
+    target = CONTENDERS["write"].open(Setup(str(tmp_path / "app.log")), None)
+    target.call(target.message, 1, 1)
+    assert target.bare is not None
+    target.bare()
+    target.close()
+    assert surviving(str(tmp_path), distinct=False) == 2
+
+
+def test_json_of_the_command_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints one object and nothing else."""
+    assert cli.main(["bench", str(tmp_path), "--handlers", "file", "--parts", "import", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["imported"]["modules"]
