@@ -18,7 +18,10 @@ from dataclasses import dataclass
 
 from handlers import KEYS, label, select
 from report import header, middle, table
-from workers import Job, run, surviving
+
+from mpfhandler._faces.bench.contender import Setup
+from mpfhandler._faces.bench.count import logs_in, surviving
+from mpfhandler._faces.bench.crew import Job, run
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,12 @@ class Round:
 def one_round(key: str, folder: str, options: argparse.Namespace) -> Round:
     """Run the processes, gather the times of all calls."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = os.path.join(place, "app.log")
-        done = run(Job(key, path, "S", options.secs, timed=True, rate=options.rate), options.procs)
-        times = sorted(nanoseconds for work in done for nanoseconds in work.calls)
-        files = [name for name in os.listdir(place) if name.startswith("app.log.") and not name.endswith(".lock")]
+        setup = Setup(os.path.join(place, "app.log"), "S")
+        times = run(Job(key, setup, seconds=options.secs, timed=True, rate=options.rate), options.procs).calls
+        files = [name for name in logs_in(place) if os.path.basename(name).startswith("app.log.")]
         return Round(
             calls=len(times),
-            lost=len(times) - surviving(path),
+            lost=len(times) - surviving(place),
             rotated=len(files),
             half=times[len(times) // 2] / 1000,
             slow=times[int(len(times) * 0.999)] / 1000,

@@ -1,8 +1,9 @@
 """Records per second of N processes that log into one file, and how many of the records stand in it afterwards.
 
 The whole logging call is timed, `logger.info(...)` to its return: what a program sees. The processes start together and
-log for a fixed time; then all files are read and the different whole records counted. What is missing of the calls that
-returned is the column "lost". With `--when S` the timed handlers rotate every second while they are measured.
+log for a fixed time, as in `mpfhandler bench`; then all files are read and the different whole records counted. What is
+missing of the calls that returned is the column "lost". With `--when S` the timed handlers rotate every second while
+they are measured.
 
 Rounds of all handlers alternate; the ratio to the others is taken within each round.
 """
@@ -10,43 +11,23 @@ Rounds of all handlers alternate; the ratio to the others is taken within each r
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-from dataclasses import dataclass
 
 from handlers import BASELINE, INCUMBENT, KEYS, OURS, label, select
 from report import header, middle, quartiles, table, target
-from workers import Job, run, surviving
 
-
-@dataclass(frozen=True)
-class Round:
-    """One handler, once."""
-
-    rate: float  # records per second, all processes together
-    cpu: float  # µs per record
-    calls: int
-    lost: int
-
-
-def one_round(key: str, folder: str, processes: int, options: argparse.Namespace) -> Round:
-    """Run the processes and count."""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        path = os.path.join(place, "app.log")
-        done = run(Job(key, path, options.when, options.secs), processes)
-        calls = sum(work.records for work in done)
-        rate = calls / max(work.seconds for work in done)
-        cpu = sum(work.cpu for work in done) / calls * 1e6
-        return Round(rate, cpu, calls, calls - surviving(path))
+from mpfhandler._faces.bench.results import Round
+from mpfhandler._faces.bench.rounds import Load, throughput
 
 
 def measure(keys: list[str], folder: str, processes: int, options: argparse.Namespace) -> dict[str, list[Round]]:
     """Every handler in every round, in an order that rotates."""
     rounds: dict[str, list[Round]] = {key: [] for key in keys}
+    load = Load(options.secs, 0, options.when)
     for number in range(options.rounds):
         turn = number % len(keys)
         for key in keys[turn:] + keys[:turn]:
-            rounds[key].append(one_round(key, folder, processes, options))
+            rounds[key].append(throughput(key, folder, processes, 1, load))
     return rounds
 
 
@@ -62,14 +43,14 @@ def show(rounds: dict[str, list[Round]], processes: int) -> None:
     rows = []
     for key, found in rounds.items():
         low, high = quartiles([one.rate for one in found])
-        lost = sum(one.lost for one in found) / sum(one.calls for one in found)
+        lost = sum(one.lost for one in found) / sum(one.records for one in found)
         compared = [ratio(rounds, key, base) for base in (BASELINE, INCUMBENT)]
         rows.append(
             (
                 label(key),
                 f"{middle([one.rate for one in found]):,.0f}",
                 f"{low:,.0f}–{high:,.0f}",
-                f"{middle([one.cpu for one in found]):.1f}",
+                f"{middle([one.cpu_us for one in found]):.1f}",
                 *("" if value is None else f"{value:.2f}" for value in compared),
                 f"{sum(one.lost for one in found):,} ({lost:.1%})",
             )

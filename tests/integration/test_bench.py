@@ -23,7 +23,7 @@ from mpfhandler._faces.bench.count import logs_in, surviving
 from mpfhandler._faces.bench.crew import Broken, Job, run
 from mpfhandler._faces.bench.handlers import CONTENDERS
 from mpfhandler._faces.bench.progress import Progress
-from mpfhandler._faces.bench.results import Cell, Machine, Named, Results, Round, Stall
+from mpfhandler._faces.bench.results import Cell, Machine, Named, Results, Round, Stall, Tail
 
 BENCH = [sys.executable, "-m", "mpfhandler", "bench"]
 TINY = ("--procs", "1,2", "--threads", "1,2", "--records", "40", "--rounds", "2")
@@ -278,6 +278,25 @@ def test_an_interrupt_leaves_no_process_and_no_file(tmp_path: Path, number: sign
         out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (130, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_report_and_plots_are_made_of_results(tmp_path: Path) -> None:
+    """`benchmarks/matrix.py --from` writes the report and each plot of what was measured, twice the same."""
+    pytest.importorskip("matplotlib")
+    root = Path(__file__).resolve().parents[2]
+    machine = Machine("p", "s", 1, 0.0, "ext4", "1")
+    cells = [Cell("ours", procs, 1, [Round(10.0 * procs, 1.0, 10, 0)], [Tail(1.0, 2.0, 3.0, 4.0, 10)]) for procs in (1, 2)]
+    settings = {"stall_mb": 1, "stall_procs": 2}
+    stalls = [Stall("ours", [1.0], [1.0], 1, 1, 10, 0)]
+    results = Results("command", machine, settings, [Named("ours", "ours")], cells=cells, stalls=stalls)
+    (tmp_path / "given.json").write_text(json.dumps(results.to_dict()))
+    for folder in ("one", "two"):
+        arguments = ["--from", str(tmp_path / "given.json"), "--out", str(tmp_path / folder)]
+        subprocess.run([sys.executable, str(root / "benchmarks" / "matrix.py"), *arguments], check=True, capture_output=True)
+    made = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
+    names = [f"{name}.{kind}" for name in ("throughput", "cpu", "latency", "stall") for kind in ("svg", "png")]
+    assert sorted(made) == sorted([*names, "results.json", "results.md"])
+    assert made == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
 
 
 def test_the_limit_writes_whole_lines_of_the_usual_length(tmp_path: Path) -> None:

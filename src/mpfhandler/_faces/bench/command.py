@@ -100,22 +100,22 @@ def run(arguments: argparse.Namespace) -> int:
     if complaint:
         print(f"mpfhandler bench: {complaint}", file=sys.stderr)
         return _CANNOT_RUN
+    command = " ".join(["mpfhandler", *sys.argv[1:]])
     with interruptible():
-        results = measured(arguments)
+        results = measured(arguments, command)
     from .tables import markdown
 
     print(json.dumps(results.to_dict(), indent=2) if arguments.json else markdown(results))
     return verdict(results)
 
 
-def measured(arguments: argparse.Namespace) -> Results:
-    """Everything that the arguments ask for, in a folder that is removed afterwards."""
+def measured(arguments: argparse.Namespace, command: str) -> Results:
+    """Everything that the arguments ask for, in a folder that is removed afterwards; `command` is how it was asked."""
     from .progress import Progress
     from .session import Session, select
 
     plan = _plan(arguments)
     here, skipped = select(plan.keys)
-    command = " ".join(["mpfhandler", *map(os.path.basename, sys.argv[1:2]), *sys.argv[2:]])
     folder = tempfile.mkdtemp(prefix="mpfhandler-bench-", dir=os.path.realpath(arguments.dir))
     try:
         with Progress(Session.steps(plan, here)) as progress:

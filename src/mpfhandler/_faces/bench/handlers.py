@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import importlib
-import inspect
 import logging
 import logging.handlers
 import os
@@ -15,9 +14,9 @@ from typing import Any
 from .contender import FORMAT, PERCENT, Contender, Service, Setup, Target
 from .peers import PEERS
 
-__all__ = ["BASELINE", "CONTENDERS", "INCUMBENT", "OURS", "contender"]
+__all__ = ["BASELINE", "BUFFERED", "CONTENDERS", "INCUMBENT", "OURS", "contender"]
 
-OURS, BASELINE, INCUMBENT = "ours", "file", "clh"
+OURS, BUFFERED, BASELINE, INCUMBENT = "ours", "buffered", "file", "clh"
 
 
 def contender(key: str) -> Contender:
@@ -52,28 +51,23 @@ def _logging(handler: logging.Handler) -> Target:
 def _ours(setup: Setup, **more: Any) -> logging.Handler:
     from ..handler import MultProcTimedRotatingFileHandler as Handler
 
-    compress: dict[str, Any] = {"compress": "gz", "compress_delay": 0, "late_grace": 1} if setup.compress else {}
-    known = {name: given for name, given in compress.items() if name in _parameters()}
-    return Handler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8", **known, **more)
-
-
-def _parameters() -> frozenset[str]:
-    """What our handler can be told in this version."""
-    from ..handler import MultProcTimedRotatingFileHandler
-
-    return frozenset(inspect.signature(MultProcTimedRotatingFileHandler).parameters)
-
-
-def _no_delivery() -> str | None:
-    return None if "delivery" in _parameters() else "not in this version"
+    if setup.compress:
+        more["late_grace"] = 1
+    handler = Handler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8", **more)
+    if setup.compress:
+        handler.namer, handler.rotator = _compressed, _compress
+    return handler
 
 
 def _timed(setup: Setup) -> logging.Handler:
     handler = logging.handlers.TimedRotatingFileHandler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8")
     if setup.compress:  # as the standard library's cookbook has it
-        handler.namer = lambda name: name + ".gz"
-        handler.rotator = _compress
+        handler.namer, handler.rotator = _compressed, _compress
     return handler
+
+
+def _compressed(name: str) -> str:
+    return name + ".gz"
 
 
 def _compress(source: str, target: str) -> None:
@@ -120,17 +114,14 @@ def _listener(setup: Setup) -> Service:
 
 
 _OWN = (
+    _by_handler(OURS, "mpfhandler", _ours, distribution="mpfhandler", rotates=True, compresses=lambda: True),
     _by_handler(
-        OURS, "mpfhandler", _ours, distribution="mpfhandler", rotates=True, compresses=lambda: "compress" in _parameters()
-    ),
-    _by_handler(
-        "buffered",
+        BUFFERED,
         "mpfhandler (buffered)",
         lambda setup: _ours(setup, delivery="buffered"),
         distribution="mpfhandler",
         rotates=True,
-        absent=_no_delivery,
-        compresses=lambda: "compress" in _parameters(),
+        compresses=lambda: True,
     ),
     _by_handler(BASELINE, "logging.FileHandler", lambda setup: logging.FileHandler(setup.path, encoding="utf-8")),
     _by_handler("timed", "TimedRotatingFileHandler", _timed, rotates=True, compresses=lambda: True),
