@@ -30,6 +30,7 @@ from .handlers import contender
 __all__ = ["Broken", "Job", "Outcome", "run"]
 
 _START_SECONDS, _SPARE_SECONDS = 120.0, 30.0
+_WARM = "not counted: "  # the first record of a process opens, imports and looks; what is measured is what comes after it
 _CHUNK = 20  # records between two looks at the clock, so that it does not count
 _ALL_TIMES = 4_000_000  # of single calls that are kept, all threads together
 
@@ -182,6 +183,8 @@ def _worker(job: Job, number: int, processes: int, barrier: Barrier, report: Con
 
 def _work(job: Job, number: int, processes: int, barrier: Barrier, report: Connection, shared: Any) -> _Work:
     target = contender(job.key).open(job.setup, shared)
+    if target.bare is None:
+        target.call(_WARM + target.message, 0, 0)
     room = _ALL_TIMES // (processes * job.threads)
     threads = [_Thread(job, target, number * job.threads + each, room) for each in range(job.threads)]
     report.send(None)
