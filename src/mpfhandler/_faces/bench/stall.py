@@ -60,10 +60,11 @@ def together(rounds: list[Stall]) -> Stall:
 
 
 def _fill(path: str, megabytes: int) -> None:
-    """A log of that size that was begun now: it is not due before its handlers are there."""
+    """A log of that size that was begun just after a boundary of the schedule: it is not due before its handlers are there."""
     filling = _lines()
     with open(path, "wb") as log:
         log.writelines(filling for _ in range(megabytes))
+    time.sleep(INTERVAL - time.time() % INTERVAL + 0.01)
     now = time.time()
     os.utime(path, (now, now))
 
