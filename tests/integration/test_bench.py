@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from mpfhandler._faces import cli
-from mpfhandler._faces.bench import command, crew, handlers, peers, session
+from mpfhandler._faces.bench import command, crew, peers, session
 from mpfhandler._faces.bench.contender import Setup
 from mpfhandler._faces.bench.count import logs_in, surviving
 from mpfhandler._faces.bench.crew import Broken, Job, run
@@ -66,9 +66,13 @@ def test_json_has_every_part(tmp_path: Path) -> None:
     done = bench(tmp_path, *sizes, "--handlers", "ours,file,buffered", "--json")
     assert done.returncode == 0, done.stderr
     found = Results.from_json(done.stdout)
-    assert {(one.key, len(one.rounds), len(one.tails)) for one in found.cells} == {("ours", 2, 2), ("file", 2, 2)}
+    assert {(one.key, len(one.rounds), len(one.tails)) for one in found.cells} == {
+        ("ours", 2, 2),
+        ("file", 2, 2),
+        ("buffered", 2, 2),
+    }
     assert all(one.records == 40 and one.lost == 0 for each in found.cells for one in each.rounds)
-    assert [one.key for one in found.costs] == ["ours", "file"]
+    assert [one.key for one in found.costs] == ["ours", "file", "buffered"]
     assert {one.stage for one in found.stages if one.key == "ours"} >= {
         "LogRecord",
         "filter",
@@ -77,7 +81,7 @@ def test_json_has_every_part(tmp_path: Path) -> None:
         "write",
         "guard",
     }
-    assert [one.key for one in found.stalls] == ["ours"]
+    assert [one.key for one in found.stalls] == ["ours", "buffered"]
     assert found.imported is not None
     assert "mpfhandler" in found.imported.modules
     assert found.calls or "syscalls" in {one.key for one in found.skipped}
@@ -96,14 +100,6 @@ def test_a_missing_peer_is_skipped_and_named(
     told = "Skipped: concurrent-log-handler (timed): not installed (pip install concurrent-log-handler)"
     assert (f"- {told}\n" in out, err) == (True, f"{told}\n")
     assert "| logging.FileHandler |" in out
-
-
-def test_a_delivery_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Buffered delivery is measured where the handler has it, and skipped by name where not."""
-    monkeypatch.setattr(handlers, "_parameters", lambda: frozenset({"filename"}))
-    assert session.select(("buffered",)) == ([], [Named("buffered", "mpfhandler (buffered)", "not in this version")])
-    monkeypatch.setattr(handlers, "_parameters", lambda: frozenset({"filename", "delivery"}))
-    assert [one.key for one in session.select(("buffered",))[0]] == ["buffered"]
 
 
 @pytest.mark.parametrize("key", [key for key in CONTENDERS if CONTENDERS[key].problem() is None])
