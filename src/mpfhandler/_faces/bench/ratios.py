@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .figures import Spread, ratios
-from .handlers import BASELINE, INCUMBENT, OURS
+from .handlers import BASELINE, BUFFERED, INCUMBENT, OURS
 from .results import Cell, Results, Round
 
 __all__ = ["Ratio", "found_in"]
@@ -46,9 +46,10 @@ def _cpu(results: Results) -> Iterator[Ratio]:
 
 def _cost(results: Results) -> Iterator[Ratio]:
     costs = {one.key: one.cpu_us for one in results.costs}
-    if OURS in costs and BASELINE in costs:
-        claim = f"CPU in the handler of {results.name(OURS)} over {results.name(BASELINE)}, Python {results.machine.python}"
-        yield Ratio(claim, ratios(costs[OURS], costs[BASELINE]), "less")
+    for key in (OURS, BUFFERED):
+        if key in costs and BASELINE in costs:
+            claim = f"CPU in the handler of {results.name(key)} over {results.name(BASELINE)}, Python {results.machine.python}"
+            yield Ratio(claim, ratios(costs[key], costs[BASELINE]), "less")
 
 
 def _rates(cell: Cell) -> list[float]:
