@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 
 from .._pure.convert import to_count, to_flag
-from .emitting import emit_formatted, emit_quickly, is_ascii
+from .emitting import emit_directly, emit_formatted, emit_quickly, is_ascii
 from .formatting import StockFormat, is_stock
 from .hooks import hooks_of, teller_of
 from .level import to_level
@@ -37,6 +37,7 @@ __all__ = ["MultProcTimedRotatingFileHandler"]
 # the standard library's spelling of what the engine calls otherwise
 _NAMES = {"path": "filename", "backup_count": "backupCount", "at_time": "atTime", "max_bytes": "maxBytes"}
 
+_FILTER = logging.Filterer.filter if is_stock(logging.Filterer.filter) else None  # without filters it lets everything through
 _FILTERS_REPLACE = sys.version_info >= (3, 12)  # a filter may give another record
 _ERRORS = "backslashreplace"
 _NOBODY = logging.Formatter()  # no handler's
@@ -163,15 +164,15 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def handle(self, record: logging.LogRecord) -> Any:
         """Filter and emit; what the standard library's `handle` returns. The stock formatter keeps no state, so it runs without
         the lock; any other one has it, as in the standard library."""
-        passed: Any = self.filter(record)
-        if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
-            record = passed  # pragma: no cover - Python 3.12
+        if not self.filters and self.__class__.filter is _FILTER and "filter" not in self.__dict__:
+            passed: Any = record if _FILTERS_REPLACE else True
+        else:
+            passed = self.filter(record)
+            if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
+                record = passed  # pragma: no cover - Python 3.12
         if passed:
             if self.formatter is self._lockless:
-                if self._quick is None:
-                    self.emit(record)
-                else:
-                    emit_quickly(self, record, _EMIT)
+                (emit_directly if self._quick is None else emit_quickly)(self, record, _EMIT)
             elif self._buffered:
                 emit_formatted(self, record, _EMIT)
             else:
