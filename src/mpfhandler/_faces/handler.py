@@ -127,7 +127,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._start(given, open_now=not to_flag("delay", delay))
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
-        import locale  # what only a program that logs needs is imported here: see ARCHITECTURE
+        import locale  # what only a program with a log needs is imported here
 
         from .._engine.buffer import sink
         from .._engine.build import build, lasting, open_or_undo, warn
