@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import operator
 import re
-import sys
 import zlib
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -28,9 +27,6 @@ from .errors import InvalidOption, InvalidOptionType
 from .zone import REACH, Stretch, Zone, find_zone, high_water, reached, stretches
 
 __all__ = ["Period", "Schedule"]
-
-# Held, so that a rotation in a program that is just ending does not end it by a crash (python/cpython#132413).
-_DATETIME = sys.modules.get("_datetime")
 
 _DAY = 86400
 _WEEK = 7 * _DAY

@@ -6,7 +6,9 @@ Entries are held weakly. The hooks run in the forking thread; in the child it is
 
 from __future__ import annotations
 
+import datetime as dt  # noqa: F401  for what is held
 import os
+import sys
 from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -16,6 +18,10 @@ from .._platform import Patience
 __all__ = ["Forkable", "patience_left", "register"]
 
 _PATIENCE = 1.0  # seconds that a fork waits for other threads, however many logs there are
+
+# The interpreter holds the hooks, and so what stands here, until it has finalized everything else. Without this module a rotation
+# in a program that is just ending would end it by a crash (python/cpython#132413).
+_HELD = sys.modules.get("_datetime")
 
 
 class Forkable(Protocol):
