@@ -1588,6 +1588,33 @@ MUTANTS = (
         ("faults/test_buffered_hostile.py::test_audit_hook_at_the_end_of_the_interpreter",),
     ),
     Mutant(
+        "filter-of-the-instance",
+        "a function put in the place of `handler.filter` is not asked",
+        HANDLER,
+        'is _FILTER and "filter" not in self.__dict__:',
+        "is _FILTER:",
+        ("unit/test_handler.py::test_filter_that_is_set_on_the_handler_counts",),
+    ),
+    Mutant(
+        "filter-of-the-class",
+        "a method put in the place of `Handler.filter` is not asked",
+        HANDLER,
+        'if not self.filters and self.__class__.filter is _FILTER and "filter"',
+        'if not self.filters and "filter"',
+        (
+            "unit/test_handler.py::test_methods_of_the_standard_librarys_handler_may_be_replaced",
+            "unit/test_handler.py::test_overridden_filter_counts",
+        ),
+    ),
+    Mutant(
+        "emit-of-the-class",
+        "an `emit` put in the place of the class's is not called",
+        EMITTING,
+        '    if kind.emit is not ours or kind.format is not handler._of_class or "format"',
+        '    if kind.format is not handler._of_class or "format"',
+        ("unit/test_handler.py::test_method_that_is_replaced_between_two_records_counts",),
+    ),
+    Mutant(
         "bytes-for-text",
         "a formatter that returns bytes passes",
         EMITTING,

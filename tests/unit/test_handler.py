@@ -606,6 +606,45 @@ def test_methods_of_the_standard_librarys_handler_may_be_replaced(
     assert path.read_text() == "one\npatched\nthree\n"
 
 
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+@pytest.mark.parametrize("on_class", [False, True])
+@pytest.mark.parametrize(
+    ("method", "replacement", "written"),
+    [
+        ("emit", lambda *_arguments: None, ["one", "three"]),
+        ("format", lambda *_arguments: "another", ["one", "another", "three"]),
+        ("filter", lambda *_arguments: False, ["one", "three"]),
+    ],
+)
+def test_method_that_is_replaced_between_two_records_counts(
+    make: Make, path: Path, monkeypatch: pytest.MonkeyPatch, delivery: str, on_class: bool, method: str, replacement: Any,
+    written: list[str],
+) -> None:  # fmt: skip
+    """On the handler or on its class, with the stock formatter and its short way; and no more when it is taken back."""
+    handler = make(delivery=delivery)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.handle(record("one"))
+    monkeypatch.setattr(Handler if on_class else handler, method, replacement, raising=False)
+    handler.handle(record("two"))
+    monkeypatch.undo()
+    handler.handle(record("three"))
+    handler.flush()
+    assert path.read_text().split() == written
+
+
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+def test_short_way_of_the_stock_formatter_writes_what_any_text_is(make: Make, path: Path, delivery: str) -> None:
+    """Characters that the encoding does not have, a terminator that is set, and a record that another process has made."""
+    handler = make(delivery=delivery, encoding="ascii")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.handle(record("caf\u00e9"))
+    handler.handle(record("of another", process=1))
+    handler.terminator = ";\n"
+    handler.handle(record("ended"))
+    handler.flush()
+    assert path.read_bytes() == b"caf\\xe9\nof another\nended;\n"
+
+
 @pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s")])
 def test_handle_returns_what_the_standard_librarys_does(make: Make, formatter: Any) -> None:
     """The record from Python 3.12 on, True before, and what the filter said where it said no."""
