@@ -6,7 +6,7 @@ Entries are held weakly. The hooks run in the forking thread; in the child it is
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: F401  for what is held
+import datetime as dt
 import os
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _PATIENCE = 1.0  # seconds that a fork waits for other threads, however many log
 
 # The interpreter holds the hooks, and so what stands here, until it has finalized everything else. Without this module a rotation
 # in a program that is just ending would end it by a crash (python/cpython#132413).
-_HELD = sys.modules.get("_datetime")
+_HELD = sys.modules.get("_datetime", dt)
 
 
 class Forkable(Protocol):
