@@ -252,7 +252,7 @@ def test_fork_whose_end_nobody_told_of(path: Path) -> None:
     assert lines(path) == ["one"], "who has forked does not count on a thread"
     handler._sink._flusher._stopper = 0  # another thread's
     handler._sink._flusher._stop = Patience(0.05)
-    wait_for(lambda: handler.handle(record("two")) or time.sleep(0.01) or handler.stats().records > 1, "the flush")
+    wait_for(lambda: (handler.handle(record("two")), time.sleep(0.01), handler.stats().records > 1)[-1], "the flush", 10)
     handler.close()
 
 
