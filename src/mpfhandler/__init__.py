@@ -23,14 +23,17 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """What is imported with the engine, when it is asked for."""
-    if name == "Stats":
-        from ._engine.stats import Stats
+    from ._resources.importing import importing
 
-        return Stats
-    if name == "TimedLogFile":
-        from ._engine.timedlogfile import TimedLogFile
+    with importing():
+        if name == "Stats":
+            from ._engine.stats import Stats
 
-        return TimedLogFile
+            return Stats
+        if name == "TimedLogFile":
+            from ._engine.timedlogfile import TimedLogFile
+
+            return TimedLogFile
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -143,6 +143,26 @@ def test_os_exit_and_sigkill_lose_the_buffer_alone(path: Path) -> None:
     assert names(path.parent) == ["flushed-0", "error-0", "flushed-1", "error-1"]
 
 
+def test_log_that_is_made_at_the_end_of_the_interpreter(path: Path) -> None:
+    """P1: an exit handler makes the first buffered log, after `logging` has shut down: nobody would flush it later."""
+    code = """
+    import atexit, sys
+
+    def at_exit():
+        import logging
+        from mpfhandler import MultProcTimedRotatingFileHandler
+        handler = MultProcTimedRotatingFileHandler(sys.argv[1], delivery="buffered", flush_interval=60)
+        handler.handle(logging.makeLogRecord({"msg": "at exit"}))
+        kept.append(handler)
+
+    kept = []
+    atexit.register(at_exit)
+    import logging
+    """
+    run(code, path)
+    assert path.read_text() == "at exit\n"
+
+
 # other programs
 
 

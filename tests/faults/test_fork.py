@@ -636,3 +636,33 @@ def test_housekeeping_stops_for_a_fork_and_goes_on_on_both_sides(log: Path) -> N
         assert cleaned()
     """
     run(code, log)
+
+
+def test_a_fork_waits_for_the_import_of_the_engine(log: Path) -> None:
+    """P3: a thread makes the first log of the process, and the main thread forks meanwhile: the child's first log does not wait
+    for that thread, which it does not have."""
+    code = """
+        import os, signal, sys, threading, time
+        import mpfhandler
+
+        class Slow:
+            def find_spec(self, name, path, target=None):
+                if name == "mpfhandler._engine.writer":
+                    importing.set()
+                    time.sleep(0.3)
+
+        importing = threading.Event()
+        sys.meta_path.insert(0, Slow())
+        thread = threading.Thread(target=lambda: mpfhandler.TimedLogFile(sys.argv[1]).write("parent"))
+        thread.start()
+        importing.wait()
+        pid = os.fork()
+        if not pid:
+            signal.alarm(20)
+            mpfhandler.TimedLogFile(sys.argv[1]).write("child")
+            os._exit(0)
+        print(os.waitpid(pid, 0)[1])
+        thread.join()
+    """
+    assert run(code, log) == "0\n"
+    assert sorted(log.read_text().split()) == ["child", "parent"]

@@ -678,6 +678,67 @@ def test_period_that_could_not_be_written_down_is_what_another_wrote(path: Path,
     assert segments(path.parent) == ["app.log", SEGMENT]
 
 
+def test_record_of_a_removed_log_does_not_count_for_a_new_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the state record is of a removed log, in whose place somebody has put another file. The next log gets the inode of the
+    removed one, and its period cannot be written down: what stands there is of the other log still."""
+    writing = Once(OPERATIONS.write_at)
+    clock = use_clock(monkeypatch, write_at=writing)
+    first = log_at(path, "H")
+    first.write("a")
+    first.close()
+    removed = path.stat().st_ino
+    path.with_name("theirs").write_text("theirs\n")
+    os.utime(path.with_name("theirs"), (clock.wall - 7200,) * 2)
+    path.unlink()
+    os.rename(path.with_name("theirs"), path)
+    clock.step(3600)
+    log = log_at(path, "H", delay=True)
+    failures = iter(range(2))  # of what clears the old record, and of what writes the new one
+
+    def fail(fd: int, data: bytes, offset: int) -> int:
+        if next(failures, None) is not None:
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.write_at(fd, data, offset)
+
+    writing.entry = fail
+    log.write("b")
+    if path.stat().st_ino != removed:
+        pytest.skip("this file system does not use the number of a deleted file at once")
+    log.write("c")
+    log.rotate()
+    log.write("d")
+    assert segments(path.parent) == ["app.log", "app.log.2026-03-04_08", "app.log.2026-03-04_11"]
+    assert lines(path.with_name("app.log.2026-03-04_11")) == ["b", "c"]
+
+
+def test_record_of_a_removed_log_is_cleared_before_a_new_one_is_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the log is removed, and the new one gets its inode. Its period cannot be written down: the next process, which has not
+    seen the new log, does not take it for the removed one."""
+    clock = use_clock(monkeypatch)
+    clock.wall = 3600 * (time.time() // 3600) + 600
+
+    def write_at(fd: int, data: bytes, offset: int) -> int:
+        if b"mpfhandler-state" in data:  # the old record can be cleared
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.write_at(fd, data, offset)
+
+    removed: list[int] = []
+    with log_at(path, "H") as first:
+        first.write("a")
+    removed.append(path.stat().st_ino)
+    path.unlink()
+    clock.step(3600)
+    with another(clock, monkeypatch, path, write_at=write_at) as maker:
+        maker.write("b")
+    if path.stat().st_ino not in removed:
+        pytest.skip("this file system does not use the number of a deleted file at once")
+    os.utime(path, (clock.wall, clock.wall))
+    with log_at(path, "H") as second:
+        second.write("c")
+    assert lines(path) == ["b", "c"]
+    assert segments(path.parent) == ["app.log"]
+
+
 def test_look_is_old_by_either_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: half a minute after a process has looked at the log, which was closed meanwhile, the clock is set back by as much: a
     record of no present period goes to what is the log now."""

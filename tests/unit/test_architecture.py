@@ -63,6 +63,7 @@ SYSTEM_EXCEPTIONS = {
         "os.path.normcase": "text: `logging` knows its own file by it",
         "time": "localtime and gmtime, functions of their argument; no clock is read",
     },
+    "_resources/importing.py": {"os.register_at_fork": "as in `_resources/fork.py`"},
     "_faces/handler.py": {"os.getpid": "a fork that no hook told of is seen by the pid; LogRecord asks the same way"},
     "_faces/interrupt.py": {"signal": "for commands that have to clean up, never for a handler"},
     "_faces/cli.py": {

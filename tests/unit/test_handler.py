@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from pathlib import Path
@@ -630,6 +631,66 @@ def test_method_that_is_replaced_between_two_records_counts(
     handler.handle(record("three"))
     handler.flush()
     assert path.read_text().split() == written
+
+
+class Counting:
+    """A function that is not made for several threads at once: it tells how many were in it."""
+
+    def __init__(self) -> None:
+        self.inside = self.most = 0
+
+    def __call__(self, *_arguments: object) -> str:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.002)
+        self.inside -= 1
+        return "text"
+
+
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+@pytest.mark.parametrize("where", ["format of the class", "format", "emit", "emit of the class", "format of the formatter"])
+def test_what_a_program_puts_in_runs_in_one_thread_at_a_time(
+    make: Make, monkeypatch: pytest.MonkeyPatch, delivery: str, where: str
+) -> None:
+    """As in the standard library: a method of a program's own has the handler's lock, whether it was there before the first
+    record or not."""
+    counting = Counting()
+    kind = type("Mine", (Handler,), {"format": lambda _self, one: counting(one)} if where == "format of the class" else {})
+    handler = make(kind=kind, delivery=delivery)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    if where == "format of the formatter":
+        monkeypatch.setattr(handler.formatter, "format", counting)
+    if "of the class" not in where:
+        handler.handle(record("first"))
+    if where in {"format", "emit"}:
+        monkeypatch.setattr(handler, where, counting)
+    if where == "emit of the class":
+        monkeypatch.setattr(Handler, "emit", lambda _self, one: counting(one))
+    threads = [threading.Thread(target=lambda: [handler.handle(record("one")) for _ in range(5)]) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counting.most == 1
+
+
+def test_stream_of_another_handler_is_written_to(make: Make, path: Path, closing: Any) -> None:
+    """`handler.stream` of another log is a stream like any other."""
+    handler, other = make(), closing(Handler(path.with_name("other.log"), "H", utc=True))
+    handler.setStream(other.stream)
+    handler.handle(record("one"))
+    assert (path.read_text(), path.with_name("other.log").read_text()) == ("", "one\n")
+    handler.setStream(handler._open())
+    handler.handle(record("two"))
+    assert path.read_text() == "two\n"
+
+
+def test_another_stream_gets_characters_that_have_no_bytes(make: Make) -> None:
+    """What can be written to the log with its error handler gets to another stream, too."""
+    handler, stream = make(errors="surrogateescape"), io.StringIO()
+    handler.setStream(stream)
+    handler.handle(record("a\udce9b"))
+    assert stream.getvalue() == "a\udce9b\n"
 
 
 @pytest.mark.parametrize("delivery", ["direct", "buffered"])

@@ -17,6 +17,7 @@ from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
 from .._pure.options import Access, Delivery, Options, to_delivery
 from .._pure.schedule import Schedule
+from .._resources.importing import importing
 from .owner import find_owner
 from .place import absolute, find_place, remove_folders
 from .writer import Writer
@@ -91,7 +92,8 @@ def build(
     )
     if options.delivery.buffered and ops.threads is THREADS:
         ops = replace(ops, threads=SYSTEM_THREADS)
-    ops.prepare()
+    with importing():
+        ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
 

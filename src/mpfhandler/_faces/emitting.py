@@ -39,7 +39,11 @@ def emit_directly(handler: Any, record: logging.LogRecord, ours: object) -> None
     kind: Any = handler.__class__
     own = handler.__dict__
     if kind.emit is not ours or kind.format is not handler._of_class or "format" in own or "emit" in own or handler._buffered:
-        handler.emit(record)
+        if handler._buffered:
+            emit_formatted(handler, record, ours)
+        else:
+            with handler._sink.lock:
+                handler.emit(record)
         return
     try:
         text = handler._format(record)
@@ -64,7 +68,7 @@ def emit_quickly(handler: Any, record: logging.LogRecord, ours: object) -> None:
     kind: Any = handler.__class__
     own, quick = handler.__dict__, handler._quick
     if quick is None or kind.emit is not ours or kind.format is not handler._of_class or "format" in own or "emit" in own:
-        handler.emit(record)
+        emit_formatted(handler, record, ours)
         return
     try:
         text = handler._format(record)

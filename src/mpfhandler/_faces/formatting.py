@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Text | None, str | None, str, tuple[str, ...],
     ]  # fmt: skip
 
-__all__ = ["StockFormat", "is_stock"]
+__all__ = ["StockFormat", "is_stock", "is_untouched"]
 
 _FORMATTER, _RECORD = logging.Formatter, logging.LogRecord
 _STYLES = {logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle}
@@ -58,6 +58,11 @@ def is_stock(method: object) -> bool:
 
 
 _NOTHING: _Known = (0.0, 0.0, None, None, None, None, None, logging.PercentStyle, None, (), 0, None, (), None, None, None, "", ())
+
+
+def is_untouched(formatter: logging.Formatter) -> bool:
+    """Whether nothing was put on this formatter itself."""
+    return formatter.__dict__.keys() == _ATTRIBUTES
 
 
 class StockFormat:
@@ -141,7 +146,7 @@ def _plain(formatter: logging.Formatter) -> bool:
     style = formatter._style
     return (
         type(formatter) is _FORMATTER
-        and formatter.__dict__.keys() == _ATTRIBUTES
+        and is_untouched(formatter)
         and type(style) in _STYLES
         and style.__dict__.keys() <= {"_fmt", "_defaults", "_tpl"}
         and all(is_stock(getattr(type(style), name)) for name in ("usesTime", "format", "_format"))

@@ -13,10 +13,13 @@ import logging.handlers
 import os
 import sys
 from collections.abc import Callable
+from datetime import time as TimeOfDay  # noqa: N812  (a class)
+from datetime import tzinfo
 
 from .._pure.convert import to_count, to_flag
+from .._resources.importing import importing
 from .emitting import emit_directly, emit_formatted, emit_quickly, is_ascii
-from .formatting import StockFormat, is_stock
+from .formatting import StockFormat, is_stock, is_untouched
 from .hooks import hooks_of, teller_of
 from .level import to_level
 from .patterns import ext_match
@@ -24,8 +27,6 @@ from .stream import LogStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import time as TimeOfDay  # noqa: N812  (a class)
-    from datetime import tzinfo
     from typing import Any
 
     from .._engine.buffer import Sink
@@ -127,12 +128,12 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._start(given, open_now=not to_flag("delay", delay))
 
     def _start(self, given: Parameters, *, open_now: bool) -> None:
-        import locale  # what only a program with a log needs is imported here
+        with importing():
+            import locale  # what only a program with a log needs is imported here
 
-        from .._engine.buffer import sink
-        from .._engine.build import build, lasting, open_or_undo, warn
-        from .._engine.place import absolute
-
+            from .._engine.buffer import sink
+            from .._engine.build import build, lasting, open_or_undo, warn
+            from .._engine.place import absolute
         writer = build(given, self.terminator, locale.getpreferredencoding(False), hooks_of(self), teller_of(self), _NAMES)
         self._given = lasting(given)
         self._writer = writer
@@ -245,7 +246,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     @stream.setter
     def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
-        self._use(None if isinstance(stream, LogStream) else stream)
+        own = isinstance(stream, LogStream) and stream.is_of(self._writer)
+        self._use(None if own else stream)
 
     def _open(self) -> Any:
         """Open the log (again); gunicorn's reopen calls it."""
@@ -360,7 +362,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._format = self.format
         self._lockless: object = _NOBODY
         if formatter is None or type(formatter) is logging.Formatter:
-            if type(self).emit is MultProcTimedRotatingFileHandler.emit:
+            stock = is_stock(self._of_class) and (formatter is None or is_untouched(formatter))
+            if stock and type(self).emit is MultProcTimedRotatingFileHandler.emit:
                 self._lockless = formatter
             if formatter is not None and is_stock(self._of_class):
                 self._format = StockFormat(formatter).format
@@ -384,7 +387,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             if foreign is None:
                 self._sink.write(data, created)
                 return
-            foreign.write(data.decode(self._encoding))
+            foreign.write(data.decode(self._encoding, self._errors))
             if hasattr(foreign, "flush"):
                 foreign.flush()
 

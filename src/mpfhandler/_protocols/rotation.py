@@ -245,7 +245,7 @@ class Rotation:
             moved = self._move(held, seen.file, plan.closing)
             if moved is None:
                 plan, failed = replace(plan, action=Action.ADOPT, period=plan.closing), True
-        if plan.action is Action.CREATE and seen.state is not None:
+        if seen.state is not None and plan.action is not Action.ADOPT and seen.state.file != (seen.file and seen.file.id):
             held.clear_state()
         segment = self._take(held, mine, seen, plan, terminator, moved)
         self._record(held, seen, segment, plan, moved)
@@ -254,8 +254,8 @@ class Rotation:
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
         remembered = (mine.file, mine.period) if mine is not None and mine.certain and mine.intact() else None
         seen = Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
-        if mine is not None and not mine.recorded and seen.state is not None and seen.state.file == mine.file:
-            return replace(seen, remembered=None)  # somebody has written down since what this process could not
+        if mine is not None and mine.unrecorded and seen.state is not None and seen.state.file == mine.file:
+            return seen if seen.state in mine.unrecorded else replace(seen, remembered=None)  # written down since, by somebody
         return seen
 
     def _move(self, held: HeldLock, file: FileStat, closing: Period) -> str | None:
@@ -344,11 +344,11 @@ class Rotation:
         if known and state is not None and seen.file is not None and seen.file.mtime_ns >= state.mtime_ns:
             return
         fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
-        segment.recorded = False
+        segment.unrecorded = (state,)
         try:
             mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
             held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before))
-            segment.recorded = True
+            segment.unrecorded = ()
         except OSError as error:
             self._report("state record", error)
 

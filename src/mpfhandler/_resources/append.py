@@ -80,7 +80,7 @@ class OpenSegment:
         self.repaired = 0  # stumps of killed writers that were ended here
         self.guarded = True  # stumps can be told from records
         self.certain = True  # the period was told by a state record, or found under the rotation lock
-        self.recorded = True  # nor has this process failed to write it down
+        self.unrecorded: tuple[object, ...] = ()  # if it could not be written down: the state record that stood there then
         self.shared = False  # with another process since a fork: the position is no longer ours alone
         self._ops = ops
         self._trace = trace

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -48,6 +49,8 @@ _watched = False  # multiprocessing makes another one in every child
 def register(one: Flushable) -> None:
     """Tell this object of every such moment from now on, as long as it lives."""
     global _installed
+    if not threading.main_thread().is_alive():  # the interpreter is ending, and calls nobody who registers now
+        one.at_exit()
     _everyone[id(one)] = one
     if not _installed:
         _installed = True
