@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._platform import Lock
 
 __all__ = ["importing"]
 
@@ -18,11 +20,9 @@ _PATIENCE = 1.0  # seconds
 _lock = threading.RLock()
 
 
-@contextmanager
-def importing() -> Generator[None]:
-    """Hold forks off while modules are imported."""
-    with _lock:
-        yield
+def importing() -> Lock:
+    """The lock to have while modules are imported."""
+    return _lock
 
 
 def _wait() -> None:
