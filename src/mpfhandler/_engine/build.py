@@ -15,7 +15,7 @@ from .._protocols.hooks import Hooks
 from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Delivery, Options, to_delivery
+from .._pure.options import Access, Options, to_delivery
 from .._pure.schedule import Schedule
 from .._resources.importing import importing
 from .owner import find_owner
@@ -25,16 +25,7 @@ from .writer import Writer
 __all__ = ["Parameters", "build", "lasting", "open_or_undo", "warn"]
 
 
-class _DeliveryParameters(TypedDict, total=False):
-    """What may be left out: it is for buffered delivery alone."""
-
-    delivery: object
-    flush_interval: object
-    buffer_bytes: object
-    overflow: object
-
-
-class Parameters(_DeliveryParameters):
+class Parameters(TypedDict):
     """What a user may set, in the engine's spelling, unchecked."""
 
     path: object
@@ -55,6 +46,10 @@ class Parameters(_DeliveryParameters):
     lock_timeout: object
     late_grace: object
     spill_bytes: object
+    delivery: object
+    flush_interval: object
+    buffer_bytes: object
+    overflow: object
 
 
 def build(
@@ -88,7 +83,7 @@ def build(
         late_grace=to_seconds("late_grace", given["late_grace"]),
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
-        delivery=_delivery(given),
+        delivery=to_delivery(given["delivery"], given["flush_interval"], given["buffer_bytes"], given["overflow"]),
     )
     if options.delivery.buffered and ops.threads is THREADS:
         ops = replace(ops, threads=SYSTEM_THREADS)
@@ -105,11 +100,6 @@ def lasting(given: Parameters) -> Parameters:
     if given["lock_dir"] is not None:
         kept["lock_dir"] = absolute(given["lock_dir"])
     return kept
-
-
-def _delivery(given: Parameters) -> Delivery:
-    asked = given.get("delivery", "direct"), given.get("flush_interval", 0.2), given.get("buffer_bytes", 65536)
-    return to_delivery(*asked, given.get("overflow", "block"))
 
 
 def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedule:

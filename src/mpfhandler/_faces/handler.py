@@ -184,16 +184,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
         try:
-            form = self._formatting()
-            if self._buffered or self.terminator is not self._terminator or record.process != self._writer.process:
-                self._emit_text(record, form(record))
-                return
-            text = form(record) + self._terminator
-            try:
-                data = text.encode(self._encoding)
-            except UnicodeError:  # naming `errors` doubles the time
-                data = text.encode(self._encoding, self._errors)
-            self._append(data, record.created)
+            self._emit_text(record, self._formatting()(record))
         except RecursionError:
             raise  # the program is at its limit already; whatever is called here would raise again (python/cpython#80453)
         except Exception:
@@ -246,8 +237,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     @stream.setter
     def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
-        own = isinstance(stream, LogStream) and stream.is_of(self._writer)
-        self._use(None if own else stream)
+        self._use(None if stream is self._stream else stream)
 
     def _open(self) -> Any:
         """Open the log (again); gunicorn's reopen calls it."""

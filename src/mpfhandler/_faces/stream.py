@@ -25,10 +25,6 @@ class LogStream:
         self.encoding = writer.options.encoding
         self.errors = writer.options.errors
 
-    def is_of(self, writer: Writer) -> bool:
-        """Whether it is that engine's."""
-        return self._writer is writer
-
     @property
     def closed(self) -> bool:
         """Whether nothing is open at present."""

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..arguments import count, seconds
 from ..interrupt import interruptible
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("--procs", metavar="N,…", type=_numbers(256), default=(1, 8), help="numbers of processes (default: 1,8)")
     add("--threads", metavar="N,…", type=_numbers(64), default=(1, 8), help="numbers of threads in each (default: 1,8)")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--secs", metavar="S", type=_seconds, default=1.0, help="seconds of each run (default: 1)")
+    length.add_argument("--secs", metavar="S", type=seconds(3600), default=1.0, help="seconds of each run (default: 1)")
     length.add_argument(
-        "--records", metavar="N", type=_number(10_000_000), help="of each thread, instead of --secs; 120 s at most"
+        "--records", metavar="N", type=count(1, 10_000_000), help="of each thread, instead of --secs; 120 s at most"
     )
-    add("--rounds", metavar="N", type=_number(1000), default=3, help="rounds of every handler (default: 3)")
+    add("--rounds", metavar="N", type=count(1, 1000), default=3, help="rounds of every handler (default: 3)")
     add("--handlers", metavar="KEY,…", type=_names(KEYS), default=KEYS, help="which (default: all)")
     add("--parts", metavar="PART,…", type=_names(_PARTS), default=_PARTS, help="what is measured (default: all)")
     add(
@@ -87,8 +88,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         choices=("S", "M", "h", "H", "D", "midnight"),
         help="of the schedule (default: h); S rotates every second",
     )
-    add("--stall-mb", metavar="N", type=_number(100_000), default=200, help="size of the file that is rotated (default: 200)")
-    add("--stall-secs", metavar="S", type=_seconds, default=20.0, help="seconds of logging around that (default: 20)")
+    add("--stall-mb", metavar="N", type=count(1, 100_000), default=200, help="size of the file that is rotated (default: 200)")
+    add("--stall-secs", metavar="S", type=seconds(3600), default=20.0, help="seconds of logging around that (default: 20)")
     add("--matrix", action="store_true", help=f"processes {','.join(map(str, _MATRIX))} and threads 1,8, 5 rounds")
     add("--json", action="store_true", help="print the results as one JSON object")
     parser.set_defaults(run=run)
@@ -172,18 +173,8 @@ def _cannot(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-def _number(high: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if not 1 <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value} is not between 1 and {high}")
-        return value
-
-    return integer
-
-
 def _numbers(high: int) -> Callable[[str], tuple[int, ...]]:
-    one = _number(high)
+    one = count(1, high)
 
     def integers(text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(one(part) for part in text.split(",")))
@@ -200,10 +191,3 @@ def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
         return given
 
     return names
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 3600 seconds")
-    return value

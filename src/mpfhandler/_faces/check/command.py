@@ -9,11 +9,11 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 
 from ..._engine.streams import is_stream_folder
 from ..._pure.errors import InvalidOption
 from ..._pure.schedule import Schedule
+from ..arguments import count, seconds
 from ..interrupt import interruptible
 from .conductor import NothingStartedError, Outcome, conduct
 from .filesystem import FileSystem, file_system, warning
@@ -43,14 +43,14 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser("check", help="test a file system for the promises", description=_DESCRIPTION)
     add = parser.add_argument
     add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
-    add("--procs", metavar="N", type=_count(1, 256), default=4, help="processes at a time (default: %(default)s)")
-    add("--secs", metavar="N", type=_seconds, default=5.0, help="seconds of logging (default: 5)")
+    add("--procs", metavar="N", type=count(1, 256), default=4, help="processes at a time (default: %(default)s)")
+    add("--secs", metavar="N", type=seconds(86400), default=5.0, help="seconds of logging (default: 5)")
     add(
         "--when", metavar="UNIT", type=str.upper, choices=_UNITS, default="S", help="S M H D midnight W0 to W6 MONTH (default: S)"
     )
-    add("--interval", metavar="N", type=_count(1, 10_000), default=1, help="units between rotations (default: 1)")
-    add("--size", metavar="BYTES", type=_count(1, 1 << 20), default=100, help="mean length of a record (default: 100)")
-    add("--seed", metavar="N", type=_count(0, 1 << 32), help="repeat the sizes and kills of an earlier run")
+    add("--interval", metavar="N", type=count(1, 10_000), default=1, help="units between rotations (default: 1)")
+    add("--size", metavar="BYTES", type=count(1, 1 << 20), default=100, help="mean length of a record (default: 100)")
+    add("--seed", metavar="N", type=count(0, 1 << 32), help="repeat the sizes and kills of an earlier run")
     add("--json", action="store_true", help="print the result as JSON")
     add("--keep", action="store_true", help="keep the files, also after a success")
     parser.set_defaults(run=run)
@@ -148,20 +148,3 @@ def _cannot(folder: str, secs: float, size: int) -> str | None:
     if free < needed:
         return f"DIR={folder!r}: {free >> 20} MiB free, {needed >> 20} MiB needed; free some, or give fewer --secs"
     return None
-
-
-def _count(low: int, high: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{value} is not between {low} and {high}")
-        return value
-
-    return integer
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86400 seconds")
-    return value

@@ -1,0 +1,32 @@
+"""Numbers on the command line, each with its bounds."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+__all__ = ["count", "seconds"]
+
+
+def count(low: int, high: int) -> Callable[[str], int]:
+    """A whole number from `low` to `high`."""
+
+    def integer(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{value} is not between {low} and {high}")
+        return value
+
+    return integer
+
+
+def seconds(high: int) -> Callable[[str], float]:
+    """More than 0 and at most `high` seconds."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not 0 < value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between 0 and {high} seconds")
+        return value
+
+    return number
