@@ -22,7 +22,8 @@ def engine(path: Path, ops: Operations, late_grace: float) -> Writer:
     given = Parameters(
         path=str(path), when="D", interval=1, backup_count=0, at_time=None, utc=False, tz=None, max_bytes=0,
         encoding="utf-8", errors="strict", debug=False, chmod=None, owner=None, mkdir=False, lock_dir=None,
-        lock_timeout=5.0, late_grace=late_grace, spill_bytes=1000,
+        lock_timeout=5.0, late_grace=late_grace, spill_bytes=1000, delivery="direct",
+        flush_interval=0.2, buffer_bytes=65536, overflow="block",
     )  # fmt: skip
     return build(given, "\n", "utf-8", Hooks(), None, {}, ops)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _opened import opened_in
 
 from mpfhandler._platform import OPERATIONS, FileId, Operations
 from mpfhandler._pure.options import Access
@@ -46,11 +47,6 @@ def opened(log: Path) -> Iterator[Opener]:
     yield open_log
     for segment in everything:
         segment.close()
-
-
-def open_descriptors() -> set[str]:
-    """The numbers of all open descriptors."""
-    return set(os.listdir("/dev/fd"))
 
 
 # --- appending --------------------------------------------------------------------------------------------------------
@@ -679,11 +675,10 @@ def test_lease_without_side_descriptor_is_on_the_other(log: Path, opened: Opener
 
 def test_open_without_create_creates_nothing(log: Path, opened: Opener) -> None:
     """A file that is gone is an error for who only wants an existing one."""
-    before = open_descriptors()
     with pytest.raises(FileNotFoundError):
         opened(opening=Opening.EXISTING)
     assert not log.exists()
-    assert open_descriptors() == before
+    assert not opened_in(log)
 
 
 def test_file_system_without_locks_takes_records(log: Path, opened: Opener) -> None:
@@ -705,10 +700,9 @@ def test_failed_opening_leaves_nothing_open(log: Path, opened: Opener, broken: s
     def fail(*_arguments: object) -> None:
         raise OSError(5, "input/output error")
 
-    before = open_descriptors()
     with pytest.raises(OSError, match="input/output"):
         opened(replace(OPERATIONS, **{broken: fail}))  # type: ignore[arg-type]
-    assert open_descriptors() == before
+    assert not opened_in(log)
 
 
 def test_mode_is_applied(log: Path, opened: Opener) -> None:
@@ -751,25 +745,28 @@ def test_side_descriptor_is_of_the_same_file_or_none(log: Path, tmp_path: Path, 
     def astray(_file: str | int) -> int:
         return OPERATIONS.open_side(str(other))
 
-    before = open_descriptors()
     ways = {} if by_descriptor else {"open_side_of": astray}
     segment = opened(replace(OPERATIONS, open_side=astray, **ways))
-    assert len(open_descriptors() - before) == 1 + by_descriptor
+    assert len(opened_in(tmp_path)) == 1 + by_descriptor
     log.write_bytes(b"x" * PAGE)
     segment.append(b"mine\n")
     assert segment.repaired == by_descriptor
     assert other.read_bytes() == b"y" * PAGE
 
 
-def test_closing_twice_is_harmless(opened: Opener) -> None:
+def test_closing_twice_is_harmless(tmp_path: Path, opened: Opener) -> None:
     """A closed segment is not intact, and closing it again closes nothing."""
     segment = opened()
     assert segment.intact()
     segment.close()
     assert not segment.intact()
-    before = open_descriptors()
+    other = tmp_path / "other"
+    other.touch()
+    strangers = {os.open(other, os.O_RDONLY) for _ in range(4)}  # have the numbers that were given up
     segment.close()
-    assert open_descriptors() == before
+    assert opened_in(other) == strangers
+    for number in strangers:
+        os.close(number)
 
 
 def test_close_leaves_a_strangers_descriptor_alone(tmp_path: Path, opened: Opener) -> None:
@@ -781,17 +778,17 @@ def test_close_leaves_a_strangers_descriptor_alone(tmp_path: Path, opened: Opene
         os.dup2(stranger, int(number))
     assert not segment.intact()
     segment.close()
-    assert numbers <= open_descriptors()
+    assert numbers <= set(map(str, opened_in(tmp_path)))
     for number in (*numbers, stranger):
         os.close(int(number))
 
 
 def test_forgotten_segment_is_closed(opened: Opener, log: Path) -> None:
     """A segment that nobody holds any more leaves no descriptor behind."""
-    before = open_descriptors()
     segment, _ = open_segment(OPERATIONS, str(log), PERIOD, b"\n", Access(), opening=Opening.ANY)
+    assert opened_in(log)
     del segment
-    assert open_descriptors() == before
+    assert not opened_in(log)
 
 
 def test_forked_child_keeps_the_append_descriptor_only(log: Path, opened: Opener) -> None:
@@ -833,7 +830,7 @@ def test_number_that_is_somebody_elses_is_left_alone(tmp_path: Path, opened: Ope
 
 def test_device_in_the_place_of_a_log_is_refused(opened: Opener) -> None:
     """What is no regular file any more is not taken for a segment, and does not stay open."""
-    before = open_descriptors()
+    before = opened_in(os.devnull)
     with pytest.raises(OSError, match="no regular file"):
         open_segment(OPERATIONS, os.devnull, PERIOD, b"\n", AS_IT_IS, opening=Opening.EXISTING)
-    assert open_descriptors() == before
+    assert opened_in(os.devnull) == before

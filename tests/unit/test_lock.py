@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from _opened import opened_in
 
 from mpfhandler._platform import OPERATIONS, FileId, Operations
 from mpfhandler._pure.options import Access
@@ -37,11 +38,6 @@ def lock_on(path: str, ops: Operations = OPERATIONS, access: Access = AS_IT_IS, 
     return RotationLock(ops, path, access, Reports() if report is None else report)
 
 
-def open_descriptors() -> set[str]:
-    """The numbers of all open descriptors."""
-    return set(os.listdir("/dev/fd"))
-
-
 def test_lock_excludes_another_description(path: str) -> None:
     """Who has the lock has it alone, until it is released."""
     first = lock_on(path).acquire(0)
@@ -67,21 +63,23 @@ def test_release_twice_is_harmless(path: str) -> None:
     held = lock_on(path).acquire(0)
     assert held is not None
     held.release()
-    before = open_descriptors()
+    strangers = {os.open(path, os.O_RDONLY) for _ in range(4)}  # have the numbers that were given up
     held.release()
     held.abandon()
-    assert open_descriptors() == before
+    assert opened_in(path) == strangers
+    for number in strangers:
+        os.close(number)
 
 
 def test_nothing_stays_open(path: str) -> None:
     """Neither a lock that was had nor one that was not leaves a descriptor behind."""
-    before = open_descriptors()
     held = lock_on(path).acquire(0)
     assert held is not None
     lock_on(path).acquire(0)
     lock_on(path).peek()
+    assert opened_in(path)
     held.release()
-    assert open_descriptors() == before
+    assert not opened_in(path)
 
 
 def test_wait_is_bounded_by_polling(path: str) -> None:
@@ -223,10 +221,9 @@ def test_lock_knows_whether_its_file_is_the_same(path: str) -> None:
 
 def test_lock_that_cannot_be_had_raises(tmp_path: Path) -> None:
     """A folder that is gone is an error, not a wait; nothing stays open."""
-    before = open_descriptors()
     with pytest.raises(FileNotFoundError):
         lock_on(str(tmp_path / "gone" / "app.log.lock")).acquire(5.0)
-    assert open_descriptors() == before
+    assert not opened_in(tmp_path)
 
 
 @pytest.mark.parametrize("broken", ["try_lock", "stat_fd", "stat_path"])
@@ -236,19 +233,17 @@ def test_failing_step_leaves_nothing_open(path: str, broken: str) -> None:
     def fail(*_arguments: object) -> None:
         raise OSError(5, "input/output error")
 
-    before = open_descriptors()
     with pytest.raises(OSError, match="input/output"):
         lock_on(path, replace(OPERATIONS, **{broken: fail})).acquire(0)  # type: ignore[arg-type]
-    assert open_descriptors() == before
+    assert not opened_in(path)
 
 
 def test_fifo_in_the_place_of_the_lock_is_refused(path: str) -> None:
     """Only a regular file can be the lock of a log: anything else is told, and not held open."""
     os.mkfifo(path)
-    before = open_descriptors()
     with pytest.raises(OSError, match="no regular file"):
         lock_on(path).acquire(0)
-    assert open_descriptors() == before
+    assert not opened_in(path)
 
 
 # --- the state record -------------------------------------------------------------------------------------------------
@@ -381,13 +376,12 @@ def test_every_way_out_closes(path: str) -> None:
     """Letting the holder go by release and by abandonment both close the descriptor."""
     ways: list[Callable[[RotationLock], None]] = [lambda lock: lock.after_fork_in_child(), lambda lock: None]
     for way in ways:
-        before = open_descriptors()
         lock = lock_on(path)
         held = lock.acquire(0)
         assert held is not None
         way(lock)
         held.release()
-        assert open_descriptors() == before
+        assert not opened_in(path)
 
 
 def test_state_that_cannot_be_read_is_not_written_over(path: str) -> None:
