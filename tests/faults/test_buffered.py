@@ -32,6 +32,7 @@ from _disk_support import (
     whole_and_fragments,
 )
 
+from mpfhandler._engine.entries import Batch
 from mpfhandler._platform import OPERATIONS
 
 BUFFERED = {"delivery": "buffered"}
@@ -92,6 +93,29 @@ def test_no_write_is_longer_than_the_buffer_and_none_splits_a_record(
     assert lines(path) == written
     assert all(data.endswith(b"\n") for data in write.seen)
     assert [data for data in write.seen if len(data) > size and data.count(b"\n") > 1] == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_full_buffer_is_one_write(path: Path, monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+    """What fits into the buffer is written together: no write is of one record beside a full one, and none is built up record by
+    record where all of them are of the present period."""
+    write, wholes = Writes(), []
+    without_flusher(monkeypatch, write=write)
+    monkeypatch.setattr(Batch, "whole", lambda self, entry, whole=Batch.whole: wholes.append(entry) or whole(self, entry))
+    handler = handler_at(path, buffer_bytes=1000, **BUFFERED)
+    handler.handle(record("opens the log"))
+    handler.flush()
+    write.seen.clear()
+    wholes.clear()
+    for number in range(400):
+        one = record(f"record {number:92}")
+        one.created -= 7200 if late and number == 395 else 0
+        handler.handle(one)
+    handler.flush()
+    assert [len(data) for data in write.seen[:39]] == [1000] * 39
+    assert sum(map(len, write.seen)) == 40_000
+    assert len(wholes) < 100, "a few looks at the next one for each write"
+    handler.close()
 
 
 @pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s"), logging.BufferingFormatter()])

@@ -315,6 +315,7 @@ class Scheduler:
     def sleep(self, seconds: float) -> None:
         """Until the uptime has advanced so far."""
         thread = self.current
+        thread.pending = ("sleep", (seconds,))
         thread.until = self.kernel.uptime_ns + round(seconds * 1e9)
         thread.slept_at = self.kernel.changes
         thread.slept += seconds
@@ -337,6 +338,7 @@ class Scheduler:
         thread = self.current
         if condition():
             return
+        thread.pending = ("wait", (timeout,))
         thread.condition = condition
         thread.until = math.inf if timeout is None else self.kernel.uptime_ns + round(timeout * 1e9)
         self._leave(thread)

@@ -112,19 +112,19 @@ class Buffer:
 
     def write(self, data: bytes, created: float) -> None:
         """Take one record, terminator included. Never raises an `OSError`."""
-        self._add(data, len(data), created)
+        self._add(data, len(data), created, self._limit)
 
     def write_text(self, text: str, created: float) -> None:
         """The same for text of ASCII without its terminator, if `takes_text` says so."""
-        self._add(text, len(text) + self._more, created)
+        self._add(text, len(text) + self._more, created, self._limit)
 
-    def _add(self, data: bytes | str, more: int, created: float) -> None:
+    def _add(self, data: bytes | str, more: int, created: float, limit: float) -> None:
         waiting = self._waiting
         if _ATOMIC:
             size = self._size = self._size + more
         else:
             size = self._count(more)
-        if size > self._limit:
+        if size > limit:
             self._count(-more)
             self._write_full(data, more, created)
             return
@@ -179,14 +179,16 @@ class Buffer:
 
     def take(self, data: bytes | str, more: int, created: float) -> None:
         """Take one record, whether there is room or not."""
-        self._count(more)
-        self._append_with_time(data, created)
+        self._add(data, more, created, _EVER)
 
     def _write_full(self, data: bytes | str, more: int, created: float) -> None:
-        if not self._drops or self._ending:
-            self._write_now(data, more, created)
-        else:
+        if self._drops and not self._ending:
             self._overflow.take_or_drop(data, more, created)
+        elif more > self._limit:
+            self._write_now(data, more, created)
+        else:  # what is in the buffer fits into one write, and one more record does not
+            self._flush_all()
+            self.take(data, more, created)
 
     def write_anywhere(self, data: bytes, created: float) -> None:
         """`write`, where nobody has looked whether this is still the process of the buffer: there may be forks without hooks."""

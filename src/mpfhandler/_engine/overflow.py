@@ -64,7 +64,6 @@ class Overflow:
                 self._hopeless = True
             buffer._threads.pause(_PAUSE)
         buffer.take(data, more, created)
-        buffer._ensure_flusher()
 
     def _fits(self, more: int, takes: int) -> bool:
         """One that is longer than the buffer does when that has been taken, whatever others have put in since."""
