@@ -110,6 +110,7 @@ class Ledger(Watcher):
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
     to_mend: list[Record] = field(default_factory=list)  # stood behind a fragment when their program ended
     processes: Sequence[Process] = ()  # of the world
+    unknown: list[tuple[Process, int]] = field(default_factory=list)  # descriptors that were given up
     well: list[Process] = field(default_factory=list)  # those that have come to a good end
     mistaken: list[Inode] = field(default_factory=list)  # logs whose state record tells a wrong guess
     logs: list[tuple[Inode | None, float]] = field(default_factory=list)  # what has had the log's name, and since when (uptime)
@@ -143,7 +144,8 @@ class Ledger(Watcher):
 
     def _has_a_file(self, process: Process) -> bool:
         """Whether it could write to something that has a name."""
-        return any(one.append and one.inode.links for one in process.table.open.values())
+        known = [one for number, one in process.table.open.items() if (process, number) not in self.unknown]
+        return any(one.append and one.inode.links for one in known)
 
     def _hindered_until(self, record: Record) -> float:
         """Uptime (s) until which its process may be waiting to try again what would put it right."""
@@ -342,7 +344,10 @@ class Ledger(Watcher):
             self.retained.update(bytes(self.kernel.names[path].data).split(b"\n"))
 
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
-        """Who cannot read the state record goes by the file's last write."""
+        """Who cannot read the state record goes by the file's last write; what a descriptor leads to that cannot be looked at is
+        not known any more."""
+        if name == "stat_fd":
+            self.unknown.append((process, arguments[0]))
         if name == "read_at" and self.is_lock(process.table.open[arguments[0]].inode):
             self.lose_state()
 
