@@ -657,21 +657,33 @@ def test_file_that_could_not_be_rotated_is_not_written_to_an_hour_later(path: Pa
     assert lines(path) == ["b", "c"]
 
 
-def test_period_that_could_not_be_written_down_is_what_another_wrote(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P2: a process makes the log of a new hour, and cannot write that down. The clock is set back, and the next one takes the
-    empty log for one of the hour that is then, and writes that down: that counts for both."""
+@pytest.mark.parametrize("broken", ["read_at", "write_at"])
+def test_period_that_could_not_be_written_down_is_what_another_wrote(
+    path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """P2: a process makes the log of a new hour, and cannot write that down, or does not, for it cannot read what stands there.
+    The clock is set back, and the next one takes the empty log for one of the hour that is then, and writes that down: that
+    counts for both."""
 
     def set_back() -> None:
+        fails.clear()
         clock.wall -= 3600
         second.write("in the hour before")
 
-    writing, unlocking = Once(OPERATIONS.write_at), Once(OPERATIONS.unlock)
+    def entry(*arguments: Any) -> Any:
+        if fails:
+            raise OSError(errno.EIO, "made to fail")
+        return getattr(OPERATIONS, broken)(*arguments)
+
+    fails: list[bool] = []
+    unlocking = Once(OPERATIONS.unlock)
     clock = use_clock(monkeypatch)
     second = log_at(path, "H")
-    first = another(clock, monkeypatch, path, write_at=writing, unlock=unlocking)
+    first = another(clock, monkeypatch, path, unlock=unlocking, **{broken: entry})
     first.write("a")
     clock.step(3600)
-    writing.before, unlocking.after = failing(errno.EIO), set_back
+    fails.append(True)
+    unlocking.after = set_back
     first.write("b")
     first.write("again in the hour before")
     assert lines(path) == ["in the hour before", "b", "again in the hour before"]

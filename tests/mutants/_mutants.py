@@ -192,8 +192,8 @@ MUTANTS = (
         "no-record",
         "R6: the state record is never written",
         ROTATION,
-        "            held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before))",
-        "            State(segment.file, mtime_ns, segment.period, fingerprint, before)",
+        "            if held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before)):",
+        "            if State(segment.file, mtime_ns, segment.period, fingerprint, before):",
         ("faults/test_schedules.py::test_a_program_that_was_down_names_the_old_file_for_its_own_period",),
     ),
     Mutant(
@@ -1115,6 +1115,14 @@ MUTANTS = (
         ROTATION,
         "if mine is not None and mine.unrecorded and seen.state",
         "if mine is not None and mine.shared and seen.state",
+        ("faults/test_interleavings.py::test_period_that_could_not_be_written_down_is_what_another_wrote",),
+    ),
+    Mutant(
+        "taken-for-written-down",
+        "P2: what stands in the lock file could not be read, and so nothing was written down: a process believes that it was",
+        LOCK,
+        "        if not self._writable:\n            return False\n",
+        "        if not self._writable:\n            return True\n",
         ("faults/test_interleavings.py::test_period_that_could_not_be_written_down_is_what_another_wrote",),
     ),
     Mutant(

@@ -347,8 +347,8 @@ class Rotation:
         segment.unrecorded = (state,)
         try:
             mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
-            held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before))
-            segment.unrecorded = ()
+            if held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before)):
+                segment.unrecorded = ()
         except OSError as error:
             self._report("state record", error)
 

@@ -66,19 +66,20 @@ class HeldLock:
             self._writable = False
             return None
 
-    def write_state(self, state: State) -> None:
-        """Write the state record in one call. After a failure the old record, the new one, or none that is whole
-        stands there; every one of them is understood. Safe to repeat.
+    def write_state(self, state: State) -> bool:
+        """Write the state record in one call; False if this process may not. After a failure the old record, the new one, or none
+        that is whole stands there; every one of them is understood. Safe to repeat.
 
         Raises:
             FileExistsError: something that is nobody's state stands in the file (promise P4).
             OSError: it cannot be written.
         """
         if not self._writable:
-            return
+            return False
         if not self._ours():
             raise FileExistsError(f"{self._path}: is not a lock file of this log, but somebody's file; it is left as it is")
         self._ops.write_at(self._fd, pack(state), 0)
+        return True
 
     def clear_state(self) -> None:
         """Before a log is created where there is none: the new file may get the inode of the removed one that the record names.
