@@ -12,6 +12,8 @@ import nox
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 PROJECT = nox.project.load_toml("pyproject.toml")
+SLOW = ("-m", "slow or torture")
+SWEEP = "tests/faults/test_crash_sweep.py"  # waits for processes most of the time: two at once take half as long
 QUICK = "not slow and not torture and not integration and not simulation"
 
 nox.options.sessions = ["lint", "types", "tests", "simulation", "slow"]
@@ -69,7 +71,11 @@ def simulation(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Many real processes, kills, full disks, the self-test."""
     _install(session, "test")
-    session.run("pytest", "-q", "-m", "slow or torture", *session.posargs)
+    if session.posargs:
+        session.run("pytest", "-q", *SLOW, *session.posargs)
+        return
+    session.run("pytest", "-q", "-n", "2", *SLOW, SWEEP)
+    session.run("pytest", "-q", *SLOW, f"--ignore={SWEEP}")
 
 
 @nox.session(python="3.11")
@@ -103,9 +109,8 @@ def proof(session: nox.Session) -> None:
     one up to four times that."""
     _install(session, "test")
     env = {"MPFHANDLER_PROOF": session.posargs[0] if session.posargs else "90", "MPFHANDLER_PROOF_EXAMPLES": "20000"}
-    slow, sweep = ("-m", "slow or torture"), "tests/faults/test_crash_sweep.py"
-    session.run("pytest", "-q", "-n", "2", *slow, sweep, env=env)
-    session.run("pytest", "-q", *slow, "tests/faults", "tests/torture", f"--ignore={sweep}", env=env)
+    session.run("pytest", "-q", "-n", "2", *SLOW, SWEEP, env=env)
+    session.run("pytest", "-q", *SLOW, "tests/faults", "tests/torture", f"--ignore={SWEEP}", env=env)
     session.run("pytest", "-q", "-n", "2", "--timeout", "7200", "-m", "simulation", "tests/simulation", env=env)
     session.run("pytest", "-q", "-n", "2", "tests/property/test_schedule_properties.py", env=env)
 

@@ -234,3 +234,46 @@ def test_level_and_terminator_that_are_changed_count_at_once(path: Path, monkeyp
     handler.handle(record("two"))
     handler.close()
     assert path.read_bytes().endswith(b"written\none;\ntwo;\n")
+
+
+def test_terminator_that_is_not_ascii_and_another_thread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: while the terminator is changed, another thread puts a record into the buffer by the way for ASCII. It is written, and
+    holds up nothing behind it."""
+    without_flusher(monkeypatch)
+    handler = handler_at(path, encoding="utf-8", **BUFFERED)
+    handler.handle(record("first"))
+    change = handler._writer.change_terminator
+
+    def meanwhile(terminator: bytes) -> None:
+        handler._sink.write_text("of another thread", handler._writer.now())
+        change(terminator)
+
+    monkeypatch.setattr(handler._writer, "change_terminator", meanwhile)
+    handler.terminator = "\u2028\n"
+    handler._change_terminator(handler.terminator)
+    handler.flush()
+    handler.handle(record("last"))
+    handler.close()
+    assert path.read_text("utf-8").split("\n") == ["first", "of another thread\u2028", "last\u2028", ""]
+
+
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+def test_change_of_the_terminator_that_is_interrupted(path: Path, monkeypatch: pytest.MonkeyPatch, delivery: str) -> None:
+    """An exception of a signal handler while the terminator is changed: the next record changes it, in every part."""
+    handler = handler_at(path, encoding="utf-8", delivery=delivery)
+    change = handler._writer.change_terminator
+
+    def interrupted(_terminator: bytes) -> None:
+        monkeypatch.setattr(handler._writer, "change_terminator", change)
+        raise KeyboardInterrupt
+
+    handler.handle(record("one"))
+    monkeypatch.setattr(handler._writer, "change_terminator", interrupted)
+    handler.terminator = ";\n"
+    with pytest.raises(KeyboardInterrupt):
+        handler.handle(record("interrupted"))
+    handler.handle(record("two"))
+    handler.handle(record("three é"))
+    handler.close()
+    assert path.read_text("utf-8") == "one\ntwo;\nthree é;\n"
+    assert handler._writer._active.terminator == b";\n"

@@ -97,6 +97,39 @@ def test_stump_before_another_terminator(tmp_path: Path, terminator: str) -> Non
     assert log.stats().repaired == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "encoding"), [("\n", "\r\n", "utf-8"), ("\n", "--\n", "utf-8"), ("\n", "\r\n", "utf-16-le")]
+)
+def test_record_with_another_line_end_is_left_alone(tmp_path: Path, before: str, after: str, encoding: str) -> None:
+    """P1: a record that was written before the program's terminator was another one costs no byte."""
+    path = tmp_path / "app.log"
+    log = log_at(path, terminator=before, encoding=encoding)
+    log.write("x" * (4096 // len("x".encode(encoding)) - len(before)))
+    log.close()
+    written = path.read_bytes()
+    assert len(written) == 4096
+    log = log_at(path, terminator=after, encoding=encoding)
+    log.write("after")
+    assert path.read_bytes() == written + f"after{after}".encode(encoding)
+    assert log.stats().repaired == 0
+
+
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+def test_record_of_before_a_fork_and_another_terminator_is_left_alone(tmp_path: Path, delivery: str) -> None:
+    """P1: a forked child ends its records otherwise than its parent; what the parent has written costs no byte."""
+    path = tmp_path / "app.log"
+    handler = handler_at(path, delivery=delivery)
+    handler.emit(record("x" * 4095))
+    handler.flush()
+    if not (pid := os.fork()):
+        handler.terminator = "\0"
+        handler.emit(record("of the child"))
+        handler.flush()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert path.read_bytes() == b"x" * 4095 + b"\nof the child\0"
+
+
 def test_stump_in_a_segment_that_takes_late_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A late record is guarded as any other, and its repair is counted (P1, P2)."""
     clock = use_clock(monkeypatch)

@@ -184,11 +184,12 @@ class Buffer:
     def _write_full(self, data: bytes | str, more: int, created: float) -> None:
         if self._drops and not self._ending:
             self._overflow.take_or_drop(data, more, created)
-        elif more > self._limit:
-            self._write_now(data, more, created)
-        else:  # what is in the buffer fits into one write, and one more record does not
-            self._flush_all()
-            self.take(data, more, created)
+        else:
+            self._flush_all()  # what is in the buffer fits into one write, and one more record does not
+            if self._size + more > self._limit:  # one that is longer, or other threads were faster
+                self._write_now(data, more, created)
+            else:
+                self.take(data, more, created)
 
     def write_anywhere(self, data: bytes, created: float) -> None:
         """`write`, where nobody has looked whether this is still the process of the buffer: there may be forks without hooks."""

@@ -137,7 +137,7 @@ def _joined(entries: list[Any], end: bytes) -> bytes:
         AttributeError, TypeError: there is something else.
     """
     kinds = set(map(type, entries))
-    if kinds == {str}:
+    if kinds == {str} and end.isascii():  # another thread may have put one in while the end was changed to one that is not
         text = end.decode("ascii")
         return (text.join(entries) + text).encode("ascii") if entries else b""  # a signal handler's child has nothing
     if kinds == {bytes}:

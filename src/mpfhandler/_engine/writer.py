@@ -73,9 +73,9 @@ class Writer:
         self._closing = False  # close() was called inside the slow path
         self._queued = False  # a record was queued inside the slow path
         self.process = ops.pid()  # that the open files belong to
-        self._busy = False
-        self._busy_thread = 0  # which one
+        self._busy, self._busy_thread = False, 0
         self._records = self._bytes = self._late = 0
+        self._inherited = False  # the parent of a fork has written records, too
         fork.register(self)
 
     # writing
@@ -189,7 +189,7 @@ class Writer:
     def change_terminator(self, terminator: bytes) -> None:
         """Records end otherwise from now on."""
         with self.lock:
-            self._active.change_terminator(terminator, mixed=self._records > 0)
+            self._active.change_terminator(terminator, mixed=self._inherited or self._records > 0)
 
     def change(self, options: Options) -> None:
         """Go by another `backup_count` and `max_bytes` from now on; nothing else may differ."""
@@ -230,6 +230,7 @@ class Writer:
         self._busy = self._closing = self._queued = False
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
+        self._inherited = self._inherited or self._records > 0
         self._records = self._bytes = self._late = 0
         self.process = self._ops.pid()  # last: if a signal handler's exception ends this, the next record does it again
 

@@ -4,9 +4,9 @@ Only for a formatter that is exactly `logging.Formatter`, with nothing overridde
 records without exception or stack; everything else goes the formatter's own way. The output is the same byte for byte
 (a property test compares it over styles, date formats and records).
 
-A method is the stock one if its code is logging's own, whoever was imported first. What a program changes on the formatter or
-its style, or of how the class writes times, counts from the next record on; another method of a class, and a `time.tzset`, from
-the next second on.
+A method is the stock one if its code is logging's own, whoever was imported first. Another style, format or `datefmt`, a method
+that is put on the formatter or its style, and how the class writes times count from the next record on; another method of a class,
+a class that is assigned, the style's defaults, its template, and a `time.tzset` or another locale from the next second on.
 """
 
 from __future__ import annotations

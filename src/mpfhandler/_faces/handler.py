@@ -367,9 +367,9 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             self._writer.after_fork_in_child()
 
     def _change_terminator(self, terminator: str) -> None:
-        self._terminator = terminator
         self._sink.change_terminator(terminator.encode(self._encoding, self._errors))
         self._use(self._foreign)
+        self._terminator = terminator  # last: what a signal handler's exception ends is done by the next record
 
     def _write_foreign(self, data: bytes, created: float) -> None:
         with self._sink.lock:
