@@ -5,8 +5,8 @@ records without exception or stack; everything else goes the formatter's own way
 (a property test compares it over styles, date formats and records).
 
 A method is the stock one if its code is logging's own, whoever was imported first. Another style, format or `datefmt`, a method
-that is put on the formatter or its style, and how the class writes times count from the next record on; another method of a class,
-a class that is assigned, the style's defaults, its template, and a `time.tzset` or another locale from the next second on.
+that is put on the formatter or its style, and how the class writes times count from the next record on. Another method of a
+class, a class that is assigned, the style's defaults or template, a `time.tzset` or another locale count from the next second on.
 """
 
 from __future__ import annotations
