@@ -129,14 +129,14 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "-q", "-m", "integration", *session.posargs)
 
 
-@nox.session
+@nox.session(python=["3.11", "3.13"])
 def bench(session: nox.Session) -> None:
-    """Ours and others', side by side: 1 to 64 processes, 1 and 8 threads. Writes docs/benchmarks; takes hours.
-    `nox -s bench -- --procs 1,8 --secs 1` measures less (the options of `mpfhandler bench`)."""
+    """Ours and others', side by side: 1 to 64 processes, 1 and 8 threads. Writes docs/benchmarks, a folder for each interpreter;
+    takes hours. `nox -s bench -- --procs 1,8 --secs 1` measures less (the options of `mpfhandler bench`)."""
     _install(session, "bench")
     # It has no wheels for some interpreters, and does not build on all of them: then it is skipped and named.
     session.install(*nox.project.dependency_groups(PROJECT, "bench-optional"), success_codes=[0, 1])
-    session.run("python", "benchmarks/matrix.py", *session.posargs)
+    session.run("python", "benchmarks/matrix.py", "--out", f"docs/benchmarks/{session.python}", *session.posargs)
 
 
 @nox.session

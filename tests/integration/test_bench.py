@@ -63,7 +63,7 @@ def test_a_tiny_run_prints_every_load_and_loses_nothing(tmp_path: Path) -> None:
 def test_json_has_every_part(tmp_path: Path) -> None:
     """--json prints one object with all rounds, the stall, the stages, the import, and what was skipped."""
     sizes = ("--procs", "1", "--threads", "1", "--records", "40", "--rounds", "2", "--stall-mb", "1", "--stall-secs", "0.5")
-    done = bench(tmp_path, *sizes, "--handlers", "ours,file,buffered", "--json")
+    done = bench(tmp_path, *sizes, "--turn-secs", "1", "--handlers", "ours,file,buffered", "--json")
     assert done.returncode == 0, done.stderr
     found = Results.from_json(done.stdout)
     assert {(one.key, len(one.rounds), len(one.tails)) for one in found.cells} == {
@@ -73,6 +73,7 @@ def test_json_has_every_part(tmp_path: Path) -> None:
     }
     assert all(one.records == 40 and one.lost == 0 for each in found.cells for one in each.rounds)
     assert [one.key for one in found.costs] == ["ours", "file", "buffered"]
+    assert [(one.key, one.procs, len(one.tails)) for one in found.turns] == [("ours", 8, 2), ("file", 8, 2), ("buffered", 8, 2)]
     assert {one.stage for one in found.stages if one.key == "ours"} >= {
         "LogRecord",
         "filter",

@@ -44,7 +44,8 @@ FULL = results(
     ],
     calls=[Calls("ours", 3.0, 3.01, {"getpid": 1.0, "lseek": 1.0, "write": 1.0, "brk": 0.01})],
     stalls=[Stall("ours", [5.0, 7.0, 6.0], [80.0, 80.0, 80.0], 3, 2, 900, 0)],
-    costs=[Cost("ours", [3.0, 4.0]), Cost("file", [4.0, 5.0])],
+    turns=[cell("ours", 8, 1, []), cell("file", 8, 1, [])],
+    costs=[Cost("ours", [3.0, 4.0], [8.0, 9.0]), Cost("file", [4.0, 5.0], [10.0, 10.0])],
     stages=[Stage("ours", stage, [value]) for stage, value in (("LogRecord", 5.0), ("write", 1.0), ("guard", 0.5), ("all", 10.0))]
     + [Stage("file", stage, [value]) for stage, value in (("LogRecord", 5.0), ("write", 2.0), ("all", 12.0))],
     imported=Imported([4.0, 5.0, 4.5], [9.0, 9.0, 9.0], ["fcntl", "mpfhandler", "mpfhandler._pure"]),
@@ -87,6 +88,7 @@ def test_every_ratio_of_the_project_is_found() -> None:
         "records per second of mpfhandler 1.0 over FileHandler, 8 processes": 1.5,
         "CPU per record of mpfhandler 1.0 with 64 processes over that with one": 1.5,
         "CPU in the handler of mpfhandler 1.0 over FileHandler, Python CPython 3.12.0": pytest.approx(0.775),
+        "CPU of a whole logging call with mpfhandler 1.0 over that with FileHandler": pytest.approx(0.85),
     }
     assert found_in(results()) == []
 
@@ -116,7 +118,10 @@ def test_the_report_has_every_part() -> None:
         "| mpfhandler 1.0 | 3 | 3.01 | getpid 1, lseek 1, write 1, … |",
         "### Stall while 200 MB are rotated and compressed, 2 processes log meanwhile",
         "| mpfhandler 1.0 | 6.0 (5.0–7.0) | 80.0 | 3 | 2 | 0 |",
-        "| FileHandler | 4.5 (4.0–5.0) | 1.00 |",
+        "| FileHandler | 4.5 (4.0–5.0) | 1.00 | 10.0 | 1.00 |",
+        "| mpfhandler 1.0 | 3.5 (3.0–4.0) | 0.78 | 8.5 (8.0–9.0) | 0.85 |",
+        "### A rotation every second, 8 busy processes",
+        "| mpfhandler 1.0 | 1.0 | 20.0 | 300.0 | 4,000 | 1,000 |",
         "| guard | 0.50 | 5% | – | – |",
         "Stages of mpfhandler 1.0 that cost more than its write: LogRecord.",
         "| 4.5 (4.0–5.0) | 9.0 | 3 | fcntl |",

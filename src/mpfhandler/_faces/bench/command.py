@@ -33,7 +33,7 @@ KEYS = (
     "picologging",
     "write",
 )
-_PARTS = ("throughput", "latency", "syscalls", "stall", "cost", "stages", "import")
+_PARTS = ("throughput", "latency", "rotations", "syscalls", "stall", "cost", "stages", "import")
 _MATRIX = (1, 2, 4, 8, 16, 32, 64)
 _FAILED, _CANNOT_RUN = 1, 2
 _SPARE_BYTES = 256 << 20
@@ -42,9 +42,9 @@ _BYTES_A_SECOND = 200_000_000  # more than any handler writes
 
 _DESCRIPTION = """\
 Measures this handler and others side by side: records per second, CPU per record, p50, p99, p99.9 and the longest call,
-records lost, system calls per record, the stall while a large file is rotated and compressed, the stages of a record, and
-the import. Rounds alternate; medians are printed with the least and the most, as Markdown.
-What is not installed is skipped and named.
+records lost, the longest calls of busy processes over many rotations, system calls per record, the stall while a large
+file is rotated and compressed, the CPU of a handler and of a whole logging call, the stages of a record, and the import.
+Rounds alternate; medians are printed with the least and the most, as Markdown. What is not installed is skipped and named.
 """
 _EPILOG = """\
 example:
@@ -88,6 +88,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         choices=("S", "M", "h", "H", "D", "midnight"),
         help="of the schedule (default: h); S rotates every second",
     )
+    add("--turn-secs", metavar="S", type=seconds(3600), default=10.0, help="seconds of each run with a rotation a second (10)")
     add("--stall-mb", metavar="N", type=count(1, 100_000), default=200, help="size of the file that is rotated (default: 200)")
     add("--stall-secs", metavar="S", type=seconds(3600), default=20.0, help="seconds of logging around that (default: 20)")
     add("--matrix", action="store_true", help=f"processes {','.join(map(str, _MATRIX))} and threads 1,8, 5 rounds")
@@ -150,6 +151,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         rounds=5 if matrix else arguments.rounds,
         keys=arguments.handlers,
         parts=arguments.parts,
+        turn_secs=arguments.turn_secs,
         stall_mb=arguments.stall_mb,
         stall_secs=arguments.stall_secs,
         stall_rounds=3 if matrix else 1,

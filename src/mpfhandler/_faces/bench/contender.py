@@ -42,12 +42,14 @@ class Target:
         message: what it is to be called with.
         close: returns when everything that was logged in this process is on its way.
         bare: for the physical limit: writes a line and takes no argument.
+        settle: returns when what this process has in a buffer is written.
     """
 
     call: Callable[..., object]
     message: str
     close: Callable[[], object]
     bare: Callable[[], object] | None = None
+    settle: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""CPU per record of `Handler.handle(record)`, user and system, in one process.
+"""CPU per record, user and system, in one process: of `Handler.handle(record)`, and of the whole `logger.info(...)`.
 
-What is timed is what a handler is answerable for: its filter, lock, format, encode and write. Making the LogRecord and finding
+`handle` is what a handler is answerable for: its filter, lock, format, encode and write. Making the LogRecord and finding
 the handler is the logger's work and the same for all, so the records of a round are made just before it, not in the
-timed part: each is new (no text is cached in it from an earlier round) and has a fresh `created`. A round is short, so most
-records of it share a second, as they do in any program for which the cost matters.
+timed part: each is new (no text is cached in it from an earlier round) and has a fresh `created`. The whole call is what a
+program pays: there the LogRecord is made, and is gone before the next one.
 
-Short rounds of all handlers alternate, in an order that rotates. The collector of garbage runs between rounds. The loop
-around `handle` is not subtracted. Each round ends with the handler's `flush`, so that a buffer's write is paid for by who has
-the buffer.
+Rounds of all handlers alternate, in an order that rotates. A round fills a buffer of the default size more than once; it is short
+enough for most of its records to share a second, as they do in any program for which the cost matters. The collector of garbage
+runs between rounds. The loop around the calls is not subtracted. Each round ends with the handler's `flush`, so that a buffer's
+write is paid for by who has the buffer.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _LOGGER = logging.Logger("benchmark")
 
 
 def cost(keys: list[str], folder: str, rounds: int, count: int) -> list[Cost]:
-    """What a record costs in each handler, round by round.
+    """What a record costs with each handler, round by round.
 
     Raises:
         Broken: a handler did not write every record.
@@ -45,8 +46,8 @@ def cost(keys: list[str], folder: str, rounds: int, count: int) -> list[Cost]:
             for handler in handlers.values():
                 handler.close()
         for key, path in paths.items():
-            _check(key, path, (rounds + 1) * count)
-    return [Cost(key, costs[key]) for key in keys]
+            _check(key, path, 2 * (rounds + 1) * count)
+    return [costs[key] for key in keys]
 
 
 def records(count: int) -> list[logging.LogRecord]:
@@ -64,30 +65,44 @@ def _made(key: str, path: str) -> Any:
     return handler(Setup(path))
 
 
-def _alternating(handlers: dict[str, logging.Handler], rounds: int, count: int) -> dict[str, list[float]]:
+def _alternating(handlers: dict[str, logging.Handler], rounds: int, count: int) -> dict[str, Cost]:
     keys = list(handlers)
-    costs: dict[str, list[float]] = {key: [] for key in keys}
+    costs = {key: Cost(key, [], []) for key in keys}
     for handler in handlers.values():
         _round(handler, count)
+        _whole(handler, count)
     gc.disable()
     try:
         for number in range(rounds):
             turn = number % len(keys)
             for key in keys[turn:] + keys[:turn]:
-                costs[key].append(_round(handlers[key], count))
-            gc.collect()
+                costs[key].cpu_us.append(_round(handlers[key], count))
+                costs[key].whole_us.append(_whole(handlers[key], count))
+                gc.collect()
     finally:
         gc.enable()
     return costs
 
 
 def _round(handler: logging.Handler, count: int) -> float:
-    """Microseconds per record, a buffer's write included."""
+    """Microseconds per record in the handler, a buffer's write included."""
     batch, handle = records(count), handler.handle
     clock = time.process_time_ns
     begun = clock()
     for record in batch:
         handle(record)
+    handler.flush()
+    return (clock() - begun) / count / 1000
+
+
+def _whole(handler: logging.Handler, count: int) -> float:
+    """Microseconds per logging call, from `logger.info`."""
+    logger = logging.Logger("benchmark")
+    logger.addHandler(handler)
+    info, clock = logger.info, time.process_time_ns
+    begun = clock()
+    for number in range(count):
+        info(MESSAGE, "/articles/2026", number)
     handler.flush()
     return (clock() - begun) / count / 1000
 

@@ -45,7 +45,7 @@ def _by_handler(key: str, name: str, build: Callable[[Setup], logging.Handler], 
 def _logging(handler: logging.Handler) -> Target:
     logger = logging.Logger("benchmark")
     logger.addHandler(handler)
-    return Target(logger.info, PERCENT, handler.close)
+    return Target(logger.info, PERCENT, handler.close, settle=handler.flush)
 
 
 def _ours(setup: Setup, **more: Any) -> logging.Handler:

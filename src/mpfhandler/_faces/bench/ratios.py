@@ -46,10 +46,13 @@ def _cpu(results: Results) -> Iterator[Ratio]:
 
 def _cost(results: Results) -> Iterator[Ratio]:
     costs = {one.key: one.cpu_us for one in results.costs}
+    whole = {one.key: one.whole_us for one in results.costs}
     for key in (OURS, BUFFERED):
         if key in costs and BASELINE in costs:
             claim = f"CPU in the handler of {results.name(key)} over {results.name(BASELINE)}, Python {results.machine.python}"
             yield Ratio(claim, ratios(costs[key], costs[BASELINE]), "less")
+            claim = f"CPU of a whole logging call with {results.name(key)} over that with {results.name(BASELINE)}"
+            yield Ratio(claim, ratios(whole[key], whole[BASELINE]), "less")
 
 
 def _rates(cell: Cell) -> list[float]:

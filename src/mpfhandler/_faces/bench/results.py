@@ -88,10 +88,11 @@ class Stall:
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU of `Handler.handle(record)` in one process, one value a round."""
+    """CPU in one process of `Handler.handle(record)`, and of a whole `logger.info(...)`, one value a round."""
 
     key: str
     cpu_us: list[float]
+    whole_us: list[float]
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Results:
     skipped: list[Named] = field(default_factory=list)  # handlers and measurements
     failed: list[Named] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
+    turns: list[Cell] = field(default_factory=list)  # with a rotation every second; no throughput
     calls: list[Calls] = field(default_factory=list)
     stalls: list[Stall] = field(default_factory=list)
     costs: list[Cost] = field(default_factory=list)
@@ -148,7 +150,8 @@ class Results:
         given["machine"] = Machine(**given["machine"])
         for name in ("handlers", "skipped", "failed"):
             given[name] = [Named(**one) for one in given[name]]
-        given["cells"] = [_cell(**one) for one in given["cells"]]
+        for name in ("cells", "turns"):
+            given[name] = [_cell(**one) for one in given.get(name, [])]
         for name, kind in (("calls", Calls), ("stalls", Stall), ("costs", Cost), ("stages", Stage)):
             given[name] = [kind(**one) for one in given[name]]
         given["imported"] = given["imported"] and Imported(**given["imported"])

@@ -14,7 +14,7 @@ from ..check.filesystem import file_system
 from .contender import Contender
 from .cost import cost
 from .crew import Broken
-from .handlers import contender
+from .handlers import BASELINE, contender
 from .imports import import_cost
 from .peers import LIMIT
 from .progress import Progress
@@ -26,7 +26,7 @@ from .syscalls import count_calls, unavailable
 
 __all__ = ["PARTS", "Plan", "Session", "machine", "select"]
 
-PARTS = ("throughput", "latency", "syscalls", "stall", "cost", "stages", "import")
+PARTS = ("throughput", "latency", "rotations", "syscalls", "stall", "cost", "stages", "import")
 _Found = TypeVar("_Found")
 
 
@@ -40,8 +40,10 @@ class Plan:
         rounds: of each handler under each load.
         keys: the handlers.
         parts: of `PARTS`.
+        turn_procs, turn_secs: processes, and seconds of each run, of `rotations`.
         stall_mb, stall_procs, stall_secs, stall_rounds: size of the file, processes, seconds and rounds of the stall.
-        calls, cpu_rounds: records of a round in `syscalls`, `cost` and `stages`; rounds of the latter two.
+        calls, cpu_calls: records of a round in `syscalls`; in `cost`, where several buffers are to be filled in one.
+        cpu_rounds: of `cost` and `stages`.
     """
 
     procs: tuple[int, ...]
@@ -54,13 +56,16 @@ class Plan:
     stall_procs: int = 2
     stall_secs: float = 20.0
     stall_rounds: int = 1
-    calls: int = 200
-    cpu_rounds: int = 100
+    calls: int = 1000
+    cpu_calls: int = 2000
+    cpu_rounds: int = 60
+    turn_procs: int = 8
+    turn_secs: float = 10.0
 
     def settings(self) -> dict[str, Any]:
         """What a reader of the results has to know."""
         load = {"secs": self.load.seconds, "records": self.load.records, "when": self.load.when}
-        named = ("procs", "threads", "rounds", "parts", "stall_mb", "stall_procs", "stall_secs")
+        named = ("procs", "threads", "rounds", "parts", "turn_procs", "turn_secs", "stall_mb", "stall_procs", "stall_secs")
         return {**{name: getattr(self, name) for name in named}, **load}
 
 
@@ -95,6 +100,7 @@ class Session:
         at = machine(self.folder)
         cells = list(self._cells()) if {"throughput", "latency"} & {*parts} else []
         found: dict[str, Any] = {
+            "turns": self._turning() if "rotations" in parts else [],
             "calls": self._calls() if "syscalls" in parts else [],
             "stalls": self._stalls() if "stall" in parts else [],
             "costs": self._costs() if "cost" in parts else [],
@@ -109,7 +115,12 @@ class Session:
     def steps(plan: Plan, here: list[Contender]) -> int:
         """How many steps the progress bar has."""
         loads = len(plan.procs) * len(plan.threads) * plan.rounds * len(here)
-        each = {"syscalls": len(here), "stall": plan.stall_rounds * sum(one.rotates for one in here)}
+        rotating = sum(one.rotates or one.key == BASELINE for one in here)
+        each = {
+            "rotations": plan.rounds * rotating,
+            "syscalls": len(here),
+            "stall": plan.stall_rounds * sum(one.rotates for one in here),
+        }
         return sum(loads if part in {"throughput", "latency"} else each.get(part, 1) for part in plan.parts)
 
     def _cells(self) -> Iterator[Cell]:
@@ -138,6 +149,16 @@ class Session:
             cell.tails.extend([times] if times is not None else [])
             return times is not None
         return True
+
+    def _turning(self) -> list[Cell]:
+        """Those that rotate, and the baseline, which does not: it shows what the machine itself contributes."""
+        plan, load = self.plan, Load(self.plan.turn_secs, 0, "S")
+        cells = {one.key: Cell(one.key, plan.turn_procs, 1, [], []) for one in self.here if one.rotates or one.key == BASELINE}
+        for key in _turns(list(cells), plan.rounds):
+            measure = partial(latency, key, self.folder, plan.turn_procs, 1, load)
+            one = self._tried(key, f"a rotation every second, {plan.turn_procs} processes", measure)
+            cells[key].tails.extend([one] if one is not None else [])
+        return [cell for cell in cells.values() if cell.tails]
 
     def _calls(self) -> list[Calls]:
         problem = unavailable()
@@ -169,10 +190,10 @@ class Session:
                 self._skip(one.key, f"compression in the stall of {one.name}", "not in this version; it only rotates")
 
     def _costs(self) -> Any:
-        keys = [one.key for one in self.here if one.handler is not None]
+        plan, keys = self.plan, [one.key for one in self.here if one.handler is not None]
         if not keys:
             return []
-        return self._tried("cost", "CPU in the handler", lambda: cost(keys, self.folder, self.plan.cpu_rounds, 400)) or []
+        return self._tried("cost", "CPU in the handler", lambda: cost(keys, self.folder, plan.cpu_rounds, plan.cpu_calls)) or []
 
     def _stages(self) -> Any:
         return self._tried("stages", "where the time goes", lambda: stages(self.folder, self.plan.cpu_rounds, 400)) or []

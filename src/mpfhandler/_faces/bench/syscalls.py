@@ -5,7 +5,8 @@ not exist, which is what the trace is cut by. The round with the fewest calls is
 looks whether the name of the log still leads to its file, and now and then the interpreter asks for memory. `getpid` is
 the LogRecord's own, in every handler. Reading the clock is left out, where it is a system call: the LogRecord makes it.
 
-Where another thread writes, there is one round, which ends when everything is written.
+A round ends when everything is written: what a handler has in a buffer is flushed, and where another thread writes for all,
+there is one round, at whose end that thread has come to its end.
 """
 
 from __future__ import annotations
@@ -86,9 +87,11 @@ def main(arguments: list[str]) -> None:
     service = chosen.serve(setup) if chosen.serve is not None else None
     target = chosen.open(setup, None if service is None else service.shared)
     _log(target, _WARM)
+    target.settle()
     for _ in range(rounds if service is None else 1):
         os.access(_MARK, os.F_OK)
         _log(target, records)
+        target.settle()
     if service is not None:
         if key != "queue":
             target.close()

@@ -17,7 +17,7 @@ _RARE = 0.2  # system calls a record that are not shown one by one
 
 def markdown(results: Results) -> str:
     """The whole report; ends without a newline."""
-    parts = [_head(results), *_missing(results), *_loads(results), *_calls(results), *_stalls(results)]
+    parts = [_head(results), *_missing(results), *_loads(results), *_turns(results), *_calls(results), *_stalls(results)]
     parts += [*_costs(results), *_stages(results), *_imported(results), *_ratios(results)]
     return "\n\n".join(parts)
 
@@ -70,6 +70,21 @@ def _load(results: Results, cell: Cell, base: Cell | None) -> tuple[str, ...]:
     )
 
 
+def _turns(results: Results) -> Iterator[str]:
+    if results.turns:
+        columns = ("handler", "p50 µs", "p99 µs", "p99.9 µs", "max µs", "calls")
+        rows = [
+            (
+                results.name(cell.key),
+                *(_range_of([getattr(one, name) for one in cell.tails]) for name in ("p50_us", "p99_us", "p999_us", "max_us")),
+                f"{sum(one.calls for one in cell.tails):,}",
+            )
+            for cell in results.turns
+        ]
+        who = _number(results.turns[0].procs, "busy process", "es")
+        yield f"### A rotation every second, {who}\n\n{table(columns, rows)}"
+
+
 def _calls(results: Results) -> Iterator[str]:
     if results.calls:
         columns = ("handler", "fewest in a round", "most in a round", "which, in the round with the fewest")
@@ -112,16 +127,23 @@ def _stalls(results: Results) -> Iterator[str]:
 
 def _costs(results: Results) -> Iterator[str]:
     if results.costs:
-        base = next((one.cpu_us for one in results.costs if one.key == BASELINE), None)
+        base = next((one for one in results.costs if one.key == BASELINE), None)
         rows = [
             (
                 results.name(one.key),
                 _range_of(one.cpu_us),
-                "" if base is None else f"{spread(one.cpu_us).middle / spread(base).middle:.2f}",
+                _share(one.cpu_us, None if base is None else base.cpu_us),
+                _range_of(one.whole_us),
+                _share(one.whole_us, None if base is None else base.whole_us),
             )
             for one in results.costs
         ]
-        yield f"### CPU in the handler, one process\n\n{table(('handler', 'CPU µs per record', 'of FileHandler'), rows)}"
+        columns = ("handler", "CPU µs per record", "of FileHandler", "whole `logger.info` µs", "of FileHandler")
+        yield f"### CPU in the handler, one process\n\n{table(columns, rows)}"
+
+
+def _share(values: Sequence[float], base: Sequence[float] | None) -> str:
+    return "" if base is None else f"{spread(values).middle / spread(base).middle:.2f}"
 
 
 def _stages(results: Results) -> Iterator[str]:
