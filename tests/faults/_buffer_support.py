@@ -19,6 +19,7 @@ import mpfhandler
 from mpfhandler._platform import OPERATIONS
 
 PAGE = 4096
+PACKAGE = os.path.dirname(mpfhandler.__file__) + os.sep
 
 
 class NeverRuns:
@@ -91,7 +92,7 @@ def at_point(point: int, act: Callable[[], object], run: Callable[[], object]) -
 
     def trace(frame: FrameType, event: str, arg: object) -> None:
         nonlocal count, where
-        if event in {"call", "c_return"} and "mpfhandler" in frame.f_code.co_filename and frame.f_code.co_name != "__del__":
+        if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(PACKAGE) and frame.f_code.co_name != "__del__":
             count += 1
             if count == point:
                 where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {event} {getattr(arg, '__name__', '')}"

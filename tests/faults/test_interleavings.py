@@ -329,6 +329,25 @@ def test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record(path: Pa
     assert lines(path) == ["b", "late"]
 
 
+def test_segment_that_is_sealed_beside_the_look_at_it_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1, I6: a sealer has the segment while it is opened, and is done right after a look at its name. So the look comes after
+    the lease, which cannot be had: the late record goes to the active file."""
+    looking, segment = Once(OPERATIONS.stat_path, SEGMENT), path.with_name(SEGMENT)
+    opening = Once(OPERATIONS.open_append, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, stat_path=looking, open_append=opening)
+    with segment.open() as sealer:
+        fcntl.flock(sealer, fcntl.LOCK_EX)
+
+        def done() -> None:
+            segment.rename(f"{segment}.gz")
+            fcntl.flock(sealer, fcntl.LOCK_UN)
+
+        opening.after = lambda: setattr(looking, "after", done)
+        log.write("late", made)
+    assert opening.after is None
+    assert lines(path) == ["b", "late"]
+
+
 def test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: retention unlinks the segment between its opening and the look at it: the late record stands under that name all the
     same, not in the active file."""

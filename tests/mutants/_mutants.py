@@ -242,7 +242,7 @@ MUTANTS = (
         ROTATION,
         "if segment.try_lease() and self._ops.stat_path(path).id == segment.file:",
         "if self._ops.stat_path(path).id == segment.file and segment.try_lease():",
-        ("simulation/test_every_schedule.py::test_random_schedules[backups]",),
+        ("faults/test_interleavings.py::test_segment_that_is_sealed_beside_the_look_at_it_takes_no_late_record",),
     ),
     Mutant(
         "open-unlocked-without-look",

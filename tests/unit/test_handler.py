@@ -447,18 +447,19 @@ def test_stump_is_ended_by_the_terminator_in_force(make: Make, path: Path, closi
     assert handler.stats().repaired == 1
 
 
-def test_record_with_another_terminator_is_no_stump(make: Make, path: Path) -> None:
+@pytest.mark.parametrize("end", ["\r\n", "\0"])
+def test_record_with_another_terminator_is_no_stump(make: Make, path: Path, end: str) -> None:
     """Where records of this process end in two ways the guard cannot tell them from stumps: it changes no byte."""
     handler = make()
     handler.emit(record("x" * 4095))
-    handler.terminator = "\r\n"
+    handler.terminator = end
     handler.emit(record("mine"))
-    assert path.read_bytes() == b"x" * 4095 + b"\nmine\r\n"
+    assert path.read_bytes() == b"x" * 4095 + f"\nmine{end}".encode()
     assert handler.stats().repaired == 0
     handler.close()
     path.write_bytes(b"x" * 4095 + b"\n")
     handler.emit(record("mine"))  # by a segment that was opened anew
-    assert path.read_bytes() == b"x" * 4095 + b"\nmine\r\n"
+    assert path.read_bytes() == b"x" * 4095 + f"\nmine{end}".encode()
 
 
 def test_terminator_of_a_subclass_counts(make: Make, path: Path) -> None:
