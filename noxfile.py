@@ -13,7 +13,7 @@ import nox
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 SLOW = ("-m", "slow or torture")
-SWEEP = "tests/faults/test_crash_sweep.py"  # waits for processes most of the time: two at once take half as long
+SWEEP = "tests/faults/test_crash_sweep.py"
 QUICK = "not slow and not torture and not integration and not simulation"
 
 nox.options.sessions = ["lint", "types", "tests", "simulation", "slow"]
@@ -71,11 +71,7 @@ def simulation(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Many real processes, kills, full disks, the self-test."""
     _install(session, "test")
-    if session.posargs:
-        session.run("pytest", "-q", *SLOW, *session.posargs)
-        return
-    session.run("pytest", "-q", "-n", "2", *SLOW, SWEEP)
-    session.run("pytest", "-q", *SLOW, f"--ignore={SWEEP}")
+    session.run("pytest", "-q", "--durations", "8", *SLOW, *session.posargs)
 
 
 @nox.session(python="3.11")
