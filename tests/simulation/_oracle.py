@@ -77,6 +77,7 @@ class Record:
     in_log: bool = False  # it was written to what was the log, or had been when the process looked last
     at_home: bool = False  # it was written within its period, to a log that was made within it
     given_up: bool = False  # it could not be written before its program called close, and is to be counted as lost
+    buffered: bool = False  # its call has returned, and promises nothing yet
 
 
 @dataclass
@@ -251,7 +252,7 @@ class Ledger(Watcher):
         self._clock_is(now, record)
         process = record.process
         decided = process.refused_last or process.fails_now()
-        if record.returned is not None and (decided or uptime < self._hindered_until(record)):
+        if (record.returned is not None or record.buffered) and (decided or uptime < self._hindered_until(record)):
             record.hindered = True
         period = self._period(record.created)
         if self.kernel.names.get(LOG) is inode and self._period(now) == period and not self.clock_was_set:

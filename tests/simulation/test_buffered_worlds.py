@@ -77,6 +77,7 @@ class BufferedProgram(Program):
 
     def close(self) -> None:
         self._flushing(self._buffer().close)
+        self.world.ledger.closed(self.process)
 
     def fork(self, *_: str) -> None:
         self.log()
@@ -89,8 +90,10 @@ class BufferedProgram(Program):
         name = f"{self.name}-{self.number}"
         self.number += 1
         line = (name.encode() + b" ").ljust(self.world.spec.size - 1, b"x")
-        self._waiting().append(self.world.ledger.begin(self.process, name, line, created))
+        record = self.world.ledger.begin(self.process, name, line, created)
+        self._waiting().append(record)
         self._call(lambda: self._buffer().write(line + b"\n", created))
+        record.buffered = True
 
 
 @pytest.mark.parametrize("name", WORLDS)
