@@ -28,7 +28,9 @@ from _mutants import MUTANTS, Mutant, mutated
 ROOT = Path(__file__).parents[2]
 SUITE = ("unit", "property", "simulation", "faults")
 STYLE = ("tests/unit/test_mutants.py", "tests/unit/test_architecture.py")  # what these notice is no defect
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow and not torture", "-o", "timeout=60")
+QUICK = ("-m", "not slow and not torture")
+# By the thread: a test that hangs may have others hang after it, so the process is ended.
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *QUICK, "-o", "timeout=60", "-o", "timeout_method=thread")
 PATIENCE = 900  # seconds for one run of pytest
 FAILED = re.compile(r"^(?:FAILED|ERROR) tests/(.*?)(?: - .*)?$", re.MULTILINE)
 
