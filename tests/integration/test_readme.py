@@ -46,7 +46,7 @@ def test_both_languages_say_the_same() -> None:
     assert len(blocks("README.md", "python")) == len(blocks("README.zh-CN.md", "python"))
     figures = [re.findall(r"\| ([\d. %]+) \| ([\d. %]+) \| ([\d. %]+) \|", text) for text in (english, chinese)]
     assert figures[0] == figures[1]
-    assert len(figures[0]) == 4
+    assert len(figures[0]) == 5
     spans = [sorted(re.findall(r"`([!-~]+)`", text)) for text in (english, chinese)]
     assert spans[0] == spans[1]
 
