@@ -71,7 +71,8 @@ def simulation(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Many real processes, kills, full disks, the self-test."""
     _install(session, "test")
-    session.run("pytest", "-q", "--durations", "8", *SLOW, *session.posargs)
+    # A file's tests stay together: those of the crash sweep count the system calls of all scenarios first.
+    session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "8", *SLOW, *session.posargs)
 
 
 @nox.session(python="3.11")
