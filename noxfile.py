@@ -72,7 +72,9 @@ def slow(session: nox.Session) -> None:
     """Many real processes, kills, full disks, the self-test."""
     _install(session, "test")
     # A file's tests stay together: those of the crash sweep count the system calls of all scenarios first.
-    session.run("pytest", "-q", "-n", "2", "--dist", "loadfile", "--durations", "8", *SLOW, *session.posargs)
+    files = ["tests/faults", "tests/integration", "tests/torture", "tests/unit"]  # named, so that what they covered is printed
+    two = ("-n", "2", "--dist", "loadfile")
+    session.run("pytest", "-q", *two, "--durations", "8", *SLOW, *(session.posargs or files))
 
 
 @nox.session(python="3.11")
