@@ -12,7 +12,9 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 _COMMON = """
     import os, signal, sys, threading
+    import mpfhandler
     from _support import *
+    PACKAGE = os.path.dirname(mpfhandler.__file__) + os.sep
     sys.unraisablehook = lambda *_: None  # what is raised in a hook goes no further
 
     class Interrupt(BaseException):
@@ -60,7 +62,7 @@ _AT_ANY_POINT = """
     def arm(point):
         def trace(frame, event, _argument):
             global count, reached
-            if event in {"call", "c_return"} and "mpfhandler" in frame.f_code.co_filename:
+            if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(PACKAGE):
                 count += 1
                 if count == point:
                     sys.setprofile(None)

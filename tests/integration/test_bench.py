@@ -217,7 +217,9 @@ def test_the_exit_code_tells_of_losses_and_failures(rounds: Any, stalls: Any, fa
         ["--parts", "everything"],
         ["--when", "W9"],
         ["no/such/folder"],
-        ["--stall-mb", "99999"],
+        ["--parts", "stall", "--stall-mb", "99999"],
+        ["--parts", "rotations", "--turn-secs", "99"],
+        ["--parts", "throughput", "--secs", "99"],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ class Ledger(Watcher):
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
     to_mend: list[Record] = field(default_factory=list)  # stood behind a fragment when their program ended
     processes: Sequence[Process] = ()  # of the world
-    unknown: list[tuple[Process, int]] = field(default_factory=list)  # descriptors that were given up
+    unknown: list[tuple[Process, Description | None]] = field(default_factory=list)  # what was given up, and by whom
     well: list[Process] = field(default_factory=list)  # those that have come to a good end
     mistaken: list[Inode] = field(default_factory=list)  # logs whose state record tells a wrong guess
     logs: list[tuple[Inode | None, float]] = field(default_factory=list)  # what has had the log's name, and since when (uptime)
@@ -145,8 +145,8 @@ class Ledger(Watcher):
 
     def _has_a_file(self, process: Process) -> bool:
         """Whether it could write to something that has a name."""
-        known = [one for number, one in process.table.open.items() if (process, number) not in self.unknown]
-        return any(one.append and one.inode.links for one in known)
+        opened = process.table.open.values()
+        return any(one.append and one.inode.links and (process, one) not in self.unknown for one in opened)
 
     def _hindered_until(self, record: Record) -> float:
         """Uptime (s) until which its process may be waiting to try again what would put it right."""
@@ -348,7 +348,7 @@ class Ledger(Watcher):
         """Who cannot read the state record goes by the file's last write; what a descriptor leads to that cannot be looked at is
         not known any more."""
         if name == "stat_fd":
-            self.unknown.append((process, arguments[0]))
+            self.unknown.append((process, process.table.open.get(arguments[0])))
         if name == "read_at" and self.is_lock(process.table.open[arguments[0]].inode):
             self.lose_state()
 

@@ -166,12 +166,14 @@ def _cannot(arguments: argparse.Namespace) -> str | None:
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"DIR={folder!r}: no permission to create files in it; name another folder"
     needed = max(3 * arguments.stall_mb << 20, 0) if "stall" in arguments.parts else 0
-    if arguments.records is None:
-        needed = max(needed, int(arguments.secs * _BYTES_A_SECOND))
+    longest = max(
+        arguments.secs if arguments.records is None else 0, arguments.turn_secs if "rotations" in arguments.parts else 0
+    )
+    needed = max(needed, int(longest * _BYTES_A_SECOND))
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
         wanted = f"{free >> 20} MiB free, {needed + _SPARE_BYTES >> 20} MiB needed"
-        return f"DIR={folder!r}: {wanted}; free some, or give fewer --secs or --stall-mb"
+        return f"DIR={folder!r}: {wanted}; free some, or give fewer --secs, --turn-secs or --stall-mb"
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from .figures import Spread, spread
 from .handlers import BASELINE, OURS
 from .ratios import found_in
-from .results import Cell, Results
+from .results import Cell, Cost, Results
 from .stages import STAGES, dearer_than_write
 
 __all__ = ["markdown", "table"]
@@ -54,16 +54,15 @@ def _loads(results: Results) -> Iterator[str]:
 
 
 def _load(results: Results, cell: Cell, base: Cell | None) -> tuple[str, ...]:
-    rate = spread([one.rate for one in cell.rounds])
-    share = "" if base is None else f"{rate.middle / spread([one.rate for one in base.rounds]).middle:.2f}"
+    rates = [one.rate for one in cell.rounds]
     tails = [(one.p50_us, one.p99_us, one.p999_us, one.max_us) for one in cell.tails]
     times = [f"{spread(values).middle:,.0f}" for values in zip(*tails, strict=True)] or ["–"] * 4
     calls, lost = sum(one.records for one in cell.rounds), sum(one.lost for one in cell.rounds)
     gone = f"{lost:,} ({lost / max(calls, 1):.1%})" if lost else "0"
     return (
         results.name(cell.key),
-        _with_range(rate, ",.0f"),
-        share,
+        _with_range(spread(rates), ",.0f"),
+        _share(rates, [] if base is None else [one.rate for one in base.rounds]),
         _range_of([one.cpu_us for one in cell.rounds]),
         *times,
         gone,
@@ -127,14 +126,14 @@ def _stalls(results: Results) -> Iterator[str]:
 
 def _costs(results: Results) -> Iterator[str]:
     if results.costs:
-        base = next((one for one in results.costs if one.key == BASELINE), None)
+        base = next((one for one in results.costs if one.key == BASELINE), Cost(BASELINE, [], []))
         rows = [
             (
                 results.name(one.key),
                 _range_of(one.cpu_us),
-                _share(one.cpu_us, None if base is None else base.cpu_us),
+                _share(one.cpu_us, base.cpu_us),
                 _range_of(one.whole_us),
-                _share(one.whole_us, None if base is None else base.whole_us),
+                _share(one.whole_us, base.whole_us),
             )
             for one in results.costs
         ]
@@ -142,8 +141,9 @@ def _costs(results: Results) -> Iterator[str]:
         yield f"### CPU in the handler, one process\n\n{table(columns, rows)}"
 
 
-def _share(values: Sequence[float], base: Sequence[float] | None) -> str:
-    return "" if base is None else f"{spread(values).middle / spread(base).middle:.2f}"
+def _share(values: Sequence[float], base: Sequence[float]) -> str:
+    """Of the baseline, where that was measured."""
+    return f"{spread(values).middle / spread(base).middle:.2f}" if base else ""
 
 
 def _stages(results: Results) -> Iterator[str]:
