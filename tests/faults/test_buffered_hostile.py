@@ -29,7 +29,7 @@ from mpfhandler._protocols.housekeeper import Housekeeper
 from mpfhandler._resources import exits, fork
 
 BUFFERED = {"delivery": "buffered"}
-FAST_PATH = {"emit_quickly", "_add"}  # functions
+FAST_PATH = {"handle", "_add"}  # functions
 SLOW_FLUSH = 'delivery="buffered", flush_interval=3600'
 pytest_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 

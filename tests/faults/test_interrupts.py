@@ -6,6 +6,8 @@ import errno
 import fcntl
 import gc
 import os
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -89,6 +91,67 @@ def test_an_exception_at_any_point_of_a_rotation(tmp_path: Path, late_grace: flo
         assert lines.count("interrupted") <= 1, where
         point, points = point + 1, points + 1
     assert points > 100
+
+
+def locked_by_another(writer: Writer) -> bool:
+    """Whether a thread that nobody knows waits for the engine's lock in vain."""
+    had: list[bool] = []
+
+    def look() -> None:
+        had.append(writer.lock.acquire(timeout=0.2))
+        if had[0]:
+            writer.lock.release()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    return not had[0]
+
+
+def test_an_exception_at_any_point_of_a_write_leaves_no_lock(tmp_path: Path) -> None:
+    """P3: wherever it comes, also as soon as the lock is had, no other thread waits for ever."""
+    clock = [HOUR + 10.0]
+    writer = engine(tmp_path / "app.log", clock, 10.0)
+    writer.write(b"first\n", clock[0])
+    point = 1
+    while (where := interrupt_at(point, writer, b"interrupted\n", clock[0])) is not None:
+        assert not locked_by_another(writer), where
+        point += 1
+    assert point > 5
+    writer.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that send signals")
+def test_an_exception_while_the_lock_is_waited_for(tmp_path: Path) -> None:
+    """P1, P3: who waits for the lock and is interrupted gets the exception, and does not let go of what another thread has."""
+    clock, had, done = [HOUR + 10.0], threading.Event(), threading.Event()
+    writer = engine(tmp_path / "app.log", clock, 10.0)
+
+    def hold() -> None:
+        with writer.lock:
+            had.set()
+            done.wait(60)
+
+    def interrupt(*_: object) -> NoReturn:
+        raise Interrupt
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    had.wait(60)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Interrupt):
+            writer.write(b"interrupted\n", clock[0])
+        assert locked_by_another(writer)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        done.set()
+        holder.join()
+    writer.write(b"after\n", clock[0])
+    writer.close()
+    assert (tmp_path / "app.log").read_text() == "after\n"
 
 
 def no_thread(*_: object) -> NoReturn:

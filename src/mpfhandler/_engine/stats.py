@@ -1,10 +1,12 @@
-"""What one engine has done since it was made."""
+"""What one engine has done since it was made, and how it stands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Stats"]
+from .._pure.schedule import Schedule
+
+__all__ = ["Stats", "describe"]
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,9 @@ class Stats:
     lost: int = 0
     last_error: str | None = None
     buffered: int = 0
+
+
+def describe(schedule: Schedule, stats: Stats, *, opened: bool) -> str:
+    """Schedule and state of an engine in a few words, for a `repr`."""
+    state = "closed" if not opened else "waiting for the disk" if stats.spilled else "open"
+    return f"when={schedule.when} interval={schedule.interval} zone={schedule.zone.key} {state}"

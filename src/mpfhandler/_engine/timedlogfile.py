@@ -15,7 +15,7 @@ from .._pure.convert import to_encoding, to_flag, to_terminator
 from .._pure.errors import InvalidOptionType
 from .buffer import Buffer, sink
 from .build import Parameters, build, lasting, open_or_undo, warn
-from .stats import Stats
+from .stats import Stats, describe
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -189,4 +189,6 @@ class TimedLogFile:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<TimedLogFile {self.name} {self._writer.describe()}>"
+        writer = self._writer
+        state = describe(writer.options.schedule, writer.stats(locked=False), opened=writer.segment is not None)
+        return f"<TimedLogFile {self.name} {state}>"

@@ -70,8 +70,7 @@ class Writer:
         self._backlog = Backlog(options)
         self._append: Callable[[bytes], int] = _not_open
         self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
-        self._closing = False  # close() was called inside the slow path
-        self._queued = False  # a record was queued inside the slow path
+        self._closing = self._queued = False  # close() was called, a record was queued, inside the slow path
         self.process = ops.pid()  # that the open files belong to
         self._busy, self._busy_thread = False, 0
         self._records = self._bytes = self._late = 0
@@ -82,7 +81,9 @@ class Writer:
 
     def write(self, data: bytes, created: float) -> None:
         """Write one record, terminator included. Never raises an `OSError`; what cannot be written waits in memory."""
-        with self.lock:
+        lock = self.lock
+        try:  # `with` costs twice as much; in here, since a signal handler may raise as soon as the lock is had
+            lock.acquire()
             if self._lo <= created < self._due and self.now() < self._look:
                 try:
                     end = self._append(data)
@@ -97,6 +98,11 @@ class Writer:
                 self._write_meanwhile(data, created)
             else:
                 self._slowly(data, created)
+        finally:
+            try:
+                lock.release()
+            except RuntimeError:  # a signal handler's exception has ended the wait for it
+                pass
 
     def open(self) -> None:
         """Open the log now instead of at the first record. If a rotation is due, the first record does it.
@@ -179,12 +185,6 @@ class Writer:
     def excess(self) -> list[str]:
         """The segments that `backup_count` would delete now, oldest first."""
         return self._active.closed.excess()
-
-    def describe(self) -> str:
-        """Schedule and state in a few words, for a `repr`."""
-        schedule, segment = self.options.schedule, self._active.segment
-        state = "closed" if segment is None else "waiting for the disk" if self._backlog else "open"
-        return f"when={schedule.when} interval={schedule.interval} zone={schedule.zone.key} {state}"
 
     def change_terminator(self, terminator: bytes) -> None:
         """Records end otherwise from now on."""

@@ -1,98 +1,107 @@
-"""How a handler's records get into its buffer: formatted under the handler's lock, or by the shorter way of the stock formatter.
+"""A handler's way of a record, from the logger to the engine: `handle` and `emit` of the class in `handler`, whose private parts
+are known here.
 
-The handler is the one of `handler`, whose private parts these functions know; `ours` is its `emit`, by which it is told whether a
-program has replaced that.
+What a program may put in the way (filters, a formatter, another `filter`, `emit` or `format` on the object or on the class) is
+looked at for each record, since it may be put there at any time. While there is nothing of the kind, a record goes the short way:
+the stock formatter keeps no state, so it runs without the lock. Everything else has it, as in the standard library.
 """
 
 from __future__ import annotations
 
+import logging
+import sys
+
+from .formatting import is_stock
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import logging
     from typing import Any
 
     from .._engine.buffer import Buffer
 
-__all__ = ["emit_directly", "emit_formatted", "emit_quickly", "is_ascii"]
+__all__ = ["emit", "handle", "is_ascii"]
 
 is_ascii = str.isascii  # of what is no text: a TypeError
 
+_FILTER = logging.Filterer.filter if is_stock(logging.Filterer.filter) else None  # without filters it lets everything through
+_FILTERS_REPLACE = sys.version_info >= (3, 12)  # a filter may give another record
 
-def emit_formatted(handler: Any, record: logging.LogRecord, ours: object) -> None:
-    """Format under the lock, and leave it before anything is written; an `emit` of somebody else's has it all the time."""
-    kind: Any = handler.__class__
-    buffer: Buffer = handler._sink
-    if kind.emit is not ours or "emit" in handler.__dict__:
-        buffer.formatted(handler.emit, record)
-        return
+
+def handle(self: Any, record: logging.LogRecord) -> Any:  # noqa: C901, PLR0912  its docstring says why
+    """Filter and emit; what the standard library's `handle` returns.
+
+    In one function, with the halves of `emit`, `Writer.write` and `Buffer.write_text` that are left of them on the short way: of
+    what a record costs, a call is a thirtieth.
+    """
+    kind, own = self.__class__, self.__dict__
+    if self.filters or kind.filter is not _FILTER or "filter" in own:
+        passed: Any = self.filter(record)
+        if not passed:
+            return passed
+        if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
+            record = passed  # pragma: no cover - Python 3.12
+    else:
+        passed = record if _FILTERS_REPLACE else True
+    own_methods = kind.emit is not emit or kind.format is not self._of_class or "format" in own or "emit" in own
+    if own_methods or self.formatter is not self._lockless:
+        _emit_locked(self, record)
+        return passed
     try:
-        handler._emit_text(record, buffer.formatted(handler._formatting(), record))
-    except RecursionError:
-        raise  # as in `emit`
-    except Exception:
-        handler.handleError(record)
-
-
-def emit_directly(handler: Any, record: logging.LogRecord, ours: object) -> None:
-    """`emit` to the engine, as long as `emit` and `format` are the ones that were looked at; else those are called. The same in
-    one function: of what a record costs, a call is a thirtieth."""
-    kind: Any = handler.__class__
-    own = handler.__dict__
-    if kind.emit is not ours or kind.format is not handler._of_class or "format" in own or "emit" in own or handler._buffered:
-        if handler._buffered:
-            emit_formatted(handler, record, ours)
+        text = self._format(record)
+        terminator, created, quick = self.terminator, record.created, self._quick
+        if terminator is not self._terminator or record.process != self._writer.process:
+            self._emit_text(record, text)
+        elif quick is not None:
+            more, short, waiting = len(text) + quick._more, is_ascii(text), quick._waiting
+            if waiting.since <= created < waiting.until and short and (record.levelno or 0) < self.flush_level:
+                size = quick._size = quick._size + more  # no call from here to the append, and in one line: see `Buffer`
+                if size <= quick._limit:
+                    waiting.append(text)
+                    if quick._waiting is not waiting:
+                        quick._rescue(waiting)
+                    if quick._flusher.thread is None:
+                        quick._ensure_flusher()
+                    return passed
+                quick._size -= more
+            self._emit_text(record, text)
+        elif self._buffered:
+            self._emit_text(record, text)
         else:
-            with handler._sink.lock:
-                handler.emit(record)
-        return
-    try:
-        text = handler._format(record)
-        terminator = handler.terminator
-        if terminator is not handler._terminator or record.process != handler._writer.process:
-            handler._emit_text(record, text)
-            return
-        try:
-            data = (text + terminator).encode(handler._encoding)
-        except UnicodeError:  # naming `errors` doubles the time
-            data = (text + terminator).encode(handler._encoding, handler._errors)
-        handler._append(data, record.created)
+            try:
+                data = (text + terminator).encode(self._encoding)
+            except UnicodeError:  # naming `errors` doubles the time
+                data = (text + terminator).encode(self._encoding, self._errors)
+            self._append(data, created)
     except RecursionError:
         raise  # as in `emit`
     except Exception:
-        handler.handleError(record)
+        self.handleError(record)
+    return passed
 
 
-def emit_quickly(handler: Any, record: logging.LogRecord, ours: object) -> None:
-    """`emit` into a buffer, as long as `emit` and `format` are the ones that were looked at; else those are called. The second
-    half is `Buffer.write_text`: of what a record costs, a call is a thirtieth."""
-    kind: Any = handler.__class__
-    own, quick = handler.__dict__, handler._quick
-    if quick is None or kind.emit is not ours or kind.format is not handler._of_class or "format" in own or "emit" in own:
-        emit_formatted(handler, record, ours)
+def emit(self: Any, record: logging.LogRecord) -> None:
+    """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
+    try:
+        self._emit_text(record, self._formatting()(record))
+    except RecursionError:
+        raise  # the program is at its limit already; whatever is called here would raise again (python/cpython#80453)
+    except Exception:
+        self.handleError(record)
+
+
+def _emit_locked(self: Any, record: logging.LogRecord) -> None:
+    """`emit`, whoever's it is, under the handler's lock. With a buffer ours leaves the lock before anything is written."""
+    if not self._buffered:
+        with self._sink.lock:
+            self.emit(record)
+        return
+    buffer: Buffer = self._sink
+    if self.__class__.emit is not emit or "emit" in self.__dict__:
+        buffer.formatted(self.emit, record)
         return
     try:
-        text = handler._format(record)
-        level, created = record.levelno or 0, record.created  # None: of `makeLogRecord`
-        if (
-            handler.terminator is not handler._terminator
-            or record.process != handler._writer.process
-            or level >= handler.flush_level
-        ):
-            handler._emit_text(record, text)
-            return
-        more, short, waiting = len(text) + quick._more, is_ascii(text), quick._waiting
-        if waiting.since <= created < waiting.until and short:
-            size = quick._size = quick._size + more  # no call from here to the append, and in one line: see `Buffer`
-            if size <= quick._limit:
-                waiting.append(text)
-                if quick._waiting is not waiting:
-                    quick._rescue(waiting)
-                if quick._flusher.thread is None:
-                    quick._ensure_flusher()
-                return
-            quick._size -= more
-        handler._emit_text(record, text)
+        self._emit_text(record, buffer.formatted(self._formatting(), record))
     except RecursionError:
         raise  # as in `emit`
     except Exception:
-        handler.handleError(record)
+        self.handleError(record)

@@ -11,14 +11,13 @@ import io
 import logging
 import logging.handlers
 import os
-import sys
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import tzinfo
 
 from .._pure.convert import to_count, to_flag
 from .._resources.importing import importing
-from .emitting import emit_directly, emit_formatted, emit_quickly, is_ascii
+from .emitting import emit, handle, is_ascii
 from .formatting import StockFormat, is_stock, is_untouched
 from .hooks import hooks_of, teller_of
 from .level import to_level
@@ -38,8 +37,6 @@ __all__ = ["MultProcTimedRotatingFileHandler"]
 # the standard library's spelling of what the engine calls otherwise
 _NAMES = {"path": "filename", "backup_count": "backupCount", "at_time": "atTime", "max_bytes": "maxBytes"}
 
-_FILTER = logging.Filterer.filter if is_stock(logging.Filterer.filter) else None  # without filters it lets everything through
-_FILTERS_REPLACE = sys.version_info >= (3, 12)  # a filter may give another record
 _ERRORS = "backslashreplace"
 _NOBODY = logging.Formatter()  # no handler's
 _NOT_COPIED = (  # a copy makes its own
@@ -155,40 +152,14 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._encoding, self._errors = options.encoding, options.errors
         self._terminator = self.terminator
         self._use(None)
-        self._choose_format()
         warn(writer)
         if open_now:
             open_or_undo(writer)
 
     # writing
 
-    def handle(self, record: logging.LogRecord) -> Any:
-        """Filter and emit; what the standard library's `handle` returns. The stock formatter keeps no state, so it runs without
-        the lock; any other one has it, as in the standard library."""
-        if not self.filters and self.__class__.filter is _FILTER and "filter" not in self.__dict__:
-            passed: Any = record if _FILTERS_REPLACE else True
-        else:
-            passed = self.filter(record)
-            if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
-                record = passed  # pragma: no cover - Python 3.12
-        if passed:
-            if self.formatter is self._lockless:
-                (emit_directly if self._quick is None else emit_quickly)(self, record, _EMIT)
-            elif self._buffered:
-                emit_formatted(self, record, _EMIT)
-            else:
-                with self._sink.lock:
-                    self.emit(record)
-        return passed
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Format and write one record. What cannot be formatted goes to `handleError`, as in the standard library."""
-        try:
-            self._emit_text(record, self._formatting()(record))
-        except RecursionError:
-            raise  # the program is at its limit already; whatever is called here would raise again (python/cpython#80453)
-        except Exception:
-            self.handleError(record)
+    handle = handle
+    emit = emit
 
     def _emit_text(self, record: logging.LogRecord, text: str) -> None:
         """Write what a record was formatted to."""
@@ -301,8 +272,11 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         return self._sink.stats()
 
     def __repr__(self) -> str:
-        level = logging.getLevelName(self.level)
-        return f"<{type(self).__name__} {self.baseFilename} ({level}) {self._writer.describe()}>"
+        from .._engine.stats import describe
+
+        writer, level = self._writer, logging.getLevelName(self.level)
+        state = describe(writer.options.schedule, writer.stats(locked=False), opened=writer.segment is not None)
+        return f"<{type(self).__name__} {self.baseFilename} ({level}) {state}>"
 
     # copies
 
@@ -339,6 +313,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         buffer = to if self._buffered and foreign is None else None
         self._append_now = self._append if buffer is None else buffer.write_now
         self._quick = buffer if buffer is not None and buffer.takes_text() else None
+        self._choose_format()
 
     def _formatting(self) -> Callable[[logging.LogRecord], str]:
         if self.formatter is not self._formatter or type(self).format is not self._of_class or "format" in self.__dict__:
@@ -353,7 +328,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._lockless: object = _NOBODY
         if formatter is None or type(formatter) is logging.Formatter:
             stock = is_stock(self._of_class) and (formatter is None or is_untouched(formatter))
-            if stock and type(self).emit is MultProcTimedRotatingFileHandler.emit:
+            if stock and (self._quick is not None or not self._buffered):
                 self._lockless = formatter
             if formatter is not None and is_stock(self._of_class):
                 self._format = StockFormat(formatter).format
@@ -382,5 +357,4 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
                 foreign.flush()
 
 
-_EMIT = MultProcTimedRotatingFileHandler.emit
 logging.handlers.MultProcTimedRotatingFileHandler = MultProcTimedRotatingFileHandler  # type: ignore[attr-defined]
