@@ -10,6 +10,7 @@ import time
 
 _QUICK = {
     "cost.py": ["--rounds", "100"],
+    "limit.py": ["--rounds", "20"],
     "throughput.py": ["--rounds", "3", "--secs", "1"],
     "latency.py": ["--rounds", "1", "--secs", "5"],
     "syscalls.py": ["--rounds", "3"],

@@ -18,17 +18,27 @@ import logging
 import os
 import tempfile
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from .contender import Setup
 from .crew import Broken
 from .handlers import contender
 from .results import Cost
 
-__all__ = ["MESSAGE", "cost", "records"]
+__all__ = ["MESSAGE", "Timed", "cost", "cost_of_round", "records"]
 
 MESSAGE = "request %s served in %d ms"
 _LOGGER = logging.Logger("benchmark")
+
+
+class Timed(Protocol):
+    """As much of a `logging.Handler` as a round needs."""
+
+    def handle(self, record: logging.LogRecord) -> object:
+        """Write one record."""
+
+    def flush(self) -> object:
+        """Write what a buffer holds."""
 
 
 def cost(keys: list[str], folder: str, rounds: int, count: int) -> list[Cost]:
@@ -69,14 +79,14 @@ def _alternating(handlers: dict[str, logging.Handler], rounds: int, count: int) 
     keys = list(handlers)
     costs = {key: Cost(key, [], []) for key in keys}
     for handler in handlers.values():
-        _round(handler, count)
+        cost_of_round(handler, count)
         _whole(handler, count)
     gc.disable()
     try:
         for number in range(rounds):
             turn = number % len(keys)
             for key in keys[turn:] + keys[:turn]:
-                costs[key].cpu_us.append(_round(handlers[key], count))
+                costs[key].cpu_us.append(cost_of_round(handlers[key], count))
                 costs[key].whole_us.append(_whole(handlers[key], count))
                 gc.collect()
     finally:
@@ -84,7 +94,7 @@ def _alternating(handlers: dict[str, logging.Handler], rounds: int, count: int) 
     return costs
 
 
-def _round(handler: logging.Handler, count: int) -> float:
+def cost_of_round(handler: Timed, count: int) -> float:
     """Microseconds per record in the handler, a buffer's write included."""
     batch, handle = records(count), handler.handle
     clock = time.process_time_ns
