@@ -106,6 +106,7 @@ class Ledger(Watcher):
     born: list[tuple[Inode, float]] = field(default_factory=list)  # files that processes have made, and the wall clock
     unrecorded: list[Inode] = field(default_factory=list)  # those of which no state record tells yet
     unlocked: list[Inode] = field(default_factory=list)  # those of them that were made by who did not have the lock
+    making: list[tuple[Inode, float]] = field(default_factory=list)  # made under the lock: what the clock has shown since
     clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
@@ -181,6 +182,7 @@ class Ledger(Watcher):
     def clock_set(self, before: float) -> None:
         """The wall clock was set; it showed this before."""
         self.clock_was_set = True
+        self.making += [(inode, moment) for inode in {one for one, _ in self.making} for moment in (before, self.kernel.wall())]
         for record in self.records.values():
             if record.returned is None:
                 self._clock_is(before, record)
@@ -219,6 +221,8 @@ class Ledger(Watcher):
         holder = self._holder()
         if holder is None or holder not in process.table.open.values():
             self.unlocked.append(inode)
+        else:
+            self.making.append((inode, self.kernel.wall()))
 
     def _holder(self) -> Description | None:
         lock = self.kernel.names.get(LOG + ".lock")
@@ -287,6 +291,10 @@ class Ledger(Watcher):
         if inode is None or state is None or state[0] != inode.number:
             return
         right = any(one is inode and state[1] <= moment < state[2] for one, moment in self.born)
+        if not right and any(one is inode and state[1] <= moment < state[2] for one, moment in self.making):
+            right = True  # who has made it looks at the clock once more before that is written down
+            self._born_in(inode, state[1])
+        self.making = [found for found in self.making if found[0] is not inode]
         guessed = [one for one in self._logs_since(self.blind_since) if one is not inode] if self.blind else []
         guessed += [] if right else [inode]
         self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
@@ -363,7 +371,10 @@ class Ledger(Watcher):
     def verdict_state(self) -> tuple[object, ...]:
         """What is remembered and decides the verdict: two paths to the same disk may have different excuses. Of times only what
         they are compared with, of files that nobody can write to or find any more nothing."""
-        files = frozenset((one.number, self._period(moment)) for one, moment in self.born if _is_there(one))
+        files = tuple(
+            frozenset((one.number, self._period(moment)) for one, moment in found if _is_there(one))
+            for found in (self.born, self.making)
+        )
         guesses = [
             frozenset(one.number for one in found if _is_there(one))
             for found in (self.unrecorded, self.unlocked, self.straddling, self.mistaken)
@@ -374,7 +385,7 @@ class Ledger(Watcher):
         records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
         oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)
         logs = tuple(one and one.number for one in self._logs_since(oldest - LOOK))
-        return files, *guesses, taken, *lines, marks, records, logs, tuple(since for _, since in self.logs[-len(logs) :])
+        return *files, *guesses, taken, *lines, marks, records, logs, tuple(since for _, since in self.logs[-len(logs) :])
 
     def _state_of(self, record: Record) -> tuple[object, ...]:
         over = self._end(record.created) + self.grace

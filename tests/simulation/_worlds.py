@@ -138,7 +138,7 @@ CHECKED = {
     "size splits": 0.77,
     "lock never waited for": 0.60,
     "stops for minutes": 0.70,
-    "somebody holds the lock for ever": 0.25,
+    "somebody holds the lock for ever": 0.20,
     "threads": 0.64,
     "threads, kills": 0.65,
     "an old log": 0.68,

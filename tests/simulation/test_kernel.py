@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import random
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -337,7 +338,11 @@ def _mount(kind: str, folder: Path) -> None:
 @given(sequence=st.lists(calls, min_size=1, max_size=40))
 def test_simulation_answers_as_the_kernel(place: Place, sequence: list[tuple[Any, ...]]) -> None:
     """Random calls give the same results, errors and files on both."""
-    compare(place(), sequence)
+    folder = place()
+    try:
+        compare(folder, sequence)
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])

@@ -254,6 +254,8 @@ class Rotation:
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
         remembered = (mine.file, mine.period) if mine is not None and mine.certain and mine.intact() else None
         seen = Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
+        if self.period(self._ops.now()) != self.period(seen.now):
+            raise _ChangedUnderUs  # stopped meanwhile: what was found may be younger than the clock that was read
         if mine is not None and mine.unrecorded and seen.state is not None and seen.state.file == mine.file:
             return seen if seen.state in mine.unrecorded else replace(seen, remembered=None)  # written down since, by somebody
         return seen
@@ -284,16 +286,10 @@ class Rotation:
                 raise _ChangedUnderUs from None
             raise
         if self._ops.stat_path(target).id != file.id:
-            self._move_back(target)
+            self.segments.put_back(target)
             raise _ChangedUnderUs
         self._trace("rotate", to=target)
         return True
-
-    def _move_back(self, target: str) -> None:
-        try:
-            self._ops.rename_new(target, self._path)
-        except OSError as error:
-            self._report("rotation", error)
 
     def _take(
         self, held: HeldLock, mine: OpenSegment | None, seen: Evidence, plan: Plan, terminator: bytes, moved: str | None
@@ -376,15 +372,9 @@ class Rotation:
             raise
 
     def _open(self, period: Period, terminator: bytes, opening: Opening) -> OpenSegment:
+        access, lease = self._options.access, self._options.late_grace > 0
         segment, failed = open_segment(
-            self._ops,
-            self._path,
-            period,
-            terminator,
-            self._options.access,
-            self._trace,
-            opening=opening,
-            lease=self._options.late_grace > 0,
+            self._ops, self._path, period, terminator, access, self._trace, opening=opening, lease=lease
         )
         if failed is not None:
             self._report("chmod/owner", failed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from .._platform import Fault, Operations
 from .._pure.naming import Names, SegmentName, show
@@ -61,6 +62,27 @@ class Segments:
             target = place(name)
             yield target if target != last else names.default(name)  # a namer that forgets the number
             last = target
+
+    def put_back(self, path: str) -> None:
+        """Give a file the log's name again, which it has lost by mistake. If another one has that by now, it gets a segment's
+        name of the period of its last write: who made it did so just now. Never raises; what fails is reported.
+        """
+        try:
+            period = self._schedule.period(self._ops.stat_path(path).mtime_ns / 1e9)
+            if not any(self._renamed(path, name) for name in chain((self._path,), self.targets(period))):
+                raise FileExistsError(f"{path}: is another log, and no name is free for it")
+        except (OSError, OverflowError, ValueError) as error:
+            self._report("rotation", error)
+
+    def _renamed(self, source: str, target: str) -> bool:
+        """Rename, if the name is free."""
+        try:
+            self._ops.rename_new(source, target)
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.EXISTS:
+                raise
+            return False
+        return True
 
     def late(self, period: Period, last: int) -> str | None:
         """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
