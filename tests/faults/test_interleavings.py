@@ -268,15 +268,19 @@ def test_look_that_took_until_another_period_is_done_again(path: Path, monkeypat
     first = log_at(path, "H")
     first.write("a")
     use(monkeypatch, **clock.entries())
-    second = log_at(path, "H", lock_timeout=0)
+    second = log_at(path, "H", lock_timeout=0, delay=True)
 
     def meanwhile() -> None:
         path.rename(path.with_name("moved"))
         clock.step(3600)
+        second._writer.open()
+        os.utime(path, (clock.now(), clock.now()))
+
+    def afterwards() -> None:
         second.write("b")
         os.utime(path, (clock.now(), clock.now()))
 
-    looking.before = meanwhile
+    looking.before, looking.after = meanwhile, afterwards
     first.rotate()
     assert looking.before is None
     first.write("c")
