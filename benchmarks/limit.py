@@ -6,13 +6,13 @@ Each step is timed as `cost.py` times a handler, in rounds that alternate with `
 - with it lseek(2), which tells the torn-tail guard where the record began;
 - with it the text: `msg % args`, a time of which the second's text is remembered, one f-string, encoded;
 - with it one lock for the threads, and the clock, which tells whether the file in hand is still the right one;
-- with it every comparison that ours makes for a record (is the formatter still the stock one, was the process forked, is the record of
-  this period, was the log looked at within the second, is the descriptor's position where a killed writer's line would end), its
-  counters, and its attributes, which a program may set at any time;
+- with it every comparison that ours makes for a record (is the formatter still the stock one, was the process forked, is the
+  record of this period, was the log looked at within the second, is the descriptor's position where a killed writer's line would
+  end), its counters, and its attributes, which a program may set at any time;
 - without a write for each record: the text, the lock, and 64 KiB written at a time, the least that buffered delivery does.
 
-All of it stands in one function, with nothing but local names and no call but those into the interpreter. What ours costs beyond the
-last step of its kind are the calls from one module to the next.
+All of it stands in one function, with nothing but local names and no call but those into the interpreter. What ours costs beyond
+the last step of its kind are the calls from one module to the next.
 """
 
 from __future__ import annotations

@@ -316,3 +316,13 @@ def test_json_of_the_command_is_json(tmp_path: Path, capsys: pytest.CaptureFixtu
     """--json prints one object and nothing else."""
     assert cli.main(["bench", str(tmp_path), "--handlers", "file", "--parts", "import", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["imported"]["modules"]
+
+
+def test_the_least_that_a_record_costs_is_printed() -> None:
+    """`benchmarks/limit.py` has a row for each step, for FileHandler, and for ours with and without a buffer."""
+    script = Path(__file__).parents[2] / "benchmarks" / "limit.py"
+    arguments = [sys.executable, str(script), "--rounds", "2", "--records", "100"]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    rows = [line.strip("|").split("|") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 9, done.stdout
+    assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in rows)
