@@ -64,28 +64,9 @@ def write_and_seek(fd: int, _ours: Any) -> Limit:
     return Limit(handle)
 
 
-def with_text(fd: int, _ours: Any) -> Limit:
-    """The record's own line."""
-    write, seek, text_of_second, tails = os.write, os.lseek, _text_of_second, _TAILS
-    start = end = 0.0
-    second = ""
-
-    def handle(record: logging.LogRecord) -> None:
-        nonlocal start, end, second
-        if not start <= record.created < end:
-            start, end, second = text_of_second(record.created)
-        record.message = message = record.msg % record.args
-        record.asctime = asctime = second + tails[int(record.msecs)]
-        write(fd, f"{asctime} {record.levelname} {message}\n".encode())
-        seek(fd, 0, 1)
-
-    return Limit(handle)
-
-
-def with_lock(fd: int, _ours: Any) -> Limit:
-    """The record's own line, one at a time, by the clock."""
-    write, seek, text_of_second, tails = os.write, os.lseek, _text_of_second, _TAILS
-    lock, now = threading.RLock(), time.time
+def with_text(fd: int, _ours: Any, lock: Any = None) -> Limit:
+    """The record's own line; with a lock one at a time, by the clock."""
+    write, seek, text_of_second, tails, now = os.write, os.lseek, _text_of_second, _TAILS, time.time
     start = end = 0.0
     second = ""
 
@@ -96,12 +77,24 @@ def with_lock(fd: int, _ours: Any) -> Limit:
         record.message = message = record.msg % record.args
         record.asctime = asctime = second + tails[int(record.msecs)]
         data = f"{asctime} {record.levelname} {message}\n".encode()
-        with lock:
+        if lock is None:
+            write(fd, data)
+            seek(fd, 0, 1)
+            return
+        try:
+            lock.acquire()
             now()
             write(fd, data)
             seek(fd, 0, 1)
+        finally:
+            lock.release()
 
     return Limit(handle)
+
+
+def with_lock(fd: int, ours: Any) -> Limit:
+    """The same, with a lock."""
+    return with_text(fd, ours, threading.RLock())
 
 
 def with_comparisons(fd: int, handler: Any) -> Limit:
@@ -116,10 +109,10 @@ def with_comparisons(fd: int, handler: Any) -> Limit:
     its_filter, of_class, its_terminator, process, mask = kind.filter, kind.format, handler.terminator, os.getpid(), 4095
     lo = start = end = 0.0
     due = look = limit = float("inf")
-    second, owed, count, size = "", b"", 0, 0
+    second, owed, count, size, boundaries = "", b"", 0, 0, 0
 
     def handle(record: logging.LogRecord) -> None:
-        nonlocal start, end, second, count, size
+        nonlocal start, end, second, count, size, boundaries
         own, created = handler.__dict__, record.created
         if handler.filters or handler.__class__.filter is not its_filter or "filter" in own or handler.formatter is not formatter:
             raise AssertionError
@@ -147,15 +140,20 @@ def with_comparisons(fd: int, handler: Any) -> Limit:
             raise AssertionError
         record.asctime = asctime = second + tails[int(msecs)]
         data = f"{asctime} {record.levelname} {message}{terminator}".encode(encoding)
-        with lock:
+        try:
+            lock.acquire()
             if lo <= created < due and now() < look and not owed:
                 written = write(fd, data)
                 position = seek(fd, 0, 1)
                 begun = position - written
-                if written != len(data) or (not begun & mask and begun < 0) or position >= limit:
+                if written != len(data) or position >= limit:
                     raise AssertionError
+                if not begun & mask and begun > 0:
+                    boundaries += 1
                 count += 1
                 size += written
+        finally:
+            lock.release()
 
     return Limit(handle)
 

@@ -255,7 +255,8 @@ class Rotation:
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
         remembered = (mine.file, mine.period) if mine is not None and mine.certain and mine.intact() else None
         seen = Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
-        if self.period(self._ops.now()) != self.period(seen.now):
+        start, end = self.period(seen.now)
+        if not start <= self._ops.now() < end:
             raise _ChangedUnderUs  # stopped meanwhile: what was found may be younger than the clock that was read
         if mine is not None and mine.unrecorded and seen.state is not None and seen.state.file == mine.file:
             return seen if seen.state in mine.unrecorded else replace(seen, remembered=None)  # written down since, by somebody
