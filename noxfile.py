@@ -16,6 +16,8 @@ SLOW = ("-m", "slow or torture")
 SWEEP = "tests/faults/test_crash_sweep.py"
 QUICK = "not slow and not torture and not integration and not simulation"
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # thousands of processes start here as a user's do: with compiled modules
+
 nox.options.sessions = ["lint", "types", "tests", "simulation", "slow"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False  # each interpreter that is found, CI or not

@@ -115,6 +115,7 @@ class Ledger(Watcher):
     unknown: list[tuple[Process, Description | None]] = field(default_factory=list)  # what was given up, and by whom
     well: list[Process] = field(default_factory=list)  # those that have come to a good end
     mistaken: list[Inode] = field(default_factory=list)  # logs whose state record tells a wrong guess
+    overruled: list[tuple[Inode, float]] = field(default_factory=list)  # made without the lock, of another period since
     logs: list[tuple[Inode | None, float]] = field(default_factory=list)  # what has had the log's name, and since when (uptime)
     placed: int = 0  # acknowledged records that stand in a file
     checked: int = 0  # those of them whose place is held against P2
@@ -258,6 +259,8 @@ class Ledger(Watcher):
         decided = process.refused_last or process.fails_now()
         if (record.returned is not None or record.buffered) and (decided or uptime < self._hindered_until(record)):
             record.hindered = True
+        # Who has made it without the lock, or found it so, has its own period for it.
+        record.hindered |= any(one is inode and record.begun_up < since for one, since in self.overruled)
         period = self._period(record.created)
         if self.kernel.names.get(LOG) is inode and self._period(now) == period and not self.clock_was_set:
             record.at_home = any(one is inode and self._period(moment) == period for one, moment in self.born)
@@ -300,6 +303,7 @@ class Ledger(Watcher):
         self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
         if not right and any(one is inode for one in self.unlocked):
             self._born_in(inode, state[1])
+            self.overruled.append((inode, self.kernel.uptime_ns / 1e9))
         self.blind = False
         self.unrecorded = [one for one in self.unrecorded if one is not inode]
         self.unlocked = [one for one in self.unlocked if one is not inode]
@@ -385,7 +389,9 @@ class Ledger(Watcher):
         records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
         oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)
         logs = tuple(one and one.number for one in self._logs_since(oldest - LOOK))
-        return *files, *guesses, taken, *lines, marks, records, logs, tuple(since for _, since in self.logs[-len(logs) :])
+        since = tuple(moment for _, moment in self.logs[-len(logs) :])
+        overruled = frozenset((one.number, moment) for one, moment in self.overruled if _is_there(one))
+        return *files, overruled, *guesses, taken, *lines, marks, records, logs, since
 
     def _state_of(self, record: Record) -> tuple[object, ...]:
         over = self._end(record.created) + self.grace

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_loaded_stays() -> Iterator[None]:
+    """The garbage collector, which every world keeps busy, leaves alone what was there before: a fifth of a run's time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
