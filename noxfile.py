@@ -105,7 +105,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def proof(session: nox.Session) -> None:
-    """About two hours on two cores: every crash point and every failing system call, the real faults for long, and
+    """More than an hour on two cores: every crash point and every failing system call, the real faults for long, and
     the simulation; prints what was covered. `nox -s proof -- 20` gives each simulated world 20 seconds instead of 90, a small
     one up to four times that."""
     _install(session, "test")

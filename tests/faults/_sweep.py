@@ -4,8 +4,9 @@ strace is attached to a process when its scenario begins, and sees only the call
 without a fault tells the calls; each of them, once or for good, is then a point of its own, with a folder of its own.
 
 Processes are forked from a runner that has imported the package, with all that a handler imports when it is made, and never
-used it, which is what a fresh process is, 200 ms cheaper. All of them, and the times that the kernel gives to files, live by one clock that the scenario sets: `World`. Their
-accounts (records whose call has returned, records said to be lost) are in shared memory, where a SIGKILL leaves them.
+used it: that is what a fresh process is, and much cheaper. All of them, and the times that the kernel gives to files, live by
+one clock that the scenario sets: `World`. Their accounts (records whose call has returned, records said to be lost) are in
+shared memory, where a SIGKILL leaves them.
 
 Run as a program: `python _sweep.py SCENARIO CALL K FAULT[+] AFTER` runs one point and shows its system calls; without
 arguments it is one of `Runners`, points in, results out, a line each.

@@ -19,7 +19,7 @@ from _sweep_world import HOUR, PERIODS, Program, Rotator, World, run
 
 from mpfhandler._platform import OPERATIONS, posix
 
-OFTEN, RARELY = 11, 23  # one of so many points is gone to in an ordinary run
+OFTEN, RARELY = 5, 11  # one of so many points is gone to in an ordinary run
 KEEP = 8  # segments, as many as there are before the first process
 ACCESS: dict[str, Any] = {"chmod": 0o660, **({"owner": (1, 1)} if os.geteuid() == 0 else {})}  # a mode that the umask takes from
 

@@ -1,7 +1,7 @@
 """Every system call of a start, a rotation, a deletion, a user's rotator, a late record, a recovery, a close and a fork as the
 last one of its process, and as one that fails: the account is right afterwards.
 
-MPFHANDLER_PROOF=1 goes to every point; without it every eleventh is taken, or twenty-third, others each day.
+MPFHANDLER_PROOF=1 goes to every point; without it every fifth is taken, or eleventh, others each day.
 """
 
 from __future__ import annotations
