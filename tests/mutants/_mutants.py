@@ -386,8 +386,8 @@ MUTANTS = (
         "deleted-lock-unnoticed",
         "nobody looks whether the lock file, with the state record, is still there",
         ACTIVE,
-        "(segment.named() and self._lock.unchanged())",
-        "segment.named()",
+        "(segment.certain and segment.named() and self._lock.unchanged())",
+        "(segment.certain and segment.named())",
         ("faults/test_interleavings.py::test_deleted_lock_file_is_back_with_the_state_at_the_next_look",),
     ),
     Mutant(
@@ -1067,6 +1067,14 @@ MUTANTS = (
         ROTATION,
         "segment.certain = state is not None and state.file == segment.file",
         "segment.certain = state is not None",
+        ("faults/test_rotation_lock.py::test_guess_beside_another_files_record_counts_for_nothing_later",),
+    ),
+    Mutant(
+        "guess-not-asked-again",
+        "P2: who opened the log without the lock, and guessed its period, does not ask for the lock before that period is over",
+        ACTIVE,
+        "(segment.certain and segment.named() and self._lock.unchanged())",
+        "(segment.named() and self._lock.unchanged())",
         ("faults/test_rotation_lock.py::test_guess_beside_another_files_record_counts_for_nothing_later",),
     ),
     Mutant(

@@ -99,6 +99,7 @@ class Ledger(Watcher):
     forgotten: set[bytes] = field(default_factory=set)  # lines of records that a power cut may have taken
     torn: set[bytes] = field(default_factory=set)  # lines whose writing was interrupted or incomplete
     taken: list[tuple[str, Inode, float]] = field(default_factory=list)  # log files that were moved or removed, and when
+    vanished: set[int] = field(default_factory=set)  # numbers of files that a power cut has taken
     foreign: dict[str, bytes] = field(default_factory=dict)  # files of somebody else
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     blind: bool = False  # the state record was taken away, or could not be read
@@ -198,6 +199,8 @@ class Ledger(Watcher):
         self.forgotten |= {line for line, record in self.records.items() if record.process.name != OLD}
         self.records = {line: record for line, record in self.records.items() if record.process.name == OLD}
         self.torn |= self.forgotten
+        there = {id(inode) for inode in self.kernel.names.values()}
+        self.vanished |= {inode.number for inode, _ in self.born if id(inode) not in there}
         self.lose_state()
 
     def _look_at_log(self) -> None:
@@ -327,7 +330,7 @@ class Ledger(Watcher):
         process that did not get the lock in time (promise P3 goes before P2)."""
         if not self.blind and not any(one is inode for one in self.unrecorded):
             return False
-        if any(one.number == inode.number for _, one, _ in self.taken):
+        if inode.number in self.vanished or any(one.number == inode.number for _, one, _ in self.taken):
             return True  # the record of the removed log that had this number before could not be cleared
         return any(one is inode for one in self.straddling)
 
@@ -384,7 +387,8 @@ class Ledger(Watcher):
             for found in (self.unrecorded, self.unlocked, self.straddling, self.mistaken)
         ]
         taken = tuple((name, one.number, when, one.links or bytes(one.data)) for name, one, when in self.taken)
-        lines = [frozenset(one) for one in (self.forgotten, self.torn, self.retained, self.foreign, self.occupied)]
+        sets = (self.forgotten, self.torn, self.retained, self.foreign, self.occupied, self.vanished)
+        lines = [frozenset(one) for one in sets]
         marks = self.blind and self.blind_since, self.blind, self.clock_was_set, tuple(record.name for record in self.to_mend)
         records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
         oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)

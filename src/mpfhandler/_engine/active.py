@@ -266,7 +266,8 @@ class Active:
         segment = self.segment
         if segment is None or not segment.intact() or segment.shared:
             return False
-        return not isinstance(segment, OpenSegment) or (segment.named() and self._lock.unchanged())
+        # A guess of its period may be wrong: who has the lock knows.
+        return not isinstance(segment, OpenSegment) or (segment.certain and segment.named() and self._lock.unchanged())
 
     def _mine(self) -> OpenSegment | None:
         return self.segment if isinstance(self.segment, OpenSegment) else None
