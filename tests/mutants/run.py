@@ -10,6 +10,7 @@ survives, with 2 if the list does not fit the package.
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import re
 import shutil
@@ -61,16 +62,16 @@ def copied() -> Iterator[Path]:
         tree = Path(folder)
         tree.chmod(0o755)
         for part in ("src", "tests"):
-            shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / part, tree / part)
         for file in ("pyproject.toml", "README.md", "noxfile.py"):
             shutil.copy(ROOT / file, tree / file)
         yield tree
 
 
 def environment(tree: Path) -> dict[str, str]:
-    """In which the copy is what is imported, without traces of another mutant's bytecode."""
+    """In which the copy is what is imported."""
     path = os.pathsep.join([str(tree / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def check_import(tree: Path) -> None:
@@ -113,7 +114,10 @@ def run(mutant: Mutant, only: str | None = None) -> Verdict:
     begun = time.monotonic()
     with copied() as tree:
         package = tree / "src" / "mpfhandler"
-        (package / mutant.file).write_text(mutated(mutant, package), encoding="utf-8")
+        changed = package / mutant.file
+        changed.write_text(mutated(mutant, package), encoding="utf-8")
+        for bytecode in changed.parent.glob(f"__pycache__/{changed.stem}.*"):  # of what it was before
+            bytecode.unlink()
         check_import(tree)
         expected = failing_test(tree, mutant.killers if only is None else (only,))
         killer = expected if expected or only else failing_test(tree, SUITE)
@@ -138,6 +142,8 @@ def check_all(mutants: Sequence[Mutant], pool: ThreadPoolExecutor, jobs: int, on
     for mutant in mutants:
         mutated(mutant, ROOT / "src" / "mpfhandler")
     tests = sorted({test for mutant in mutants for test in mutant.killers}) if only is None else [only]
+    for part in ("src", "tests"):
+        compileall.compile_dir(ROOT / part, quiet=2)  # the copies have the bytecode, too: each mutant starts many processes
     list(pool.map(check_tests, [part for number in range(jobs) if (part := tests[number::jobs])]))
 
 
