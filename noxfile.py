@@ -105,7 +105,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def proof(session: nox.Session) -> None:
-    """More than an hour on two cores: the simulation, every crash point and every failing system call, and the real faults for
+    """About 70 minutes on two cores: the simulation, every crash point and every failing system call, and the real faults for
     long; prints what was covered. `nox -s proof -- 20` gives each simulated world 20 seconds instead of 90, a small one up to
     four times that."""
     _install(session, "test")
