@@ -99,7 +99,7 @@ class Ledger(Watcher):
     forgotten: set[bytes] = field(default_factory=set)  # lines of records that a power cut may have taken
     torn: set[bytes] = field(default_factory=set)  # lines whose writing was interrupted or incomplete
     taken: list[tuple[str, Inode, float]] = field(default_factory=list)  # log files that were moved or removed, and when
-    vanished: set[int] = field(default_factory=set)  # numbers of files that a power cut has taken
+    vanished: set[int] = field(default_factory=set)  # numbers of logs that a power cut has taken, but not what tells of them
     foreign: dict[str, bytes] = field(default_factory=dict)  # files of somebody else
     occupied: dict[str, bytes] = field(default_factory=dict)  # names of segments that were there already; late records may follow
     blind: bool = False  # the state record was taken away, or could not be read
@@ -116,7 +116,8 @@ class Ledger(Watcher):
     unknown: list[tuple[Process, Description | None]] = field(default_factory=list)  # what was given up, and by whom
     well: list[Process] = field(default_factory=list)  # those that have come to a good end
     mistaken: list[Inode] = field(default_factory=list)  # logs whose state record tells a wrong guess
-    overruled: list[tuple[Inode, float]] = field(default_factory=list)  # made without the lock, of another period since
+    recorded: list[Inode] = field(default_factory=list)  # logs of which a whole state record has told
+    overruled: list[tuple[Inode, float, list[Process]]] = field(default_factory=list)  # of another period since, and who had it
     logs: list[tuple[Inode | None, float]] = field(default_factory=list)  # what has had the log's name, and since when (uptime)
     placed: int = 0  # acknowledged records that stand in a file
     checked: int = 0  # those of them whose place is held against P2
@@ -173,6 +174,13 @@ class Ledger(Watcher):
         if len(waiting) != lost:
             self.broken.append(f"P5: {process.name} has lost {waiting}, and counts {lost}")
 
+    def remembered(self, process: Process, number: int) -> None:
+        """A program is about to end, and knows that so many records of it wait."""
+        waiting = [one for one in self._waiting(process) if not one.given_up and not one.buffered]
+        missing = [one.name for one in waiting if not self._stands_behind_a_fragment(one)]
+        if len(missing) > number:
+            self.broken.append(f"P1: {process.name} waits to write {number} records, and {missing} are nowhere")
+
     def closed(self, process: Process) -> None:
         """A program has called close: what waits no disk will get."""
         for record in self._waiting(process):
@@ -199,8 +207,10 @@ class Ledger(Watcher):
         self.forgotten |= {line for line, record in self.records.items() if record.process.name != OLD}
         self.records = {line: record for line, record in self.records.items() if record.process.name == OLD}
         self.torn |= self.forgotten
-        there = {id(inode) for inode in self.kernel.names.values()}
-        self.vanished |= {inode.number for inode, _ in self.born if id(inode) not in there}
+        lock, there = self.kernel.names.get(LOG + ".lock"), {inode.number for inode in self.kernel.names.values()}
+        state = None if lock is None else _state_in(bytes(lock.data))
+        if state is not None and state[0] not in there:
+            self.vanished.add(state[0])
         self.lose_state()
 
     def _look_at_log(self) -> None:
@@ -263,13 +273,15 @@ class Ledger(Watcher):
         if (record.returned is not None or record.buffered) and (decided or uptime < self._hindered_until(record)):
             record.hindered = True
         # Who has made it without the lock, or found it so, has its own period for it.
-        record.hindered |= any(one is inode and record.begun_up < since for one, since in self.overruled)
+        overruled = [had for one, since, had in self.overruled if one is inode and record.begun_up < since]
+        record.hindered |= any(one is process for had in overruled for one in had)
         period = self._period(record.created)
         if self.kernel.names.get(LOG) is inode and self._period(now) == period and not self.clock_was_set:
             record.at_home = any(one is inode and self._period(moment) == period for one, moment in self.born)
         if period != self._period(now):
             self.straddling.append(inode)
-        if not self._born_now(inode) and self._holder():  # by who has no lock; who has it may not have written the record yet
+        known = not self.blind and any(one is inode for one in self.recorded)
+        if not known and not self._born_now(inode) and self._holder():  # by who has no lock; who has it may not have recorded it
             self.unrecorded.append(inode)
             self.unlocked.append(inode)
         self._touched(inode)
@@ -278,7 +290,7 @@ class Ledger(Watcher):
         removed = [when for _, one, when in self.taken if one is inode]
         if not removed:
             self.broken.append(f"P1: {record.name} was written to a segment that had been deleted")
-        elif record.begun_up > removed[0] + LOOK and process.failed_at < removed[0]:
+        elif record.begun_up > removed[0] + LOOK and uptime >= self._hindered_until(record) and not process.fails_now():
             self.broken.append(f"P1: {record.name} was written to a log that was removed at {removed[0]}")
 
     def _born_now(self, inode: Inode) -> bool:
@@ -306,7 +318,10 @@ class Ledger(Watcher):
         self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
         if not right and any(one is inode for one in self.unlocked):
             self._born_in(inode, state[1])
-            self.overruled.append((inode, self.kernel.uptime_ns / 1e9))
+            had = [one for one in self.processes if any(opened.inode is inode for opened in one.table.open.values())]
+            self.overruled.append((inode, self.kernel.uptime_ns / 1e9, had))
+        if not any(one is inode for one in self.recorded):
+            self.recorded.append(inode)
         self.blind = False
         self.unrecorded = [one for one in self.unrecorded if one is not inode]
         self.unlocked = [one for one in self.unlocked if one is not inode]
@@ -394,8 +409,9 @@ class Ledger(Watcher):
         oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)
         logs = tuple(one and one.number for one in self._logs_since(oldest - LOOK))
         since = tuple(moment for _, moment in self.logs[-len(logs) :])
-        overruled = frozenset((one.number, moment) for one, moment in self.overruled if _is_there(one))
-        return *files, overruled, *guesses, taken, *lines, marks, records, logs, since
+        overruled = frozenset((one.number, moment) for one, moment, _ in self.overruled if _is_there(one))
+        known = frozenset(one.number for one in self.recorded if _is_there(one))
+        return *files, overruled, known, *guesses, taken, *lines, marks, records, logs, since
 
     def _state_of(self, record: Record) -> tuple[object, ...]:
         over = self._end(record.created) + self.grace
@@ -508,7 +524,7 @@ class Ledger(Watcher):
                 raise Violation(f"P1: {record.name} of {record.process.name} was acknowledged and is nowhere")
 
     def _check_periods(self, places: dict[bytes, list[str]]) -> None:
-        active: dict[str, list[Record]] = defaultdict(list)
+        active: list[Record] = []
         closed: dict[str, list[Record]] = defaultdict(list)
         for record, name in [(self.records[line], names[0]) for line, names in places.items() if line in self.records]:
             suffix = self._suffix_of(name)
@@ -519,20 +535,35 @@ class Ledger(Watcher):
             if mistaken or (record.hindered and not record.at_home):
                 self.excused["mistaken" if mistaken else "hindered"] += 1
                 continue
+            if suffix is None and name != LOG:
+                self.excused["moved"] += 1
+                continue
             self.checked += 1
             if self._may_be_anywhere(record):
                 self._check_overdue(record, name)
             elif suffix is None:
-                active[name].append(record)
+                active.append(record)
             elif suffix != self._period(record.created)[0]:
                 raise Violation(f"P2: {record.name}, created {record.created}, stands in {name}")
             else:
                 closed[name].append(record)
-        for name, records in active.items():
-            if name == LOG and len({self._period(record.created) for record in records}) > 1:
-                periods = sorted({(self._period(record.created), record.name) for record in records})
-                raise Violation(f"P2: the active file has records of several periods: {periods}")
+        self._check_active(active)
         self._check_repeated(closed, places)
+
+    def _check_active(self, records: list[Record]) -> None:
+        """The log has records of one period, and if the state record tells of it of that one."""
+        periods = sorted({(self._period(record.created), record.name) for record in records})
+        if len({period for period, _ in periods}) > 1:
+            raise Violation(f"P2: the active file has records of several periods: {periods}")
+        inode, lock = self.kernel.names.get(LOG), self.kernel.names.get(LOG + ".lock")
+        state = None if lock is None else _state_in(bytes(lock.data))
+        if inode is None or state is None or state[0] != inode.number:
+            return
+        for record in records:
+            if not state[1] <= record.created < state[2]:
+                raise Violation(
+                    f"P2: {record.name}, created {record.created}, stands in the log, which is of {state[1]} to {state[2]}"
+                )
 
     def _check_repeated(self, closed: dict[str, list[Record]], places: dict[bytes, list[str]]) -> None:
         """An hour that comes twice has segments of one name: each has records of one of the two, and those not made for a

@@ -366,6 +366,7 @@ class Program:
                 break
             scheduler.nap(3.0)
             self.writer.flush()
+        self.world.ledger.remembered(self.process, self.writer.stats().spilled)
         self.writer.close()
         self.world.ledger.left(self.process, self.writer.stats().lost)
         self.process.end()

@@ -45,7 +45,7 @@ def test_as_many_schedules_as_time_allows(name: str, covered: Coverage) -> None:
 
 @pytest.mark.parametrize("name", BOUNDED)
 def test_schedules_with_few_preemptions(name: str, covered: Coverage) -> None:
-    """The same for three processes, with two preemptions anywhere."""
+    """The same for more processes or periods, with one or two preemptions anywhere."""
     covered.add(name, BOUNDED[name], explore(BOUNDED[name], SECONDS, SCHEDULES))
 
 
