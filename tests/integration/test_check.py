@@ -280,8 +280,7 @@ def test_kills_do_not_confuse_the_accounting(setup: Setup) -> None:
 )
 def test_processes_that_go_wrong_are_reported(setup: Setup, name: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash, an exception out of emit and a hang each make the run a failure that says what happened."""
-    if name == "Hanging":  # the others end by themselves, on a loaded machine not within a second
-        monkeypatch.setattr("mpfhandler._faces.check.conductor._STOP_SECONDS", 1.0)
+    monkeypatch.setattr("mpfhandler._faces.check.conductor._STOP_SECONDS", 1.0)
     outcome, _ = with_handler(setup, name)
     assert any(said in problem for problem in outcome.problems), outcome
     assert processes(setup.ledgers) == []

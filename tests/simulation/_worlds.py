@@ -137,7 +137,7 @@ CHECKED = {
     "clock set, faults": 0.48,
     "daylight saving ends, size splits": 0.69,
     "size splits": 0.79,
-    "lock never waited for": 0.56,
+    "lock never waited for": 0.60,
     "stops for minutes": 0.80,
     "somebody holds the lock for ever": 0.30,
     "threads": 0.72,
