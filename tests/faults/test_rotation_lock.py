@@ -423,6 +423,36 @@ def test_guess_beside_another_files_record_counts_for_nothing_later(
     assert log.read_text() == "of now\n"
 
 
+def test_who_never_has_the_lock_learns_a_guessed_period_from_the_record(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the file system's clock is behind, so that a process with neither lock nor record takes the log for the last hour's.
+    It may read the record later, but never lock. Then it knows the file's period, and follows the next rotation at once."""
+
+    def open_new(name: str, mode: int) -> int:
+        fd = OPERATIONS.open_new(name, mode)
+        os.utime(name, (clock.now() - 3, clock.now() - 3))
+        return fd
+
+    lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
+    clock = use_clock(monkeypatch, open_new=open_new)
+    clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
+    rotator = log_at(log, "H")
+    rotator.write("of eleven")
+    os.utime(log, (clock.now() - 3, clock.now() - 3))
+    use(monkeypatch, **clock.entries(), open_lock=lock, open_read=read)
+    lock.on = read.on = True
+    guessing = log_at(log, "H")
+    guessing.write("of eleven, too")
+    read.on = False
+    clock.step(3598.5)
+    guessing.write("at the end of eleven")
+    clock.step(0.6)
+    rotator.write("of twelve")
+    clock.step(0.1)
+    guessing.write("of twelve, too")
+    assert log.with_name("app.log.2026-03-04_11").read_text() == "of eleven\nof eleven, too\nat the end of eleven\n"
+    assert log.read_text() == "of twelve\nof twelve, too\n"
+
+
 def test_file_that_is_adopted_under_the_lock_is_known_from_then_on(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: a process could not have the lock when it opened the log. Once it had, it knows the file's period as if it had always
     had it: when the record goes with the lock file, and for late records while the lock is busy again."""

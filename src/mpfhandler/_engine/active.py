@@ -174,9 +174,8 @@ class Active:
         segment = self.segment
         if not isinstance(segment, OpenSegment) or created >= segment.period.start or not self._keeps_late():
             return segment
-        clocks = (self._ops.now(), self._ops.monotonic())
         try:
-            late = self._late.find(created, clocks, self.terminator, self._patience())
+            late = self._late.find(created, (self._ops.now(), self._ops.monotonic()), self.terminator, self._patience())
         except TimeoutError:
             self._stall()
             late = None
@@ -329,8 +328,7 @@ class Active:
         """The lock was not had in time: from now on it is only tried, until it is had again."""
         if not self._lock.stalled:
             self.lock_timeouts += 1
-            seconds = self._options.lock_timeout
-            self._trace("lock timeout", seconds=seconds)
+            self._trace("lock timeout", seconds=(seconds := self._options.lock_timeout))
             self._report("lock", TimeoutError(f"{self._place.lock}: held by another process for over {seconds} s"))
         self._lock.stalled = True
 
@@ -365,6 +363,8 @@ class Active:
     def _open_without_lock(self, mine: OpenSegment | None) -> None:
         if mine is not None and mine.intact() and not mine.shared and mine.named():
             self._fresh = False
+            if not mine.certain and self.rotation.learn(mine):
+                self._retry.clear()
             return
         try:
             self._replace(self.rotation.without_lock(self.terminator))

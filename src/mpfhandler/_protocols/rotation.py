@@ -38,7 +38,7 @@ from dataclasses import dataclass, replace
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.options import Options
-from .._pure.plan import Action, Demand, Evidence, Plan, decide, period_of
+from .._pure.plan import Action, Demand, Evidence, Plan, decide, names_present, period_of
 from .._pure.schedule import Period
 from .._pure.state import State
 from .._resources.append import Opening, OpenSegment, open_segment
@@ -141,7 +141,7 @@ class Rotation:
         """
         state = self._lock.peek()
         found = self._find()
-        if state is None or found is None or not self._names_present(state, found):
+        if state is None or found is None or not names_present(state, found, self._ops.now(), self._options.schedule):
             return None
         if mine is not None and mine.file == found.id and not mine.shared:
             return None
@@ -162,18 +162,32 @@ class Rotation:
             OSError: it cannot be opened. Safe to repeat.
         """
         for _ in range(_ROUNDS):
-            found, now, state = self._find(), self._ops.now(), None
-            if found is None:
-                period = self._options.schedule.period(now)
-            else:
-                state = self._lock.peek()
-                period = period_of(found, Evidence(now, found, state, None), self._options.schedule)
+            found = self._find()
+            period, certain = self._told(found)
             segment = self._open(period, terminator, Opening.ANY)
-            segment.certain = state is not None and state.file == segment.file
+            segment.certain = certain
             if segment.named() and (found is None or segment.file == found.id):
                 return segment
             segment.close()  # who has the lock rotated between our look and our lease: the period was another file's
         raise FileNotFoundError(f"{self._path}: the log was replaced {_ROUNDS} times while it was opened")
+
+    def learn(self, mine: OpenSegment) -> bool:
+        """Take the guessed period of this file from the state record, without the lock; False if that does not tell of it yet."""
+        found = self._find()
+        period, certain = self._told(found)
+        if found is None or found.id != mine.file or not certain:
+            return False
+        mine.period, mine.certain = period, True
+        return True
+
+    def _told(self, found: FileStat | None) -> tuple[Period, bool]:
+        """The period of what was found as the log, as it can be told without the lock, and whether the state record tells it."""
+        now = self._ops.now()
+        if found is None:
+            return self.period(now), False
+        state = self._lock.peek()
+        period = period_of(found, Evidence(now, found, state, None), self._options.schedule)
+        return period, state is not None and state.file == found.id
 
     def reopen(self, created: float, terminator: bytes, wait: float) -> OpenSegment | None:
         """The segment of a period that is over but still in its grace, for a late record; None if it has been
@@ -222,16 +236,6 @@ class Rotation:
             ValueError, OverflowError: it is no instant that has one.
         """
         return self._options.schedule.period(created)
-
-    def _names_present(self, state: State, file: FileStat) -> bool:
-        """Whether the record is of this file, by this schedule, and of the period that is now."""
-        start, end = state.period
-        return (
-            state.file == file.id
-            and file.mtime_ns >= state.mtime_ns
-            and start <= self._ops.now() < end
-            and state.fingerprint == self._options.schedule.fingerprint
-        )
 
     # R2 … R6, all under the lock
 

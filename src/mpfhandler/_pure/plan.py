@@ -13,7 +13,7 @@ from .facts import FileId, FileStat
 from .schedule import Period, Schedule
 from .state import State
 
-__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "period_of"]
+__all__ = ["Action", "Demand", "Evidence", "Plan", "decide", "names_present", "period_of"]
 
 _FRESH = 10.0  # seconds
 
@@ -101,6 +101,17 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     if file.size == 0 and not 0 <= seen.now - file.mtime_ns / 1e9 < _FRESH:
         return schedule.period(seen.now)
     return _by_mtime(file, seen.now, schedule)
+
+
+def names_present(state: State, file: FileStat, now: float, schedule: Schedule) -> bool:
+    """Whether the record is of this file, by this schedule, and of the period that is now (epoch seconds)."""
+    start, end = state.period
+    return (
+        state.file == file.id
+        and file.mtime_ns >= state.mtime_ns
+        and start <= now < end
+        and state.fingerprint == schedule.fingerprint
+    )
 
 
 def _restored(file: FileStat, state: State) -> bool:
