@@ -110,6 +110,7 @@ class Ledger(Watcher):
     making: list[tuple[Inode, float]] = field(default_factory=list)  # made under the lock: what the clock has shown since
     clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
+    survived: dict[bytes, Inode] = field(default_factory=dict)  # lines that a power cut has left, and where
     retained: set[bytes] = field(default_factory=set)  # lines that were in segments which backupCount has deleted
     to_mend: list[Record] = field(default_factory=list)  # stood behind a fragment when their program ended
     processes: Sequence[Process] = ()  # of the world
@@ -207,6 +208,10 @@ class Ledger(Watcher):
         self.forgotten |= {line for line, record in self.records.items() if record.process.name != OLD}
         self.records = {line: record for line, record in self.records.items() if record.process.name == OLD}
         self.torn |= self.forgotten
+        for inode in self.kernel.names.values():
+            for line in bytes(inode.data).split(b"\n")[:-1]:
+                if line in self.forgotten:
+                    self.survived[line] = inode
         lock, there = self.kernel.names.get(LOG + ".lock"), {inode.number for inode in self.kernel.names.values()}
         state = None if lock is None else _state_in(bytes(lock.data))
         if state is not None and state[0] not in there:
@@ -403,7 +408,7 @@ class Ledger(Watcher):
         ]
         taken = tuple((name, one.number, when, one.links or bytes(one.data)) for name, one, when in self.taken)
         sets = (self.forgotten, self.torn, self.retained, self.foreign, self.occupied, self.vanished)
-        lines = [frozenset(one) for one in sets]
+        lines = [frozenset(one) for one in sets] + [frozenset((line, one.number) for line, one in self.survived.items())]
         marks = self.blind and self.blind_since, self.blind, self.clock_was_set, tuple(record.name for record in self.to_mend)
         records = tuple(self._state_of(record) for _, record in sorted(self.records.items()))
         oldest = min((one.begun_up for one in self.records.values() if one.landed is None), default=self.kernel.uptime_ns / 1e9)
@@ -516,12 +521,13 @@ class Ledger(Watcher):
         for line, found in places.items():
             if len(found) > 1:
                 raise Violation(f"P1: {line[:20]!r} stands {len(found)} times: {found}")
+        for line, inode in self.survived.items():
+            if line not in self.retained and not any(self.kernel.names.get(name) is inode for name in places.get(line, [])):
+                raise Violation(f"P1: {line[:20]!r} was there after the power cut and is gone")
         for line, record in self.records.items():
             found = places.get(line, [])
             if not found and record.landed is not None and line not in self.retained:
                 raise Violation(f"P1: {record.name} of {record.process.name} stood in a file and is gone")
-            if not found and record.returned is not None and record.process.alive and not record.process.stopped:
-                raise Violation(f"P1: {record.name} of {record.process.name} was acknowledged and is nowhere")
 
     def _check_periods(self, places: dict[bytes, list[str]]) -> None:
         active: list[Record] = []

@@ -53,7 +53,7 @@ class Process:
         self.failed_at = -math.inf  # uptime (s) when the last one was known
         self.segment_failed_at = -math.inf  # the same for what is no write
         self.failed_in: Thread | None = None
-        self.misplaced = 0  # failures of what keeps files right
+        self.misplaced = 0  # failures of what keeps files right, since it has last had the lock and all went well
         self.hindered_until = -math.inf  # uptime (s) until which it may be waiting to try that again
         self.failed_last = False  # one of those, and it has not had the lock since
         self.refused = 0  # how often somebody else had the rotation lock, or its file was deleted
@@ -365,6 +365,8 @@ class Process:
         return self.scheduler.watcher.is_lock(self.table.open[fd].inode)
 
     def _unlock(self, fd: int) -> None:
+        if self._is_rotation_lock(fd) and self.in_order and not self.failed_last:
+            self.misplaced = 0
         self.kernel.flock(self.table, fd, UNLOCK)
 
     def _sleep(self, seconds: float) -> None:
@@ -428,7 +430,10 @@ class SimulatedLock:
         if self._owner not in (0, me):
             if not blocking:
                 return False
+            waiting = self._scheduler.current
+            waiting.waits_for = lambda: self._owner
             self._scheduler.wait_until(self._free, None if timeout < 0 else timeout)
+            waiting.waits_for = None
             if not self._free():
                 return False
         self._owner = me

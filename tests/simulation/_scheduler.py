@@ -77,6 +77,8 @@ class Thread:
     refused: Refused | None = None  # the lock that it could not have, and is waiting for if it sleeps now
     condition: Callable[[], bool] | None = None  # waits for this
     slept: float = 0.0  # seconds in all
+    waited: float = 0.0  # seconds in all that others slept while it waited for a lock between threads that they had
+    waits_for: Callable[[], int] | None = None  # gives the identity of who has that lock
     done: bool = False
     error: BaseException | None = None
     call: Call | None = None  # of the engine, that is under way
@@ -91,7 +93,7 @@ class Call:
 
     def __init__(self, thread: Thread, begun: int) -> None:
         process = thread.process
-        self._thread, self._slept = thread, thread.slept
+        self._thread, self._slept, self._waited = thread, thread.slept, thread.waited
         self._before = process.refused, process.followed, process.failures
         self.begun = begun  # uptime (ns)
         self.stalled, self.may_wait = process.stalled, process.may_wait
@@ -100,6 +102,16 @@ class Call:
     def slept(self) -> float:
         """Seconds."""
         return self._thread.slept - self._slept
+
+    @property
+    def waited(self) -> float:
+        """Seconds that it has waited, itself or behind other threads of its process."""
+        return self.slept + self._thread.waited - self._waited
+
+    @property
+    def worth(self) -> int:
+        """How often there was a reason to wait for the lock: it has not been waited for in vain since somebody had it."""
+        return self.may_wait + self._thread.process.followed - self._before[1]
 
     @property
     def refused(self) -> bool:
@@ -118,7 +130,17 @@ class Call:
 
     def verdict_state(self) -> tuple[object, ...]:
         """What will decide whether it has slept too long, and what its process is excused of after it."""
-        return self.begun, self.stalled, self.may_wait, self.slept, self.refused, self.followed, self.failed
+        return (
+            self.begun,
+            self.stalled,
+            self.may_wait,
+            self.slept,
+            self.waited,
+            self.worth,
+            self.refused,
+            self.followed,
+            self.failed,
+        )
 
 
 @dataclass(unsafe_hash=True)
@@ -319,6 +341,9 @@ class Scheduler:
         thread.until = self.kernel.uptime_ns + round(seconds * 1e9)
         thread.slept_at = self.kernel.changes
         thread.slept += seconds
+        for other in thread.process.threads:
+            if other.waits_for is not None and other.waits_for() == thread.identity:
+                other.waited += seconds
         self._leave(thread)
         thread.refused = None
 

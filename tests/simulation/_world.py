@@ -146,7 +146,8 @@ class World:
         name = f"{program.name}+{len(self.scheduler.processes)}"
         child = self.scheduler.child(parent, name)
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
-        child.stalled, child.slow_until, child.late_until = parent.stalled, parent.slow_until, parent.late_until
+        child.slow_until, child.late_until = parent.slow_until, parent.late_until
+        child.stalled = parent.stalled or any(self._in_vain(thread.call) for thread in parent.threads if thread.call is not None)
         forked = Program(self, child, twin, name)
 
         def live() -> None:
@@ -155,6 +156,11 @@ class World:
 
         forked.thread = self.scheduler.start(child, name, live, identity=program.thread.identity)
         program.writer.after_fork_in_parent()
+
+    def _in_vain(self, call: Call) -> bool:
+        """Whether it has waited for the lock as long as it may, or need not have waited."""
+        in_vain = call.refused or call.failed  # a lock whose file cannot be looked at is no lock
+        return in_vain and (call.stalled or self.kernel.uptime_ns - call.begun >= self.spec.lock_timeout * 1e9)
 
     # events
 
@@ -388,8 +394,7 @@ class Program:
         engine()
         self.thread.call = None
         now = self.world.kernel.uptime_ns
-        in_vain = call.refused or call.failed  # a lock whose file cannot be looked at is no lock
-        if in_vain and (call.stalled or now - call.begun >= patience * 1e9):
+        if self.world._in_vain(call):
             process.late_until = now / 1e9 + LOCK_RETRY
             if not process.in_order:
                 process.slow_until = process.late_until
@@ -399,6 +404,8 @@ class Program:
             process.notice_failure()
         if call.slept > (patience if call.may_wait or call.followed else 0) + STALL:
             raise Violation(f"P3: a call of {self.name} slept {call.slept} s")
+        if call.waited > patience * call.worth + STALL:
+            raise Violation(f"P3: a call of {self.name} waited {call.waited} s, some of it behind other threads")
 
 
 def failing(spec: Spec, choices: Sequence[int]) -> Violation | None:
