@@ -6,7 +6,7 @@ package makes. `test_kernel.py` runs the same random calls on it and on the real
 What it knows: O_APPEND, positions shared by a fork, flock(2) by description (a conversion that fails loses the lock it had),
 rename over and without an existing name, links, files without a name, inode numbers used again, modification times in
 coarse ticks, a disk with an end, data and entries that a power cut loses. What it does not: symbolic links, permissions (a
-fault that a world injects), renaming folders.
+fault that a world injects), renaming folders, times of folders.
 """
 
 from __future__ import annotations
@@ -352,7 +352,8 @@ class Kernel:
 
     def sync_folder(self, path: str) -> None:
         """fsync(2) of a folder: its entries are safe."""
-        self._find(path)
+        if not self._find(path).folder:
+            raise fail(errno.ENOTDIR, path)
         for name in {*self.names, *self._durable}:
             if _folder_of(name) == path:
                 inode = self.names.get(name)
@@ -386,7 +387,12 @@ class Kernel:
                     self.names.pop(name, None)
                 else:
                     self.names[name] = inode
-        for inode in sorted(set(self.names.values()), key=lambda one: one.number):
+        numbers: set[int] = set()
+        for inode in sorted(dict.fromkeys(self.names.values()), key=lambda one: one.number):
+            if inode.number in numbers:  # it was deleted, and who has its number now is in a folder that was synced alone
+                self._last += 1
+                inode.number = self._last
+            numbers.add(inode.number)
             inode.links = sum(other is inode for other in self.names.values())
             inode.data = bytearray(_left_of(inode, pick, block))
         self.used = sum(_blocks(len(inode.data)) for inode in set(self.names.values()))
@@ -466,8 +472,7 @@ class Kernel:
         if inode.links or inode.openings:
             return
         self.used -= _blocks(len(inode.data))
-        if all(inode is not other for other in self._durable.values()):
-            heapq.heappush(self._free, inode.number)
+        heapq.heappush(self._free, inode.number)
 
     def _release(self, description: Description) -> None:
         description.refs -= 1

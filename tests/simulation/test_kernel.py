@@ -1,33 +1,31 @@
 """The simulated kernel is checked against the real one: the same random calls, the same answers, the same files at the end.
 
 On tmpfs, on ext4 on a loop device, and on whatever the test's folder is on. What cannot be the same is compared by its
-structure: which of the names and descriptors there are now are one file. Times are not compared.
+structure: which of the names and descriptors there are now are one file, which calls have changed a file's times, which files
+have a number that was another one's before. The times of folders are not compared: the simulation does not keep them.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import random
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from _kernel import BLOCK, EXCLUSIVE, SHARED, UNLOCK, Kernel, Table
-from hypothesis import HealthCheck, given, settings
+from _kernel import BLOCK, EXCLUSIVE, SHARED, UNLOCK, Kernel, Stat, Table
+from _sides import IS_ROOT, NAMES, Call, Real, Side, Simulated, answer
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-
-from mpfhandler._platform.posix import POSIX
 
 pytestmark = pytest.mark.simulation
 
-ROOT = "/d"
-NAMES = ("a", "b", "c", "sub/a", "missing/a")
-LOCKS = {EXCLUSIVE: fcntl.LOCK_EX, SHARED: fcntl.LOCK_SH, UNLOCK: fcntl.LOCK_UN}
+EXAMPLES = int(os.environ.get("MPFHANDLER_PROOF_EXAMPLES", "300"))
+OWNERS = (-1, 0, 1234) if IS_ROOT else (-1,)
 FLAGS = (
     os.O_RDONLY,
     os.O_RDWR,
@@ -37,6 +35,8 @@ FLAGS = (
     os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL,
     os.O_WRONLY | os.O_CREAT | os.O_TRUNC,
 )
+
+NEW = ("open", "a", FLAGS[3])  # or once more
 
 names = st.sampled_from(NAMES)
 anything = st.sampled_from((*NAMES, "sub"))  # a folder, too: folders are never renamed
@@ -55,6 +55,10 @@ calls = st.one_of(
     st.tuples(st.just("flock"), handles, st.sampled_from([EXCLUSIVE, SHARED, UNLOCK])),
     st.tuples(st.just("fstat"), handles),
     st.tuples(st.just("fchmod"), handles, st.sampled_from([0o600, 0o644])),
+    st.tuples(st.just("fchown"), handles, st.sampled_from(OWNERS), st.sampled_from(OWNERS)),
+    st.tuples(st.just("touch"), handles),
+    st.tuples(st.just("fsync"), handles),
+    st.tuples(st.just("sync_folder"), st.sampled_from([".", "sub", "missing", "a"])),
     st.tuples(st.just("stat"), anything),
     st.tuples(st.just("rename"), names, names),
     st.tuples(st.just("rename_new"), names, names),
@@ -67,218 +71,7 @@ calls = st.one_of(
 )
 
 
-class Real:
-    """The calls on the kernel."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.fds: list[int] = []
-
-    def call(self, name: str, *arguments: Any) -> Any:
-        return getattr(self, name)(*arguments)
-
-    def _path(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def _fd(self, handle: int) -> int:
-        return self.fds[handle % len(self.fds)] if self.fds else -1
-
-    def open(self, name: str, flags: int) -> None:
-        self.fds.append(os.open(self._path(name), flags, 0o666))
-
-    def close(self, handle: int) -> None:
-        fd = self._fd(handle)
-        os.close(fd)
-        self.fds.remove(fd)
-
-    def dup(self, handle: int) -> None:
-        self.fds.append(os.dup(self._fd(handle)))
-
-    def open_again(self, handle: int, flags: int) -> None:
-        self.fds.append(os.open(f"/proc/self/fd/{self._fd(handle)}", flags))
-
-    def write(self, handle: int, size: int) -> int:
-        return os.write(self._fd(handle), filler(size))
-
-    def pwrite(self, handle: int, size: int, offset: int) -> int:
-        return os.pwrite(self._fd(handle), filler(size), offset)
-
-    def pread(self, handle: int, size: int, offset: int) -> bytes:
-        return os.pread(self._fd(handle), size, offset)
-
-    def lseek(self, handle: int, offset: int, whence: int) -> int:
-        return os.lseek(self._fd(handle), offset, whence)
-
-    def flock(self, handle: int, kind: str) -> None:
-        fd = self._fd(handle)
-        if fd < 0:
-            raise OSError(errno.EBADF, "")
-        fcntl.flock(fd, LOCKS[kind] | fcntl.LOCK_NB)
-
-    def fstat(self, handle: int) -> Any:
-        return os.fstat(self._fd(handle))
-
-    def fchmod(self, handle: int, mode: int) -> None:
-        os.fchmod(self._fd(handle), mode)
-
-    def stat(self, name: str) -> Any:
-        return os.stat(self._path(name))
-
-    def rename(self, source: str, target: str) -> None:
-        os.rename(self._path(source), self._path(target))
-
-    def rename_new(self, source: str, target: str) -> None:
-        POSIX.rename_new(self._path(source), self._path(target))
-
-    def link(self, source: str, target: str) -> None:
-        os.link(self._path(source), self._path(target))
-
-    def unlink(self, name: str) -> None:
-        os.unlink(self._path(name))
-
-    def truncate(self, name: str, size: int) -> None:
-        os.truncate(self._path(name), size)
-
-    def listdir(self, name: str) -> list[str]:
-        return sorted(os.listdir(self._path(name)))
-
-    def mkdir(self, name: str) -> None:
-        os.mkdir(self._path(name))
-
-    def rmdir(self, name: str) -> None:
-        os.rmdir(self._path(name))
-
-    def end(self) -> dict[str, bytes]:
-        for fd in self.fds:
-            os.close(fd)
-        return {str(p.relative_to(self.folder)): p.read_bytes() for p in self.folder.rglob("*") if p.is_file()}
-
-
-class Simulated:
-    """The same calls on the simulation."""
-
-    def __init__(self) -> None:
-        self.kernel = Kernel()
-        self.kernel.mkdir(ROOT)
-        self.table = Table()
-        self.fds: list[int] = []
-
-    def call(self, name: str, *arguments: Any) -> Any:
-        return getattr(self, name)(*arguments)
-
-    def _path(self, name: str) -> str:
-        return ROOT if name == "." else f"{ROOT}/{name}"
-
-    def _fd(self, handle: int) -> int:
-        return self.fds[handle % len(self.fds)] if self.fds else -1
-
-    def open(self, name: str, flags: int) -> None:
-        self.fds.append(self.kernel.open(self.table, self._path(name), flags))
-
-    def close(self, handle: int) -> None:
-        fd = self._fd(handle)
-        self.kernel.close(self.table, fd)
-        self.fds.remove(fd)
-
-    def dup(self, handle: int) -> None:
-        self.fds.append(self.kernel.dup(self.table, self._fd(handle)))
-
-    def open_again(self, handle: int, flags: int) -> None:
-        self.fds.append(self.kernel.open_again(self.table, self._fd(handle), flags))
-
-    def write(self, handle: int, size: int) -> int:
-        return self.kernel.write(self.table, self._fd(handle), filler(size))
-
-    def pwrite(self, handle: int, size: int, offset: int) -> int:
-        return self.kernel.pwrite(self.table, self._fd(handle), filler(size), offset)
-
-    def pread(self, handle: int, size: int, offset: int) -> bytes:
-        return self.kernel.pread(self.table, self._fd(handle), size, offset)
-
-    def lseek(self, handle: int, offset: int, whence: int) -> int:
-        return self.kernel.lseek(self.table, self._fd(handle), offset, whence)
-
-    def flock(self, handle: int, kind: str) -> None:
-        self.kernel.flock(self.table, self._fd(handle), kind)
-
-    def fstat(self, handle: int) -> Any:
-        return self.kernel.fstat(self.table, self._fd(handle))
-
-    def fchmod(self, handle: int, mode: int) -> None:
-        self.kernel.fchmod(self.table, self._fd(handle), mode)
-
-    def stat(self, name: str) -> Any:
-        return self.kernel.stat(self._path(name))
-
-    def rename(self, source: str, target: str) -> None:
-        self.kernel.rename(self._path(source), self._path(target))
-
-    def rename_new(self, source: str, target: str) -> None:
-        self.kernel.rename(self._path(source), self._path(target), replace=False)
-
-    def link(self, source: str, target: str) -> None:
-        self.kernel.link(self._path(source), self._path(target))
-
-    def unlink(self, name: str) -> None:
-        self.kernel.unlink(self._path(name))
-
-    def truncate(self, name: str, size: int) -> None:
-        self.kernel.truncate(self._path(name), size)
-
-    def listdir(self, name: str) -> list[str]:
-        return self.kernel.listdir(self._path(name))
-
-    def mkdir(self, name: str) -> None:
-        self.kernel.mkdir(self._path(name))
-
-    def rmdir(self, name: str) -> None:
-        self.kernel.rmdir(self._path(name))
-
-    def end(self) -> dict[str, bytes]:
-        self.kernel.exit(self.table)
-        return {name.removeprefix(ROOT + "/"): data for name, data in self.kernel.files().items()}
-
-
-def filler(size: int) -> bytes:
-    """Bytes that tell where they come from."""
-    return (b"0123456789abcdef" * (size // 16 + 1))[:size]
-
-
-def same(side: Real | Simulated, inode: int) -> tuple[list[str], list[int]]:
-    """The names and descriptors that are this file now. Only files that live at the same time are compared: tmpfs does not use
-    the number of one that is gone again, ext4 does."""
-    found = []
-    for name in NAMES:
-        try:
-            found += [name] if number(side.stat(name)) == inode else []
-        except OSError:
-            continue
-    return found, [handle for handle in range(len(side.fds)) if number(side.fstat(handle)) == inode]
-
-
-def number(result: Any) -> int:
-    """The inode number in what stat(2) tells."""
-    found: int = result.st_ino if isinstance(result, os.stat_result) else result.inode
-    return found
-
-
-def answer(side: Real | Simulated, call: tuple[Any, ...]) -> Any:
-    """What a call gives, in a form that both sides share."""
-    try:
-        result = side.call(*call)
-    except OSError as error:
-        return "error", errno.errorcode[error.errno or 0]
-    if call[0] not in {"stat", "fstat"}:
-        return result
-    if isinstance(result, os.stat_result):
-        folder = not os.path.stat.S_ISREG(result.st_mode)  # type: ignore[attr-defined]
-        size, links, mode = result.st_size, result.st_nlink, result.st_mode & 0o7777
-    else:
-        folder, size, links, mode = not result.regular, result.size, result.links, result.mode
-    return ("folder",) if folder else ("file", size, links, mode, same(side, number(result)))
-
-
-def compare(folder: Path, sequence: list[tuple[Any, ...]]) -> None:
+def compare(folder: Path, sequence: list[Call]) -> None:
     """The same calls on both sides."""
     real, simulated = Real(folder), Simulated()
     try:
@@ -290,22 +83,26 @@ def compare(folder: Path, sequence: list[tuple[Any, ...]]) -> None:
     assert files == simulated.end()
 
 
-Place = Callable[[], Path]
+Place = Callable[[], AbstractContextManager[Path]]
 
 
 @pytest.fixture(scope="module", params=["here", "tmpfs", "ext4"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Makes empty folders on a file system of this kind."""
+    """Makes empty folders on a file system of this kind, which are gone afterwards."""
     base = tmp_path_factory.mktemp("conformance")
     mounted = request.param != "here"
     if mounted:
         _mount(request.param, base)
     counter = iter(range(1 << 30))
 
-    def empty() -> Path:
+    @contextmanager
+    def empty() -> Iterator[Path]:
         folder = base / f"{next(counter)}"
         folder.mkdir()
-        return folder
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
     yield empty
     if mounted:
@@ -313,7 +110,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _mount(kind: str, folder: Path) -> None:
-    if os.geteuid():
+    if not IS_ROOT:
         pytest.skip("only root mounts file systems")
     image = folder.parent / f"{folder.name}.img"
     if kind == "tmpfs":
@@ -329,26 +126,160 @@ def _mount(kind: str, folder: Path) -> None:
             pytest.skip(f"{' '.join(command)}: {error}")
 
 
-@settings(
-    deadline=None,
-    max_examples=int(os.environ.get("MPFHANDLER_PROOF_EXAMPLES", "300")),
-    derandomize="MPFHANDLER_PROOF_EXAMPLES" not in os.environ,  # an ordinary run is the same each time
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+def examples(count: int) -> settings:
+    """So many random sequences; an ordinary run is the same each time."""
+    return settings(
+        deadline=None,
+        max_examples=count,
+        derandomize="MPFHANDLER_PROOF_EXAMPLES" not in os.environ,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+@examples(EXAMPLES)
 @given(sequence=st.lists(calls, min_size=1, max_size=40))
-def test_simulation_answers_as_the_kernel(place: Place, sequence: list[tuple[Any, ...]]) -> None:
+@example(sequence=[NEW, ("fchown", 0, OWNERS[-1], -1), ("fchown", 0, -1, OWNERS[-1]), ("fstat", 0)])
+@example(sequence=[NEW, ("sync_folder", "a"), ("sync_folder", "missing"), ("sync_folder", ".")])
+def test_simulation_answers_as_the_kernel(place: Place, sequence: list[Call]) -> None:
     """Random calls give the same results, errors and files on both."""
-    folder = place()
-    try:
+    with place() as folder:
         compare(folder, sequence)
-    finally:
-        shutil.rmtree(folder)
+
+
+own = st.one_of(
+    st.tuples(st.just("open"), st.sampled_from(NAMES[:2]), st.sampled_from(FLAGS[3:5])),
+    st.tuples(st.just("close"), handles),
+    st.tuples(st.just("dup"), handles),
+    st.tuples(st.just("write"), handles, st.sampled_from([1, 7])),
+    st.tuples(st.just("lseek"), handles, st.integers(0, 3), st.sampled_from([0, 1])),
+    st.tuples(st.just("flock"), handles, st.sampled_from([EXCLUSIVE, SHARED, UNLOCK])),
+    st.tuples(st.just("fork")),
+    st.tuples(st.just("exit"), handles),
+)
+of_child = st.tuples(st.just("child"), handles, own)
+of_grandchild = st.tuples(st.just("child"), handles, of_child)
+LOCK, TRY = ("flock", 0, EXCLUSIVE), ("flock", 1, EXCLUSIVE)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of the test runner's threads
+@examples(max(EXAMPLES // 3, 100))
+@given(sequence=st.lists(st.one_of(own, of_child, of_grandchild), max_size=25))
+@example(sequence=[("write", 0, 7), ("child", 0, ("lseek", 0, 0, 1)), ("child", 0, ("write", 0, 7)), ("lseek", 0, 0, 1)])
+@example(sequence=[LOCK, ("child", 0, ("close", 0)), NEW, TRY, ("close", 0), ("flock", 0, EXCLUSIVE)])
+@example(sequence=[LOCK, ("close", 0), NEW, ("flock", 0, EXCLUSIVE), ("exit", 0), ("flock", 0, EXCLUSIVE)])
+@example(sequence=[LOCK, NEW, ("child", 0, ("flock", 0, UNLOCK)), TRY, ("child", 0, ("flock", 0, EXCLUSIVE))])
+@example(sequence=[NEW, LOCK, ("child", 0, ("flock", 0, SHARED)), ("flock", 1, SHARED), ("child", 0, ("flock", 0, EXCLUSIVE))])
+def test_forked_processes_share_what_is_open(place: Place, sequence: list[Call]) -> None:
+    """A child has its parent's positions and locks: its close leaves a lock, its unlock ends it; what it opens is its own."""
+    with place() as folder:
+        compare(folder, [NEW, ("fork",), *sequence])
+
+
+def stamps(side: Side) -> dict[int, Stat]:
+    """Every file there is, by its number."""
+    return {found.inode: found for _, found in side.look() if found.regular}
+
+
+def changed(side: Side, before: dict[int, Stat]) -> list[tuple[object, ...]]:
+    """For each name and descriptor: whether the file is new, or which of its times have changed; and which one is later."""
+    told: list[tuple[object, ...]] = []
+    for one, now in side.look():
+        if now.regular:
+            then = before.get(now.inode)
+            times = (then.mtime_ns != now.mtime_ns, then.ctime_ns != now.ctime_ns) if then is not None else ("new",)
+            told.append((one, *times, (now.mtime_ns > now.ctime_ns) - (now.mtime_ns < now.ctime_ns)))
+    return told
+
+
+def pass_a_tick(probe: Path) -> None:
+    """Until a file that is changed now gets a time that no file has. The clock for that may go in steps of some milliseconds."""
+    probe.touch()
+    before = probe.stat().st_mtime_ns
+    probe.touch()
+    while probe.stat().st_mtime_ns == before:
+        time.sleep(0.001)
+        probe.touch()
+
+
+@examples(max(EXAMPLES // 10, 60))
+@given(sequence=st.lists(calls, min_size=8, max_size=20))
+@example(
+    sequence=[("link", "a", "c"), ("rename", "b", "a"), ("write", 0, 7), ("write", 0, 0), ("fchmod", 0, 0o600), ("touch", 0)]
+)
+@example(sequence=[("link", "a", "c"), ("unlink", "a"), ("open", "c", FLAGS[6]), ("fchown", 0, -1, -1), ("pwrite", 0, 7, 0)])
+def test_the_same_calls_change_times(place: Place, sequence: list[Call]) -> None:
+    """A call changes mtime and ctime of the same files on both, if it comes at a time of its own."""
+    with place() as folder, place() as beside:
+        real, simulated = Real(folder), Simulated()
+        try:
+            for position, call in enumerate([NEW, ("open", "b", FLAGS[4]), *sequence]):
+                if any(call == ("truncate", one, found.size) for one, found in simulated.look()):
+                    continue  # the times stay on tmpfs then, and change on ext4
+                before = stamps(real), stamps(simulated)
+                pass_a_tick(beside / "probe")
+                simulated.kernel.uptime_ns += simulated.kernel.tick_ns
+                assert answer(real, call) == answer(simulated, call)
+                told = changed(real, before[0]), changed(simulated, before[1])
+                assert told[0] == told[1], f"call {position} {call}: the kernel says {told[0]}, the simulation {told[1]}"
+        finally:
+            real.end()
+
+
+one_folder = st.sampled_from(NAMES[:3])  # ext4 takes the lowest free number of the folder's group of blocks
+comings_and_goings = st.one_of(
+    st.tuples(st.just("open"), one_folder, st.sampled_from(FLAGS[3:5])),
+    st.tuples(st.just("close"), handles),
+    st.tuples(st.just("dup"), handles),
+    st.tuples(st.just("open_again"), handles, st.just(os.O_RDONLY)),
+    st.tuples(st.just("write"), handles, sizes),
+    st.tuples(st.just("rename"), one_folder, one_folder),
+    st.tuples(st.just("link"), one_folder, one_folder),
+    st.tuples(st.just("unlink"), one_folder),
+    st.tuples(st.just("fsync"), handles),
+    st.tuples(st.just("sync_folder"), st.just(".")),
+)
+
+
+@pytest.mark.parametrize("place", ["ext4"], indirect=True)
+@examples(EXAMPLES)
+@given(sequence=st.lists(comings_and_goings, min_size=3, max_size=40))
+@example(sequence=[NEW, ("unlink", "a"), ("open", "b", FLAGS[3]), ("close", 0), ("open", "c", FLAGS[3])])
+@example(sequence=[NEW, ("close", 0), ("sync_folder", "."), ("unlink", "a"), ("open", "b", FLAGS[3])])
+@example(sequence=[NEW, ("open", "b", FLAGS[3]), *[("close", 0)] * 2, ("unlink", "a"), ("unlink", "b"), ("open", "c", FLAGS[3])])
+def test_inode_numbers_come_back_as_on_ext4(place: Place, sequence: list[Call]) -> None:
+    """A new file has the number of the same earlier one on both, or of none."""
+    with place() as folder:
+        real, simulated = Real(folder), Simulated()
+        numbers: dict[int, int] = {}  # of the simulation, and of the kernel
+        try:
+            for position, call in enumerate(sequence):
+                assert answer(real, call) == answer(simulated, call)
+                for (_, one), (_, other) in zip(real.look(), simulated.look(), strict=True):
+                    told = f"call {position} {call}: {one.inode} is {other.inode} in the simulation; so far {numbers}"
+                    assert numbers.setdefault(other.inode, one.inode) == one.inode, told
+                assert len(set(numbers.values())) == len(numbers), (
+                    f"call {position} {call}: one is two in the simulation, {numbers}"
+                )
+        finally:
+            real.end()
+
+
+@pytest.mark.parametrize("place", ["tmpfs"], indirect=True)
+def test_inode_numbers_do_not_come_back_on_tmpfs(place: Place) -> None:
+    """What is fixed by a number that comes back is never seen there: the simulation is as ext4 is."""
+    with place() as folder:
+        numbers = set()
+        for _ in range(20):
+            (folder / "a").touch()
+            numbers.add((folder / "a").stat().st_ino)
+            (folder / "a").unlink()
+        assert len(numbers) == 20
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_full_disk_takes_what_fits(tmp_path: Path, blocks: int) -> None:
     """On a full tmpfs a write is cut at the end of the last block, and the next one fails: on both."""
-    if os.geteuid():
+    if not IS_ROOT:
         pytest.skip("only root mounts file systems")
     try:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={blocks * BLOCK}", "tmpfs", str(tmp_path)], check=True)
@@ -390,6 +321,21 @@ def test_power_cut_leaves_what_was_synced() -> None:
     kernel.rename("/a", "/b")
     kernel.power_cut([table])
     assert kernel.files() == {"/a": b"safe"}
+
+
+def test_power_cut_leaves_no_number_to_two_files() -> None:
+    """Of two folders one was synced: a deleted file is back, and another one has had its number meanwhile."""
+    kernel, table = Kernel(), Table()
+    kernel.mkdir("/d")
+    kernel.close(table, kernel.open(table, "/a", FLAGS[4]))
+    kernel.sync()
+    number = kernel.stat("/a").inode
+    kernel.unlink("/a")
+    kernel.close(table, kernel.open(table, "/d/b", FLAGS[4]))
+    assert kernel.stat("/d/b").inode == number
+    kernel.sync_folder("/d")
+    kernel.power_cut([table])
+    assert len({kernel.stat(name).inode for name in ("/a", "/d/b")}) == 2
 
 
 def test_power_cut_leaves_any_part() -> None:
