@@ -125,7 +125,7 @@ def _one(spec: Spec, prefix: bytes, seen: set[int], waiting: list[bytes], ended:
         seen.add(state)
         branches.append((position, moves))
 
-    world = World(spec, choices, see)
+    world = spec.world(choices, see)
     whole = True
     try:
         world.run()

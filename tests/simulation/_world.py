@@ -21,6 +21,7 @@ from mpfhandler._pure.options import Options
 from mpfhandler._pure.schedule import Schedule
 
 BOUNDARY = 1_700_000_000  # a whole second; and, with these `when`, see `start_of`
+See = Callable[[Callable[[], int], int], None]  # of a scheduler
 STALL = 0.05  # seconds that a call may sleep beyond lock_timeout: the last pause of its polling
 
 
@@ -64,6 +65,10 @@ class Spec:
         events = {name for name, _ in self.events} - {"clock_boundary", "clock_second"}
         return self.budget.any() or bool(events)
 
+    def world(self, choices: Choices, see: See | None = None, *, traced: bool = False, plain: float = 0.8) -> World:
+        """One like this."""
+        return World(self, choices, see, traced=traced, plain=plain)
+
 
 @functools.cache
 def _options(spec: Spec) -> Options:
@@ -82,7 +87,7 @@ class World:
         self,
         spec: Spec,
         choices: Choices,
-        see: Callable[[Callable[[], int], int], None] | None = None,
+        see: See | None = None,
         *,
         traced: bool = False,
         plain: float = 0.8,
@@ -131,13 +136,17 @@ class World:
         process = process or self.scheduler.process(name)
         writer = writer or self.engine(process)
         for number in range(self.spec.threads):
-            program = Program(self, process, writer, name if number == 0 else f"{name}.{number}")
+            program = self.program(process, writer, name if number == 0 else f"{name}.{number}")
             program.thread = self.scheduler.start(process, program.name, lambda program=program: program.run(steps))
         return process
 
     def engine(self, process: Process) -> Writer:
         """The engine of a new process."""
         return Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
+
+    def program(self, process: Process, writer: Writer, name: str) -> Program:
+        """What a thread of a process will do."""
+        return Program(self, process, writer, name)
 
     def fork(self, program: Program, steps: Sequence[str]) -> None:
         """What os.fork does, and the hooks around it."""
@@ -148,7 +157,7 @@ class World:
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
         child.slow_until, child.late_until = parent.slow_until, parent.late_until
         child.stalled = parent.stalled or any(self._in_vain(thread.call) for thread in parent.threads if thread.call is not None)
-        forked = Program(self, child, twin, name)
+        forked = self.program(child, twin, name)
 
         def live() -> None:
             twin.after_fork_in_child()
@@ -411,7 +420,7 @@ class Program:
 def failing(spec: Spec, choices: Sequence[int]) -> Violation | None:
     """What a list of choices breaks, if anything."""
     try:
-        World(spec, Choices(choices)).run()
+        spec.world(Choices(choices)).run()
     except Violation as violation:
         return violation
     return None
@@ -419,7 +428,7 @@ def failing(spec: Spec, choices: Sequence[int]) -> Violation | None:
 
 def story(spec: Spec, choices: Sequence[int]) -> str:
     """The trace of a run, to read."""
-    world = World(spec, Choices(choices), traced=True)
+    world = spec.world(Choices(choices), traced=True)
     try:
         world.run()
     except Violation as violation:
@@ -430,7 +439,7 @@ def story(spec: Spec, choices: Sequence[int]) -> str:
 
 def random_run(spec: Spec, seed: int, plain: float = 0.8) -> tuple[Violation | None, World]:
     """A run by a seed; the world as it was left."""
-    world = World(spec, Choices(random_source=random.Random(seed)), plain=plain)
+    world = spec.world(Choices(random_source=random.Random(seed)), plain=plain)
     try:
         world.run()
     except Violation as violation:

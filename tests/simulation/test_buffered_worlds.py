@@ -1,37 +1,30 @@
-"""Buffered delivery on the simulated kernel: the promises hold from the flush on, whatever happens to others or to the disk.
-
-The flusher's thread is left out: programs flush themselves, at any point, and the buffer is small, so that it is full often.
-"""
+"""Buffered delivery on the simulated kernel: the promises hold from the flush on, whatever happens to others or to the disk."""
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 pytest.importorskip("greenlet", reason="simulated threads are greenlets")
 
-import _world
-from _choices import Choices
-from _oracle import Record, Violation
+import _buffered
+from _buffered import BufferedSpec
+from _explore import Coverage, Failure, search
 from _scheduler import Budget
-from _world import Program, Spec, World
+from _world import failing, story
 
 from mpfhandler._engine.buffer import Buffer
-from mpfhandler._engine.writer import Writer
-from mpfhandler._pure.options import Delivery
-from mpfhandler._resources import exits, fork
 
 pytestmark = pytest.mark.simulation
 
 PROOF = float(os.environ.get("MPFHANDLER_PROOF", "0"))
 SEEDS = 3000 if PROOF else 60
 _TIMES = (("clock_boundary", 2), ("clock_second", 2))
-_BASE = Spec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES)
+_BASE = BufferedSpec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES)
 WORLDS = {
     "times": _BASE,
     "kills": replace(_BASE, budget=Budget(kills=2, tears=True)),
@@ -43,71 +36,33 @@ WORLDS = {
 }
 
 
-class NeverRuns:
-    """A thread that was started, as far as the engine can tell."""
-
-    def join(self, timeout: float | None = None) -> None:
-        """It has ended."""
-
-
-class BufferedProgram(Program):
-    """A program whose records are promised when the flush behind them has returned."""
-
-    def _buffer(self) -> Buffer:
-        buffers: dict[Writer, Buffer] = self.world.__dict__.setdefault("buffers", {})
-        if self.writer not in buffers:
-            made = buffers[self.writer] = Buffer(self.writer)
-            made._flusher._threads = replace(made._flusher._threads, start=lambda _work, _name: NeverRuns())
-        return buffers[self.writer]
-
-    def _waiting(self) -> list[Record]:
-        waiting: list[Record] = self.__dict__.setdefault("waiting", [])
-        return waiting
-
-    def _flushing(self, call: Callable[[], object]) -> None:
-        self._call(call)
-        while self._waiting():
-            self.world.ledger.end(self._waiting().pop(0))
-
-    def rotate(self) -> None:
-        self._flushing(self._buffer().rotate)
-
-    def flush(self) -> None:
-        self._flushing(self._buffer().flush)
-
-    def close(self) -> None:
-        self._flushing(self._buffer().close)
-        self.world.ledger.closed(self.process)
-
-    def fork(self, *_: str) -> None:
-        self.log()
-
-    def leave(self) -> None:
-        self.flush()
-        super().leave()
-
-    def _record(self, created: float) -> None:
-        name = f"{self.name}-{self.number}"
-        self.number += 1
-        line = (name.encode() + b" ").ljust(self.world.spec.size - 1, b"x")
-        record = self.world.ledger.begin(self.process, name, line, created)
-        self._waiting().append(record)
-        self._call(lambda: self._buffer().write(line + b"\n", created))
-        record.buffered = True
-
-
 @pytest.mark.parametrize("name", WORLDS)
-def test_random_schedules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_schedules(name: str, covered: Coverage) -> None:
     """P1, P2, P5: no record that was flushed is lost, doubled, torn or misfiled, and no other one is doubled."""
-    nothing: Callable[[Any], None] = lambda _one: None  # noqa: E731
-    monkeypatch.setattr(_world, "Program", BufferedProgram)
-    monkeypatch.setattr(fork, "register", nothing)
-    monkeypatch.setattr(exits, "register", nothing)
     first = random.SystemRandom().randrange(1 << 40) if PROOF else 0
-    for seed in range(first, first + SEEDS):
-        world = World(WORLDS[name], Choices(random_source=random.Random(seed)))
-        world.options = replace(world.options, delivery=Delivery(buffered=True, size=4 * world.spec.size))
-        try:
-            world.run()
-        except Violation as violation:
-            pytest.fail(f"seed {seed}: {violation}")
+    covered.add(f"buffered, {name}", WORLDS[name], search([WORLDS[name]], range(first, first + SEEDS)))
+
+
+def test_a_broken_promise_is_told_with_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a rotation forgets what is in the buffer: the seed, few choices that replay the loss, and the trace of that run."""
+    forgets = Buffer.rotate
+
+    def rotate(self: Buffer) -> bool:
+        self._renew()
+        return forgets(self)
+
+    monkeypatch.setattr(Buffer, "rotate", rotate)
+    with pytest.raises(Failure) as caught:
+        search([WORLDS["times"]], range(SEEDS))
+    told = str(caught.value)
+    assert f"seed {caught.value.seed}\n" in told
+    assert 0 < sum(map(bool, caught.value.choices)) < 4
+    again = re.search(r"^replay: failing\((.*), (\[.*\])\)$", told, re.MULTILINE)
+    assert again is not None
+    spec, choices = (eval(text, {**vars(_buffered), "Budget": Budget}) for text in again.groups())
+    assert (spec, choices) == (WORLDS["times"], caught.value.choices)
+    assert told.endswith(story(spec, choices))
+    assert f"VIOLATION {failing(spec, choices)}" in told
+    assert re.search(r"^VIOLATION P1", told, re.MULTILINE)
+    monkeypatch.undo()
+    assert failing(spec, choices) is None
