@@ -35,12 +35,25 @@ WORLDS = {
     "threads": replace(_BASE, threads=2),
 }
 
+# Of the records in these worlds at least so many are not excused from P2; measured were some 0.08 more.
+CHECKED = {
+    "times": 0.66,
+    "kills": 0.90,
+    "short writes": 0.63,
+    "full disk": 0.62,
+    "size splits": 0.74,
+    "log removed": 0.62,
+    "threads": 0.49,
+}
+
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_random_schedules(name: str, covered: Coverage) -> None:
     """P1, P2, P5: no record that was flushed is lost, doubled, torn or misfiled, and no other one is doubled."""
     first = random.SystemRandom().randrange(1 << 40) if PROOF else 0
-    covered.add(f"buffered, {name}", WORLDS[name], search([WORLDS[name]], range(first, first + SEEDS)))
+    counts = search([WORLDS[name]], range(first, first + SEEDS))
+    covered.add(f"buffered, {name}", WORLDS[name], counts)
+    assert counts.share >= CHECKED[name]
 
 
 def test_a_broken_promise_is_told_with_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:

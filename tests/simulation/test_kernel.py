@@ -201,7 +201,7 @@ def pass_a_tick(probe: Path) -> None:
         probe.touch()
 
 
-@examples(max(EXAMPLES // 10, 60))
+@examples(max(EXAMPLES // 40, 60))
 @given(sequence=st.lists(calls, min_size=8, max_size=20))
 @example(
     sequence=[("link", "a", "c"), ("rename", "b", "a"), ("write", 0, 7), ("write", 0, 0), ("fchmod", 0, 0o600), ("touch", 0)]
