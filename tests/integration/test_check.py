@@ -91,6 +91,16 @@ class AtItsEnd(Good):
     def close(self):
         os._exit(7)
 
+class OneHangs(Hanging):
+    def __init__(self, path, when, interval):
+        super().__init__(path, when, interval)
+        try:
+            os.mkdir(path + "-hangs")
+        except FileExistsError:
+            self.emit = lambda record: Good.emit(self, record)
+    def close(self):
+        os._exit(7)
+
 class InTheChild(Good):
     def __init__(self, path, when, interval):
         super().__init__(path, when, interval)
@@ -284,6 +294,16 @@ def test_processes_that_go_wrong_are_reported(setup: Setup, name: str, said: str
     outcome, _ = with_handler(setup, name)
     assert any(said in problem for problem in outcome.problems), outcome
     assert processes(setup.ledgers) == []
+
+
+@pytest.mark.slow
+def test_who_has_ended_by_itself_is_not_said_to_be_killed(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker of two hangs, and the other one has ended by then, with a code: each is told as it was."""
+    monkeypatch.setattr("mpfhandler._faces.check.conductor._STOP_SECONDS", 1.0)
+    outcome, _ = with_handler(setup, "OneHangs", procs=2)
+    said = sorted(problem.partition(" ")[2].partition(" ")[2] for problem in outcome.problems)
+    assert said == ["did not stop when asked and was killed", "ended with code 7"], outcome
+    assert len(outcome.killed) == 1
 
 
 @pytest.mark.slow

@@ -262,17 +262,19 @@ class _Crew:
         return True
 
     def _end_by_force(self, ours: socket.socket) -> None:
-        stuck = [one for one in accounts(self._setup.ledgers) if one.state != DONE and one.writer not in self._killed]
+        left = [member for member in self._members if member.process.poll() is None]
+        over = self._killed | {member.name for member in self._gone + self._members if member not in left}  # their codes tell why
+        stuck = [one for one in accounts(self._setup.ledgers) if one.state != DONE and one.writer not in over]
         self._problems += [f"writer {one.writer} did not stop when asked and was killed" for one in stuck]
         self._killed.update(one.writer for one in stuck)
-        for group in {one.group for one in stuck} | {member.process.pid for member in self._members}:
+        for group in {one.group for one in stuck} | {member.process.pid for member in left}:
             if _all_gone(ours, 0.0):
                 return
             try:
                 os.killpg(group, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 pass  # the group is empty already, or not yet one of its own
-        for member in self._members:
+        for member in left:
             member.process.kill()
         if not _all_gone(ours, 5.0):
             self._problems.append("a process of the run could not be ended")
