@@ -49,7 +49,7 @@ def names(kind: str, count: int, width: int = 60) -> list[str]:
 def test_records_wait_for_space_in_order(tmp_path: Path) -> None:
     """What cannot be written while a real disk is full is all there afterwards, once, in order, ahead of newer records (P1)."""
     before, during, after = names("before", 20), names("during", 300), names("after", 20)
-    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+    with tmpfs(tmp_path / "disk", "size=1m") as disk:
         handler = handler_at(disk / "app.log")
         reports = collect(handler)
         for text in before:
@@ -72,7 +72,7 @@ def test_records_wait_for_space_in_order(tmp_path: Path) -> None:
 
 def test_retry_needs_no_flush(tmp_path: Path) -> None:
     """Records that wait are tried again with the records that come, after a pause of seconds at most (P5)."""
-    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+    with tmpfs(tmp_path / "disk", "size=1m") as disk:
         log = log_at(disk / "app.log")
         filler = fill(disk)
         written = names("full", 200)
@@ -94,7 +94,7 @@ def test_retry_needs_no_flush(tmp_path: Path) -> None:
 
 def test_dropped_records_are_counted_in_one_line(tmp_path: Path) -> None:
     """What does not fit into `spill_bytes` is dropped, and one line at its place says how many and between which times (P1)."""
-    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+    with tmpfs(tmp_path / "disk", "size=1m") as disk:
         handler = handler_at(disk / "app.log", spill_bytes=1200)
         collect(handler)
         handler.emit(record("before"))
@@ -182,7 +182,7 @@ sys.stdin.readline()
 log.flush()
 print(log.stats().spilled, log.stats().lost, flush=True)
 """
-    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+    with tmpfs(tmp_path / "disk", "size=1m") as disk:
         path = disk / "app.log"
         children = {name: start_python(code, path, name) for name in "ab"}
 
@@ -218,7 +218,7 @@ print(log.stats().spilled, log.stats().lost, flush=True)
 
 def test_close_on_a_full_disk_counts_the_loss(tmp_path: Path) -> None:
     """`close()` while the disk is full raises nothing, tells how many records were lost and counts them (P5)."""
-    with tmpfs(tmp_path / "disk", "size=256k") as disk:
+    with tmpfs(tmp_path / "disk", "size=1m") as disk:
         handler = handler_at(disk / "app.log")
         reports = collect(handler)
         fill(disk)
