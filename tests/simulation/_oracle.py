@@ -47,6 +47,11 @@ def _when_landed(record: Record) -> float:
     return record.begun if record.landed is None else record.landed
 
 
+def _turn(record: Record) -> float:
+    """What sorts records by when they were written, whatever the clock was set to."""
+    return record.begun_up if record.landed is None else record.landed_up
+
+
 @functools.cache
 def _period_of(second: float, zone: str, when: str) -> tuple[str, timedelta | None]:
     wall = datetime.fromtimestamp(second, ZoneInfo(zone))
@@ -72,6 +77,7 @@ class Record:
     begun_up: float = 0.0  # uptime (s)
     failures: int = 0  # of its process before it
     landed: float | None = None  # wall clock when it stood in a file as a line of its own
+    landed_up: float = 0.0  # uptime (s) of that
     stands_in: Inode | None = None  # that file
     hindered: bool = False  # its process may not have got the lock in time, or an operation that keeps the files right failed
     in_log: bool = False  # it was written to what was the log, or had been when the process looked last
@@ -269,12 +275,12 @@ class Ledger(Watcher):
 
     def _landed(self, record: Record, inode: Inode) -> None:
         now, uptime = self.kernel.wall(), self.kernel.uptime_ns / 1e9
-        record.landed, record.stands_in = now, inode
+        record.landed, record.landed_up, record.stands_in = now, uptime, inode
         self._look_at_log()
         record.in_log = any(one is inode for one in self._logs_since(record.begun_up - LOOK))
         self._clock_is(now, record)
         process = record.process
-        decided = process.refused_last or process.fails_now()
+        decided = process.refused_last or process.fails_now() or process.waits_in_vain()
         if (record.returned is not None or record.buffered) and (decided or uptime < self._hindered_until(record)):
             record.hindered = True
         # Who has made it without the lock, or found it so, has its own period for it.
@@ -576,10 +582,10 @@ class Ledger(Watcher):
         late record are in order of time."""
         last: dict[str, tuple[float, str]] = {}
         for name in sorted(closed, key=self._number_of):
-            first = min(closed[name], key=_when_landed)
+            first = min(closed[name], key=_turn)
             start, text = self._start(first.created), self._period(first.created)[0]
             written = [self.records[line] for line, found in places.items() if line in self.records and found[0] == name]
-            self._check_one_hour(name, first, sorted(written, key=_when_landed), closed[name])
+            self._check_one_hour(name, first, sorted(written, key=_turn), closed[name])
             in_time = [one for one in closed[name] if one.landed is not None and self._start(one.landed) == start]
             if self.clock_was_set or not in_time:
                 continue

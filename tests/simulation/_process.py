@@ -132,6 +132,10 @@ class Process:
             return False
         return current.daemon or (current.call is not None and self.failed_at > current.call.begun / 1e9)
 
+    def waits_in_vain(self) -> bool:
+        """Whether one of its calls that are under way has waited for the lock as long as it may."""
+        return any(thread.call is not None and thread.call.in_vain for thread in self.threads)
+
     def fails_in_background(self) -> bool:
         """Whether its background thread has met a failure and is at it still."""
         return self.failed_in is not None and self.failed_in.daemon and not self.failed_in.done

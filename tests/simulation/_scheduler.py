@@ -89,13 +89,19 @@ class Thread:
 
 
 class Call:
-    """A call of the engine: what has happened to its thread and its process since it began."""
+    """A call of the engine: what has happened to its thread and its process since it began.
 
-    def __init__(self, thread: Thread, begun: int) -> None:
+    Args:
+        thread: that makes it.
+        patience: seconds for which the lock may be waited for.
+    """
+
+    def __init__(self, thread: Thread, patience: float) -> None:
         process = thread.process
         self._thread, self._slept, self._waited = thread, thread.slept, thread.waited
         self._before = process.refused, process.followed, process.failures
-        self.begun = begun  # uptime (ns)
+        self.begun = process.kernel.uptime_ns
+        self._patience = patience
         self.stalled, self.may_wait = process.stalled, process.may_wait
 
     @property
@@ -127,6 +133,13 @@ class Call:
     def failed(self) -> bool:
         """An operation of its process has."""
         return self._thread.process.failures > self._before[2]
+
+    @property
+    def in_vain(self) -> bool:
+        """It has waited for the lock as long as it may, or need not have waited."""
+        in_vain = self.refused or self.failed  # a lock whose file cannot be looked at is no lock
+        process = self._thread.process
+        return in_vain and (self.stalled or process.kernel.uptime_ns - self.begun >= self._patience * 1e9)
 
     def verdict_state(self) -> tuple[object, ...]:
         """What will decide whether it has slept too long, and what its process is excused of after it."""

@@ -156,7 +156,7 @@ class World:
         child = self.scheduler.child(parent, name)
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
         child.slow_until, child.late_until = parent.slow_until, parent.late_until
-        child.stalled = parent.stalled or any(self._in_vain(thread.call) for thread in parent.threads if thread.call is not None)
+        child.stalled = parent.stalled or parent.waits_in_vain()
         forked = self.program(child, twin, name)
 
         def live() -> None:
@@ -165,11 +165,6 @@ class World:
 
         forked.thread = self.scheduler.start(child, name, live, identity=program.thread.identity)
         program.writer.after_fork_in_parent()
-
-    def _in_vain(self, call: Call) -> bool:
-        """Whether it has waited for the lock as long as it may, or need not have waited."""
-        in_vain = call.refused or call.failed  # a lock whose file cannot be looked at is no lock
-        return in_vain and (call.stalled or self.kernel.uptime_ns - call.begun >= self.spec.lock_timeout * 1e9)
 
     # events
 
@@ -399,11 +394,11 @@ class Program:
     def _call(self, engine: Callable[[], object]) -> None:
         """A call of the engine: it must not sleep too long, and may give the lock up only after it has waited for it."""
         process, patience = self.process, self.world.spec.lock_timeout
-        call = self.thread.call = Call(self.thread, self.world.kernel.uptime_ns)
+        call = self.thread.call = Call(self.thread, patience)
         engine()
         self.thread.call = None
         now = self.world.kernel.uptime_ns
-        if self.world._in_vain(call):
+        if call.in_vain:
             process.late_until = now / 1e9 + LOCK_RETRY
             if not process.in_order:
                 process.slow_until = process.late_until

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +25,12 @@ def covered(request: pytest.FixtureRequest) -> object:
     from _explore import Coverage
 
     return Coverage(lambda found: request.node.user_properties.append(("simulated", found)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A run of an hour tells at once what fails."""
+    if report.failed and "MPFHANDLER_PROOF" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid}\n{report.longreprtext[-5000:]}", file=sys.__stderr__, flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
