@@ -162,7 +162,7 @@ LOCK, TRY = ("flock", 0, EXCLUSIVE), ("flock", 1, EXCLUSIVE)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # of the test runner's threads
-@examples(max(EXAMPLES // 3, 100))
+@examples(max(EXAMPLES // 10, 100))
 @given(sequence=st.lists(st.one_of(own, of_child, of_grandchild), max_size=25))
 @example(sequence=[("write", 0, 7), ("child", 0, ("lseek", 0, 0, 1)), ("child", 0, ("write", 0, 7)), ("lseek", 0, 0, 1)])
 @example(sequence=[LOCK, ("child", 0, ("close", 0)), NEW, TRY, ("close", 0), ("flock", 0, EXCLUSIVE)])
@@ -241,7 +241,7 @@ comings_and_goings = st.one_of(
 
 
 @pytest.mark.parametrize("place", ["ext4"], indirect=True)
-@examples(EXAMPLES)
+@examples(max(EXAMPLES // 3, 300))
 @given(sequence=st.lists(comings_and_goings, min_size=3, max_size=40))
 @example(sequence=[NEW, ("unlink", "a"), ("open", "b", FLAGS[3]), ("close", 0), ("open", "c", FLAGS[3])])
 @example(sequence=[NEW, ("close", 0), ("sync_folder", "."), ("unlink", "a"), ("open", "b", FLAGS[3])])
