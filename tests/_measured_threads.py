@@ -1,6 +1,7 @@
-"""A plugin of coverage: threads that were not begun by `threading`, as the package's own are, are measured, too.
+"""A plugin of coverage: the package's own threads, which are not begun by `threading`, are measured, too.
 
-It adds a step to `_thread.start_new_thread`, which only a run that measures has.
+It adds a step to `_thread.start_new_thread`, which only a run that measures has. Other threads are left alone: a test may trace
+them itself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ def coverage_init(_registry: object, _options: object) -> None:
 
 
 def _start(work: Callable[..., object], arguments: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> int:
+    if not str(getattr(work, "__module__", "")).startswith("mpfhandler."):
+        return _begin(work, arguments, keywords or {})
+
     def measured() -> None:
         sys.settrace(threading.gettrace())
         work(*arguments, **(keywords or {}))

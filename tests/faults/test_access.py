@@ -345,3 +345,41 @@ def test_mode_and_owner_that_cannot_be_given_are_named(tmp_path: Path, monkeypat
         assert {str(error).partition(":")[0] for error in told} == {f"{parameter}={value!r}".partition(":")[0]}
         assert all("Operation not permitted" in str(error) and "; " in str(error) for error in told)
         assert (tmp_path / f"{parameter}.log").read_text() == "record\n"
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_log_that_is_just_being_rotated_may_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, back: bool) -> None:
+    """P5: another process renames the log, and perhaps makes the new one, between two looks of a constructor whether it may be
+    written: that is no lack of rights."""
+    log, turns, may_write = tmp_path / "app.log", [True], os.access
+    log.write_text("before\n")
+
+    def access(path: str, mode: int) -> bool:
+        if not turns:
+            return may_write(path, mode)
+        turns.clear()
+        log.rename(tmp_path / "app.log.moved")
+        found = may_write(path, mode)
+        if back:
+            log.touch()
+        return found
+
+    monkeypatch.setattr("mpfhandler._engine.place.os.access", access)
+    handler = handler_at(log)
+    handler.close()
+    assert not turns
+
+
+def test_log_that_is_missing_for_a_moment_may_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: a worker that may write the log, but make none, comes between the two steps of another process's rotation."""
+    log, turns = tmp_path / "app.log", [True]
+
+    def sleep(seconds: float) -> None:
+        OPERATIONS.sleep(seconds)
+        if turns:
+            turns.clear()
+            log.touch()
+
+    use(monkeypatch, sleep=sleep, may_create_in=lambda _folder: False)
+    handler_at(log).close()
+    assert not turns

@@ -1759,4 +1759,12 @@ MUTANTS = (
         "is_ascii = lambda text: text.isascii()  # noqa: E731",
         ("faults/test_buffered_hostile.py::test_formatter_that_returns_bytes",),
     ),
+    Mutant(
+        "one-look-at-rights",
+        "P5: a constructor takes a rotation of another process for a lack of rights",
+        "_engine/place.py",
+        "        if there and _file_at(ops, log) == there:\n",
+        "        if there:\n",
+        ("faults/test_access.py::test_log_that_is_just_being_rotated_may_be_opened",),
+    ),
 )

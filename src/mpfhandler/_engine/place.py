@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .._platform import Operations
+from .._platform import FileId, Operations
 from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
 from .._pure.naming import lock_name
@@ -21,6 +21,7 @@ from .streams import find_stream
 __all__ = ["Place", "absolute", "find_place", "make_folders", "remove_folders"]
 
 _LONGEST_NAME = 255  # bytes, where the system does not tell
+_TRIES, _PAUSE = 20, 0.005  # looks whether the log may be written; seconds between two
 
 
 @dataclass(frozen=True)
@@ -141,11 +142,22 @@ def _check_log(ops: Operations, parameter: str, given: str, log: str, nearest: s
         raise path_error(IsADirectoryError, parameter, given, "is a folder", "name a file in it")
     if not os.path.isdir(nearest):
         raise path_error(NotADirectoryError, parameter, given, f"{nearest} is not a folder", "name another path")
-    if os.path.exists(log):
-        if not os.access(log, os.W_OK):
+    for _ in range(_TRIES):
+        there = _file_at(ops, log)
+        if os.access(log, os.W_OK) if there else ops.may_create_in(nearest):
+            return
+        if there and _file_at(ops, log) == there:
             raise path_error(PermissionError, parameter, given, "the file may not be written by this user", _PERMISSION)
-    elif not ops.may_create_in(nearest):
-        raise path_error(PermissionError, parameter, given, f"no file may be created in {nearest} by this user", _PERMISSION)
+        ops.sleep(_PAUSE)  # another process is just rotating: between its two steps there is no log
+    raise path_error(PermissionError, parameter, given, f"no file may be created in {nearest} by this user", _PERMISSION)
+
+
+def _file_at(ops: Operations, log: str) -> FileId | None:
+    """What is there; None if nothing is, or that cannot be told."""
+    try:
+        return ops.stat_path(log).id
+    except OSError:
+        return None
 
 
 def _check_links(parameter: str, given: str, log: str) -> None:
