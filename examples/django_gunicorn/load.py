@@ -78,8 +78,8 @@ class Load:
                 self._give_back(number, error)
                 continue
             self._answer(number, response.status, body)
-            if number % 50 == 0:
-                connection.close()  # one that is kept alive would stay with its worker for good
+            if number % 5 == 0:
+                connection.close()  # one that is kept alive would stay with its worker, and leave others without any
         connection.close()
 
     def _take(self) -> int | None:

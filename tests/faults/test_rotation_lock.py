@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from _disk_support import Switch, log_at, use, use_clock
+from _disk_support import Clock, Switch, log_at, use, use_clock
 from _support import (
     Worker,
     early_in_a_second,
@@ -423,6 +423,18 @@ def test_guess_beside_another_files_record_counts_for_nothing_later(
     assert log.read_text() == "of now\n"
 
 
+def who_guesses(log: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> tuple[TimedLogFile, Switch, Switch]:
+    """A process that has opened the log, and written to it, with neither lock nor record, by a file system whose clock is behind;
+    what keeps it from them."""
+    os.utime(log, (clock.now() - 3, clock.now() - 3))
+    lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
+    use(monkeypatch, **clock.entries(), open_lock=lock, open_read=read)
+    lock.on = read.on = True
+    guessing = log_at(log, "H")
+    guessing.write("of eleven, too")
+    return guessing, lock, read
+
+
 def test_who_never_has_the_lock_learns_a_guessed_period_from_the_record(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: the file system's clock is behind, so that a process with neither lock nor record takes the log for the last hour's.
     It may read the record later, but never lock. Then it knows the file's period, and follows the next rotation at once."""
@@ -432,16 +444,11 @@ def test_who_never_has_the_lock_learns_a_guessed_period_from_the_record(log: Pat
         os.utime(name, (clock.now() - 3, clock.now() - 3))
         return fd
 
-    lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
     clock = use_clock(monkeypatch, open_new=open_new)
     clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
     rotator = log_at(log, "H")
     rotator.write("of eleven")
-    os.utime(log, (clock.now() - 3, clock.now() - 3))
-    use(monkeypatch, **clock.entries(), open_lock=lock, open_read=read)
-    lock.on = read.on = True
-    guessing = log_at(log, "H")
-    guessing.write("of eleven, too")
+    guessing, _, read = who_guesses(log, clock, monkeypatch)
     read.on = False
     clock.step(3598.5)
     guessing.write("at the end of eleven")
@@ -478,16 +485,11 @@ def test_file_that_is_adopted_under_the_lock_is_known_from_then_on(log: Path, mo
 def test_file_whose_period_was_guessed_is_not_kept_for_late_records(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: the file system's clock is behind, so that a process with neither lock nor record takes the log for the last hour's.
     The log is closed before it can learn better: a late record of that hour goes to that hour's segment, not to this file."""
-    lock, read = Switch(OPERATIONS.open_lock, errno.EACCES), Switch(OPERATIONS.open_read, errno.EACCES)
     clock = use_clock(monkeypatch)
     first = log_at(log, "H")
     clock.wall = 3600 * (clock.wall // 3600 + 1) + 1
     first.write("of eleven")
-    os.utime(log, (clock.now() - 3, clock.now() - 3))
-    use(monkeypatch, **clock.entries(), open_lock=lock, open_read=read)
-    lock.on = read.on = True
-    guessing = log_at(log, "H")
-    guessing.write("of eleven, too")
+    guessing, lock, read = who_guesses(log, clock, monkeypatch)
     lock.on = read.on = False
     first.rotate()
     clock.step(2)

@@ -46,8 +46,7 @@ def assert_all_counted(folder: Path, run: subprocess.CompletedProcess[str], requ
     assert len(list(folder.glob("access.log.????-*"))) >= 1, run.stdout
     workers = re.search(r"by (\d+) workers", run.stdout)
     assert workers is not None
-    several = 2 if "gthread" in options else 4  # a worker with threads takes another request while it is at one
-    assert int(workers[1]) >= (8 if "--reload-in-the-middle" in options else several), run.stdout
+    assert int(workers[1]) >= (8 if "--reload-in-the-middle" in options else 4), run.stdout
     server_log = "".join(path.read_text() for path in [*folder.glob("server.log.2*"), folder / "server.log"])
     assert ("Handling signal: usr1" in server_log) == ("--reopen-in-the-middle" in options)
     assert not re.search(r"Traceback|--- Logging error ---", run.stderr + server_log), run.stderr + server_log

@@ -1763,8 +1763,8 @@ MUTANTS = (
         "one-look-at-rights",
         "P5: a constructor takes a rotation of another process for a lack of rights",
         "_engine/place.py",
-        "        if there and _file_at(ops, log) == there:\n",
-        "        if there:\n",
+        "        if there is not None and _file_at(ops, log) == there:\n",
+        "        if there is not None:\n",
         ("faults/test_access.py::test_log_that_is_just_being_rotated_may_be_opened",),
     ),
 )

@@ -87,12 +87,9 @@ class BufferedProgram(Program):
             self.world.ledger.end(self.waiting.pop(0))
 
     def _record(self, created: float) -> None:
-        name = f"{self.name}-{self.number}"
-        self.number += 1
-        line = (name.encode() + b" ").ljust(self.world.spec.size - 1, b"x")
-        record = self.world.ledger.begin(self.process, name, line, created)
+        record = self._begin(created)
         self.waiting.append(record)
-        self._call(lambda: self.buffer.write(line + b"\n", created))
+        self._call(lambda: self.buffer.write(record.line + b"\n", created))
         record.buffered = True
 
 

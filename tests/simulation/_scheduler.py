@@ -143,17 +143,8 @@ class Call:
 
     def verdict_state(self) -> tuple[object, ...]:
         """What will decide whether it has slept too long, and what its process is excused of after it."""
-        return (
-            self.begun,
-            self.stalled,
-            self.may_wait,
-            self.slept,
-            self.waited,
-            self.worth,
-            self.refused,
-            self.followed,
-            self.failed,
-        )
+        waited = self.slept, self.waited, self.worth
+        return self.begun, self.stalled, self.may_wait, waited, self.refused, self.followed, self.failed
 
 
 @dataclass(unsafe_hash=True)

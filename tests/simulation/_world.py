@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from _choices import Choices
 from _kernel import BLOCK, EXCLUSIVE, Kernel
-from _oracle import LOG, OLD, UNIT, Ledger, Violation
+from _oracle import LOG, OLD, UNIT, Ledger, Record, Violation
 from _process import LOCK_RETRY, Process
 from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
 
@@ -381,15 +381,17 @@ class Program:
         self.world.ledger.left(self.process, self.writer.stats().lost)
         self.process.end()
 
-    def _record(self, created: float) -> None:
-        world = self.world
+    def _begin(self, created: float) -> Record:
+        """A new record, of which the ledger knows."""
         name = f"{self.name}-{self.number}"
         self.number += 1
-        line = name.encode() + b" "
-        line = line.ljust(world.spec.size - 1, b"x")
-        record = world.ledger.begin(self.process, name, line, created)
-        self._call(lambda: self.writer.write(line + b"\n", created))
-        world.ledger.end(record)
+        line = (name.encode() + b" ").ljust(self.world.spec.size - 1, b"x")
+        return self.world.ledger.begin(self.process, name, line, created)
+
+    def _record(self, created: float) -> None:
+        record = self._begin(created)
+        self._call(lambda: self.writer.write(record.line + b"\n", created))
+        self.world.ledger.end(record)
 
     def _call(self, engine: Callable[[], object]) -> None:
         """A call of the engine: it must not sleep too long, and may give the lock up only after it has waited for it."""

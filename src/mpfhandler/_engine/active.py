@@ -109,8 +109,7 @@ class Active:
 
     def due(self, now: float) -> bool:
         """Whether a record made now would rotate first."""
-        segment = self.segment
-        return segment is not None and not self._place.special and now >= segment.period.end
+        return self.segment is not None and not self._place.special and now >= self.segment.period.end
 
     # the open segment
 
@@ -328,8 +327,9 @@ class Active:
         """The lock was not had in time: from now on it is only tried, until it is had again."""
         if not self._lock.stalled:
             self.lock_timeouts += 1
-            self._trace("lock timeout", seconds=(seconds := self._options.lock_timeout))
-            self._report("lock", TimeoutError(f"{self._place.lock}: held by another process for over {seconds} s"))
+            text = f"{self._place.lock}: held by another process for over {self._options.lock_timeout} s"
+            self._trace("lock timeout", seconds=self._options.lock_timeout)
+            self._report("lock", TimeoutError(text))
         self._lock.stalled = True
 
     def _lock_busy(self, mine: OpenSegment | None) -> None:

@@ -144,9 +144,10 @@ def _check_log(ops: Operations, parameter: str, given: str, log: str, nearest: s
         raise path_error(NotADirectoryError, parameter, given, f"{nearest} is not a folder", "name another path")
     for _ in range(_TRIES):
         there = _file_at(ops, log)
-        if os.access(log, os.W_OK) if there else ops.may_create_in(nearest):
+        may = ops.may_create_in(nearest) if there is None else os.access(log, os.W_OK)
+        if may:
             return
-        if there and _file_at(ops, log) == there:
+        if there is not None and _file_at(ops, log) == there:
             raise path_error(PermissionError, parameter, given, "the file may not be written by this user", _PERMISSION)
         ops.sleep(_PAUSE)  # another process is just rotating: between its two steps there is no log
     raise path_error(PermissionError, parameter, given, f"no file may be created in {nearest} by this user", _PERMISSION)

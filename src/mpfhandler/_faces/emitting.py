@@ -39,7 +39,7 @@ def handle(self: Any, record: logging.LogRecord) -> Any:  # noqa: C901, PLR0912 
         if not passed:
             return passed
         if passed is not record and passed is not True and _FILTERS_REPLACE and isinstance(passed, logging.LogRecord):
-            record = passed  # pragma: no cover - Python 3.12
+            record = passed  # Python 3.12 and newer
     else:
         passed = record if _FILTERS_REPLACE else True
     own_methods = kind.emit is not emit or kind.format is not self._of_class or "format" in own or "emit" in own
