@@ -216,6 +216,10 @@ class Program:
             self.handler.handle(record)
             self.world.shared.returned[self.number] += 1
 
+    def at_rest(self) -> contextlib.AbstractContextManager[object]:
+        """While this lasts no thread of the handler writes a record."""
+        return contextlib.nullcontext() if self.handler is None else self.handler._writer.lock
+
     def settle(self) -> None:
         """Nothing is done in the background any more."""
         if self.handler is not None:
@@ -347,9 +351,10 @@ class Child:
         self._say(program)
 
     def _stop(self, program: Program) -> None:
-        self._say(program)
-        if not os.read(self._hear, 1):  # nobody is there any more to tell it to go on
-            os._exit(1)
+        with program.at_rest():  # or what waits would be written between what it says and what is found
+            self._say(program)
+            if not os.read(self._hear, 1):  # nobody is there any more to tell it to go on
+                os._exit(1)
 
     def _say(self, program: Program) -> None:
         os.write(self._tell, json.dumps(program.told()).encode())
