@@ -290,6 +290,35 @@ def test_look_that_took_until_another_period_is_done_again(path: Path, monkeypat
     assert lines(path) == ["c"]
 
 
+def test_look_is_done_again_as_often_as_a_period_ends_during_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I1, P2: who is stopped in each look until another period begins does not give up, and goes on looking."""
+    clock = use_clock(monkeypatch)
+    held: list[int] = []
+    stops = 0
+
+    def try_lock(fd: int, exclusive: bool) -> bool:
+        held.extend([fd] * exclusive)
+        return OPERATIONS.try_lock(fd, exclusive)
+
+    def read_at(fd: int, length: int, offset: int) -> bytes:
+        nonlocal stops
+        if stops and fd in held:
+            stops -= 1
+            clock.step(3600)
+        return OPERATIONS.read_at(fd, length, offset)
+
+    use(monkeypatch, **clock.entries(), try_lock=try_lock, read_at=read_at)
+    log = log_at(path, "H")
+    log.write("a")
+    clock.step(3600)
+    stops = 7
+    log.write("b", clock.now() + 7 * 3600)
+    assert stops == 0
+    assert log.stats().last_error is None
+    assert lines(path.with_name(SEGMENT)) == ["a"]
+    assert lines(path) == ["b"]
+
+
 def test_log_that_is_replaced_again_and_again_is_given_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P1, P3: without the lock a log that is another one at each look is not waited for: the record waits, and is written once
     the log stays."""

@@ -320,7 +320,7 @@ class Ledger(Watcher):
         if inode is None or state is None or state[0] != inode.number:
             return
         right = any(one is inode and state[1] <= moment < state[2] for one, moment in self.born)
-        if not right and any(one is inode and state[1] <= moment < state[2] for one, moment in self.making):
+        if not right and any(low < state[2] and state[1] <= high for low, high in self._making_of(inode)):
             right = True  # who has made it looks at the clock once more before that is written down
             self._born_in(inode, state[1])
         self.making = [found for found in self.making if found[0] is not inode]
@@ -338,6 +338,11 @@ class Ledger(Watcher):
         self.unlocked = [one for one in self.unlocked if one is not inode]
         if not self._is_old(inode):
             self.straddling = [one for one in self.straddling if one is not inode]
+
+    def _making_of(self, inode: Inode) -> list[tuple[float, float]]:
+        """What the clock has shown since a log was made that no state record tells of yet: a stretch more each time it is set."""
+        shown = [moment for one, moment in self.making if one is inode]
+        return list(zip(shown[::2], [*shown, self.kernel.wall()][1::2], strict=True)) if shown else []
 
     def _born_in(self, inode: Inode, start: float) -> None:
         """It was made by who did not have the lock; who had it, and looked at the clock earlier, has written down this period."""

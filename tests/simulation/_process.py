@@ -63,7 +63,7 @@ class Process:
         self.stalled = False  # it has waited for the lock as long as it may, and has not had it since
         self.slow_until = -math.inf  # uptime (s) until which it may be waiting to try the lock again
         self.in_order = False  # it has had the lock since it was refused, for no late record
-        self.before_grant = self.slow_until, self.in_order
+        self.before_grant = self.slow_until, self.in_order, self.failed_last
         self.late_until = -math.inf  # the same for the segment of a late record: it is not asked for when the lock is had again
         self.short = 0  # so many bytes of the next write are taken, if not 0
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
@@ -114,8 +114,8 @@ class Process:
 
     def grant(self) -> None:
         """It has the lock."""
+        self.before_grant = self.slow_until, self.in_order, self.failed_last
         self.refused_last = self.stalled = self.failed_last = False
-        self.before_grant = self.slow_until, self.in_order
         self.slow_until, self.in_order = -math.inf, True
         self.follow()
 
@@ -254,7 +254,7 @@ class Process:
 
     def _open_append(self, path: str, mode: int) -> int:
         if self.scheduler.watcher.is_segment(path):
-            self.slow_until, self.in_order = self.before_grant  # it has the lock for nothing but a late record
+            self.slow_until, self.in_order, self.failed_last = self.before_grant  # it has the lock for nothing but a late record
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
 
     def _open_new(self, path: str, mode: int) -> int:

@@ -127,6 +127,12 @@ def test_empty_file_that_was_made_just_now_belongs_to_its_own_time(age: float, p
     assert period_of(found, seen(T + 5, found), HOURLY) == period
 
 
+def test_empty_file_of_a_moment_from_now_belongs_to_its_own_time() -> None:
+    """The clock was set back after it was made: it is the log that others have open for the period that comes again."""
+    found = file(size=0, mtime=T + 2)
+    assert period_of(found, seen(T - 3, found), HOURLY) == NOW
+
+
 def test_mtime_is_never_compared_with_our_clock_while_the_record_is_good() -> None:
     """A file server with a clock of its own changes nothing."""
     for ahead in (-10 * HOUR, 10 * HOUR):
@@ -236,7 +242,7 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
         (remembered and named and not restored, lambda: max(memory, recorded)),
         (remembered, lambda: memory),
         (named and not restored, lambda: recorded),
-        (not named and found.size == 0 and not 0 <= evidence.now - found.mtime_ns / 1e9 < 10, lambda: hour_of(evidence.now)),
+        (not named and found.size == 0 and abs(evidence.now - found.mtime_ns / 1e9) >= 10, lambda: hour_of(evidence.now)),
         (True, lambda: hour_of(found.mtime_ns / 1e9)),
     ]
     period = next(rule() for holds, rule in by_rule if holds)

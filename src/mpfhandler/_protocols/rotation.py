@@ -50,6 +50,7 @@ from .segments import Segments
 
 __all__ = ["Outcome", "Rotation", "ScheduleMismatch"]
 
+_LOOKS = 20  # while the clock goes from one period to the next each time
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
 
 
@@ -258,10 +259,13 @@ class Rotation:
 
     def _look(self, held: HeldLock, mine: OpenSegment | None) -> Evidence:
         remembered = (mine.file, mine.period) if mine is not None and mine.certain and mine.intact() else None
-        seen = Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
-        start, end = self.period(seen.now)
-        if not start <= self._ops.now() < end:
-            raise _ChangedUnderUs  # stopped meanwhile: what was found may be younger than the clock that was read
+        for _ in range(_LOOKS):
+            seen = Evidence(self._ops.now(), self._find(), held.read_state(), remembered)
+            start, end = self.period(seen.now)
+            if start <= self._ops.now() < end:
+                break
+        else:  # stopped each time: what was found may be younger than the clock that was read
+            raise _ChangedUnderUs
         if mine is not None and mine.unrecorded and seen.state is not None and seen.state.file == mine.file:
             return seen if seen.state in mine.unrecorded else replace(seen, remembered=None)  # written down since, by somebody
         return seen

@@ -86,7 +86,8 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     time back. Otherwise mtime is not compared with anything while there is a record.
 
     An empty file that nobody knows belongs to now: somebody has prepared it, and a segment without records helps nobody. But not
-    if it was made just now: then it may be the log of the period that is just ending, whose record went with the lock file.
+    if it was made just now: then it may be the log of the period that is just ending, whose record went with the lock file, or of
+    one that comes again, because the clock was set back.
     """
     state, known = seen.state, list[Period]()
     if seen.remembered is not None and seen.remembered[0] == file.id:
@@ -98,7 +99,7 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
         return max(known)
     if named:
         return _by_mtime(file, seen.now, schedule)
-    if file.size == 0 and not 0 <= seen.now - file.mtime_ns / 1e9 < _FRESH:
+    if file.size == 0 and abs(seen.now - file.mtime_ns / 1e9) >= _FRESH:
         return schedule.period(seen.now)
     return _by_mtime(file, seen.now, schedule)
 
