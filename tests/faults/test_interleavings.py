@@ -855,6 +855,49 @@ def test_look_is_old_by_either_clock(path: Path, monkeypatch: pytest.MonkeyPatch
     assert lines(path) == ["c"]
 
 
+def test_look_that_took_long_is_done_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a process is stopped in the middle of a look at the log, which is closed meanwhile, and the clock is set back
+    to where it was: its next record does not rely on that look."""
+    clock = use_clock(monkeypatch)
+    second = log_at(path, "H")
+    looking = Once(OPERATIONS.stat_path, "app.log")
+    first = another(clock, monkeypatch, path, stat_path=looking)
+
+    def stopped() -> None:
+        clock.step(30)
+        second.write("b")
+        second.rotate()
+        clock.wall -= 30
+
+    first.write("a")
+    clock.step(2)
+    looking.after = stopped
+    first.write("under way")
+    assert looking.after is None
+    first.write("c")
+    assert lines(path) == ["c"]
+
+
+def test_file_of_a_period_that_could_not_be_written_down_gets_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a process makes the log of an hour and cannot write that down; another one takes it, empty, for the log of the next
+    hour, and closes it. A late record of the hour before goes to that hour's own segment."""
+    clock = use_clock(monkeypatch)
+    second = log_at(path, "H")
+    second.write("a")
+    first = another(clock, monkeypatch, path, write_at=failing(errno.EIO))
+    clock.step(3600)
+    first.rotate()
+    clock.step(2403)  # three seconds after the hour
+    second.write("b")
+    second.rotate()
+    second.write("c")
+    first.write("d")
+    first.write("late", clock.now() - 4)
+    assert lines(path.with_name("app.log.2026-03-04_11")) == ["late"]
+    assert lines(path.with_name("app.log.2026-03-04_12")) == ["b"]
+    assert lines(path) == ["c", "d"]
+
+
 def test_rotation_that_begins_anew_does_not_wait_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P3: the lock is had after most of `lock_timeout`, the log is replaced before it can be renamed, and by then the lock is
     busy again: the call waits for what is left of its time."""

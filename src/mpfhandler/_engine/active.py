@@ -75,7 +75,7 @@ class Active:
         self.lock_timeouts = 0
         self._late = LateSegments(self.rotation, options.late_grace)
         self._demand = Demand.NOTHING
-        self._looked = self._looked_up = _NEVER  # wall and monotonic clock at the last look at the name
+        self._looked = self._looked_up = _NEVER  # both clocks at the last look at the name, if that did not take long
         self._fresh = False  # the position is shared since a fork: open anew before the next record
         self._retry = Backoff(*_ROTATE_RETRY)
         self._open_retry = Backoff(*_OPEN_RETRY)
@@ -163,7 +163,7 @@ class Active:
         except Exception as error:  # whatever it is, the record is written or waits
             self._open_retry.failed(self._ops.monotonic())
             self._report("open", error)
-        self._looked, self._looked_up = now, self._ops.monotonic()
+        self._looked, self._looked_up = (now, clock) if self._ops.monotonic() < clock + _LOOK_EVERY else (_NEVER, _NEVER)
         if self._demand is Demand.SPLIT:
             self._demand = Demand.NOTHING
         self.closed.give_names()
@@ -392,7 +392,7 @@ class Active:
         before.close()
 
     def _serves_late(self, before: OpenSegment, after: OpenSegment) -> bool:
-        usable = not before.shared and before.certain and before.intact() and not before.nameless()
+        usable = not (before.shared or before.unrecorded or before.nameless()) and before.certain and before.intact()
         return self._keeps_late() and before.period != after.period and usable
 
     def _keeps_late(self) -> bool:
