@@ -59,6 +59,7 @@ class Process:
         self.refused = 0  # how often somebody else had the rotation lock, or its file was deleted
         self.refused_last = False
         self.followed = 0  # how often it had the lock, or opened the log that somebody with the lock has made
+        self.followed_last = False  # one of those was after it was refused last
         self.may_wait = True  # for the lock; not again after it has waited in vain, until it or somebody else has had it
         self.stalled = False  # it has waited for the lock as long as it may, and has not had it since
         self.slow_until = -math.inf  # uptime (s) until which it may be waiting to try the lock again
@@ -111,6 +112,7 @@ class Process:
         """Somebody else has the lock, or it was one whose file is deleted."""
         self.refused += 1
         self.refused_last, self.in_order = True, False
+        self.followed_last = False
 
     def grant(self) -> None:
         """It has the lock."""
@@ -122,7 +124,7 @@ class Process:
     def follow(self) -> None:
         """It or somebody else has had the lock: it is worth waiting for again."""
         self.followed += 1
-        self.may_wait = True
+        self.followed_last = self.may_wait = True
 
     def fails_now(self) -> bool:
         """Whether what its present thread does is so for a failure: in the call that is under way, or in the background; and it
@@ -184,6 +186,7 @@ class Process:
             self.failed_last,
             self.in_order,
             self.before_grant,
+            self.followed_last,
             self.may_wait,
             self.stalled,
             self.slow_until,

@@ -404,7 +404,7 @@ class Program:
             process.late_until = now / 1e9 + LOCK_RETRY
             if not process.in_order:
                 process.slow_until = process.late_until
-            process.stalled = process.refused_last or call.failed
+            process.stalled = (process.refused_last and not process.followed_last) or call.failed
             process.may_wait = not process.stalled
         if call.failed:
             process.notice_failure()
