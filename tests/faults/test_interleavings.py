@@ -780,6 +780,23 @@ def test_period_that_could_not_be_written_down_is_what_another_wrote(
     assert segments(path.parent) == ["app.log", SEGMENT]
 
 
+def test_period_that_could_not_be_written_down_is_looked_up_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a process makes the log of a new hour and cannot write that down; the clock is set back, and another one takes the
+    empty log for one of the hour that is then. When the hour comes again, the first one closes it as that."""
+    clock = use_clock(monkeypatch)
+    second = log_at(path, "H")
+    first = another(clock, monkeypatch, path, write_at=failing(errno.EIO))
+    first.write("a")
+    clock.step(3600)
+    first.rotate()
+    clock.wall -= 3600
+    second.write("in the hour before")
+    clock.step(3602)
+    first.write("b")
+    assert lines(path) == ["b"]
+    assert lines(path.with_name(f"{SEGMENT}.1")) == ["in the hour before"]
+
+
 def test_record_of_a_removed_log_does_not_count_for_a_new_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: the state record is of a removed log, in whose place somebody has put another file. The next log gets the inode of the
     removed one, and its period cannot be written down: what stands there is of the other log still."""

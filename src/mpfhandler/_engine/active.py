@@ -265,7 +265,7 @@ class Active:
         if segment is None or not segment.intact() or segment.shared:
             return False
         # A guess of its period may be wrong: who has the lock knows.
-        return not isinstance(segment, OpenSegment) or (segment.certain and segment.named() and self._lock.unchanged())
+        return not isinstance(segment, OpenSegment) or (segment.agreed and segment.named() and self._lock.unchanged())
 
     def _mine(self) -> OpenSegment | None:
         return self.segment if isinstance(self.segment, OpenSegment) else None
@@ -392,7 +392,7 @@ class Active:
         before.close()
 
     def _serves_late(self, before: OpenSegment, after: OpenSegment) -> bool:
-        usable = not (before.shared or before.unrecorded or before.nameless()) and before.certain and before.intact()
+        usable = not before.shared and before.agreed and before.intact() and not before.nameless()
         return self._keeps_late() and before.period != after.period and usable
 
     def _keeps_late(self) -> bool:

@@ -64,7 +64,7 @@ class Batches:
         now, grace = writer.now(), writer.options.late_grace or _EVER
         if not isinstance(segment, OpenSegment) or not segment.period.end <= now < segment.period.end + grace:
             return
-        if segment.shared or not segment.certain or not segment.intact() or segment.nameless():
+        if segment.shared or not segment.agreed or not segment.intact() or segment.nameless():
             return
         while (entry := batch.first()) is not None and not writer._backlog:
             if isinstance(entry, Lost) or not segment.period.start <= entry[1] < segment.period.end:

@@ -96,6 +96,11 @@ class OpenSegment:
         if side is not None:
             claim(ops, side, self)
 
+    @property
+    def agreed(self) -> bool:
+        """Whether all processes know its period: it is no guess, and it is written down."""
+        return self.certain and not self.unrecorded
+
     def append(self, data: bytes, *, guard: bool = True) -> int:
         """Append one record with one write(2); the offset of its end.
 
