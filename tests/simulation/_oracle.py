@@ -114,6 +114,7 @@ class Ledger(Watcher):
     unrecorded: list[Inode] = field(default_factory=list)  # those of which no state record tells yet
     unlocked: list[Inode] = field(default_factory=list)  # those of them that were made by who did not have the lock
     making: list[tuple[Inode, float]] = field(default_factory=list)  # made under the lock: what the clock has shown since
+    makers: list[tuple[Inode, Process]] = field(default_factory=list)  # who made them
     clock_was_set: bool = False
     straddling: list[Inode] = field(default_factory=list)  # logs whose last write was one of another period
     survived: dict[bytes, Inode] = field(default_factory=dict)  # lines that a power cut has left, and where
@@ -248,6 +249,7 @@ class Ledger(Watcher):
             self.unlocked.append(inode)
         else:
             self.making.append((inode, self.kernel.wall()))
+            self.makers.append((inode, process))
 
     def _holder(self) -> Description | None:
         lock = self.kernel.names.get(LOG + ".lock")
@@ -257,7 +259,7 @@ class Ledger(Watcher):
         """A write was whole: which records stand in the file from now on? Whose last byte alone was missing may have stood there
         for a moment, by somebody else's first byte, until its writer ended it as a fragment."""
         if self.is_lock(inode):
-            self._state_stands(inode)
+            self._state_stands(process, inode)
             return
         self._check_gate(process, inode)
         self._touched(inode)
@@ -313,17 +315,18 @@ class Ledger(Watcher):
         if not self._born_now(inode) and not any(one is inode for one in self.straddling):
             self.straddling.append(inode)
 
-    def _state_stands(self, lock: Inode) -> None:
+    def _state_stands(self, process: Process, lock: Inode) -> None:
         """Who has the lock has written down the log's period: from now on nobody guesses it. If this was a guess that could be
         wrong, and is, it stays wrong for this file."""
         inode, state = self.kernel.names.get(LOG), _state_in(bytes(lock.data))
         if inode is None or state is None or state[0] != inode.number:
             return
         right = any(one is inode and state[1] <= moment < state[2] for one, moment in self.born)
-        if not right and any(low < state[2] and state[1] <= high for low, high in self._making_of(inode)):
+        if not right and any(low < state[2] and state[1] <= high for low, high in self._making_of(inode, process)):
             right = True  # who has made it looks at the clock once more before that is written down
             self._born_in(inode, state[1])
         self.making = [found for found in self.making if found[0] is not inode]
+        self.makers = [found for found in self.makers if found[0] is not inode]
         guessed = [one for one in self._logs_since(self.blind_since) if one is not inode] if self.blind else []
         guessed += [] if right else [inode]
         self.mistaken += [one for one in guessed if one is not None and self._may_be_guessed_wrong(one)]
@@ -339,9 +342,12 @@ class Ledger(Watcher):
         if not self._is_old(inode):
             self.straddling = [one for one in self.straddling if one is not inode]
 
-    def _making_of(self, inode: Inode) -> list[tuple[float, float]]:
-        """What the clock has shown since a log was made that no state record tells of yet: a stretch more each time it is set."""
+    def _making_of(self, inode: Inode, process: Process) -> list[tuple[float, float]]:
+        """What the clock has shown since a log was made that no state record tells of yet: a stretch more each time it is set.
+        To others than its maker only that it was then."""
         shown = [moment for one, moment in self.making if one is inode]
+        if not any(one is inode and maker is process for one, maker in self.makers):
+            return [(moment, moment) for moment in shown]
         return list(zip(shown[::2], [*shown, self.kernel.wall()][1::2], strict=True)) if shown else []
 
     def _born_in(self, inode: Inode, start: float) -> None:
@@ -427,7 +433,8 @@ class Ledger(Watcher):
         since = tuple(moment for _, moment in self.logs[-len(logs) :])
         overruled = frozenset((one.number, moment) for one, moment, _ in self.overruled if _is_there(one))
         known = frozenset(one.number for one in self.recorded if _is_there(one))
-        return *files, overruled, known, *guesses, taken, *lines, marks, records, logs, since
+        makers = frozenset((one.number, maker.name) for one, maker in self.makers if _is_there(one))
+        return *files, makers, overruled, known, *guesses, taken, *lines, marks, records, logs, since
 
     def _state_of(self, record: Record) -> tuple[object, ...]:
         over = self._end(record.created) + self.grace
