@@ -10,7 +10,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
-from datetime import time, timezone
+from datetime import time, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -71,6 +71,17 @@ def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
         buffer_bytes=1 << 20,
         flush_level=logging.WARNING,
         overflow="drop",
+        compress="gz",
+        compress_level=9,
+        compress_delay=0,
+        max_age=timedelta(days=14),
+        max_total_bytes="10GB",
+        min_free_bytes=1 << 30,
+        on_seal=print,
+        fsync="seal",
+        archive="s3://bucket/prefix",
+        archive_delete=True,
+        rotate_idle=True,
     )
 
 
@@ -80,6 +91,8 @@ def handler_from_text() -> MultProcTimedRotatingFileHandler:
         "app.log", "H", "1", "7", None, "false", "yes", "0", atTime=None, errors=None, tz=timezone.utc, maxBytes="1000",
         chmod="0640", owner="www-data:adm", mkdir="true", lock_dir=None, lock_timeout="2.0", late_grace="10", spill_bytes="1024",
         delivery="Buffered", flush_interval="0.1", buffer_bytes="4096", flush_level="warning", overflow="block",
+        compress="gz", compress_level="9", compress_delay="60", max_age="14d", max_total_bytes="10GB", min_free_bytes="1000",
+        on_seal="package.module.function", fsync="never", archive="file:///mnt", archive_delete="false", rotate_idle="yes",
     )  # fmt: skip
 
 
@@ -189,6 +202,17 @@ def log_by_name(folder: Path, tell: Callable[[Exception], None]) -> TimedLogFile
         flush_interval=0.2,
         buffer_bytes=65536,
         overflow="block",
+        compress=None,
+        compress_level=None,
+        compress_delay=300,
+        max_age=86400,
+        max_total_bytes=None,
+        min_free_bytes="5GB",
+        on_seal=lambda segment: None,
+        fsync="always",
+        archive=None,
+        archive_delete=False,
+        rotate_idle=False,
         on_error=tell,
     )
 

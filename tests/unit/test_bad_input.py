@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,62 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (TypeError, "buffer_bytes", None, {"delivery": "buffered"}),
     (ValueError, "overflow", "wait", {}),
     (TypeError, "overflow", None, {"delivery": "buffered"}),
+    (ValueError, "compress", "zip", {}),
+    (ValueError, "compress", "", {}),
+    (ValueError, "compress", ".gz", {}),
+    (TypeError, "compress", True, {}),
+    (TypeError, "compress", 9, {}),
+    (ValueError, "compress_level", 10, {"compress": "gz"}),
+    (ValueError, "compress_level", -1, {"compress": "gz"}),
+    (ValueError, "compress_level", 0, {"compress": "bz2"}),
+    (ValueError, "compress_level", 10, {"compress": "bz2"}),
+    (ValueError, "compress_level", 10, {"compress": "xz"}),
+    (ValueError, "compress_level", 23, {}),
+    (ValueError, "compress_level", "best", {"compress": "gz"}),
+    (ValueError, "compress_level", 6.5, {"compress": "gz"}),
+    (TypeError, "compress_level", True, {"compress": "gz"}),
+    (TypeError, "compress_level", [], {}),
+    (ValueError, "compress_delay", -1, {}),
+    (ValueError, "compress_delay", float("inf"), {"compress": "gz"}),
+    (ValueError, "compress_delay", "soon", {"compress": "gz"}),
+    (TypeError, "compress_delay", None, {}),
+    (ValueError, "max_age", -1, {}),
+    (ValueError, "max_age", "two weeks", {}),
+    (ValueError, "max_age", "1 month", {}),
+    (ValueError, "max_age", "", {}),
+    (ValueError, "max_age", timedelta(days=-1), {}),
+    (ValueError, "max_age", float("nan"), {}),
+    (TypeError, "max_age", True, {}),
+    (TypeError, "max_age", b"14d", {}),
+    (ValueError, "max_total_bytes", "10 parsecs", {}),
+    (ValueError, "max_total_bytes", -1, {}),
+    (ValueError, "max_total_bytes", 1.5, {}),
+    (ValueError, "max_total_bytes", "-10GB", {}),
+    (TypeError, "max_total_bytes", True, {}),
+    (TypeError, "max_total_bytes", timedelta(days=1), {}),
+    (ValueError, "min_free_bytes", "10%", {}),
+    (ValueError, "min_free_bytes", "", {}),
+    (TypeError, "min_free_bytes", [], {}),
+    (ValueError, "on_seal", "", {}),
+    (ValueError, "on_seal", "print", {}),
+    (ValueError, "on_seal", "no_such_package_here.ship", {}),
+    (ValueError, "on_seal", "os.path.no_such_function", {}),
+    (ValueError, "on_seal", "os.path.sep", {}),
+    (ValueError, "on_seal", "os..path", {}),
+    (ValueError, "on_seal", "os.path.join()", {}),
+    (TypeError, "on_seal", 5, {}),
+    (TypeError, "on_seal", b"os.path.join", {}),
+    (ValueError, "fsync", "often", {}),
+    (TypeError, "fsync", True, {}),
+    (TypeError, "fsync", None, {}),
+    (ValueError, "archive", "", {}),
+    (ValueError, "archive", "/mnt/archive", {}),
+    (ValueError, "archive", "s3:/bucket", {}),
+    (ValueError, "archive", "s3://", {}),
+    (TypeError, "archive", 5, {}),
+    (TypeError, "archive_delete", "perhaps", {}),
+    (TypeError, "rotate_idle", "perhaps", {}),
+    (TypeError, "rotate_idle", None, {}),
 ]
 
 
@@ -225,6 +282,29 @@ def test_level_that_is_none(tmp_path: Path, kind: type[Exception], value: Any, d
         handler(tmp_path / "app.log", flush_level=value, delivery=delivery)
     check_message(str(caught.value), "flush_level", value)
     assert isinstance(caught.value, mpfhandler.MpfHandlerError)
+    assert tree(tmp_path) == []
+
+
+@makers
+@pytest.mark.parametrize(
+    ("method", "missing", "remedy"),
+    [
+        ("zst", ["_zstd", "backports.zstd"], "pip install 'mpfhandler[zstd]'"),
+        ("gz", ["zlib"], "another method"),
+        ("xz", ["_lzma"], "another method"),
+        ("bz2", ["_bz2"], "another method"),
+    ],
+)
+def test_method_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make, method: str, missing: list[str], remedy: str
+) -> None:
+    """A method whose module is missing is refused at construction; for zst the remedy is the command that installs it."""
+    for module in missing:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ValueError, match="compress=") as caught:
+        make(tmp_path / "app.log", compress=method)
+    check_message(str(caught.value), "compress", method)
+    assert remedy in str(caught.value)
     assert tree(tmp_path) == []
 
 

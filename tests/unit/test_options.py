@@ -12,7 +12,20 @@ import pytest
 
 from mpfhandler._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from mpfhandler._pure.errors import InvalidOption, InvalidOptionType, MpfHandlerError, path_error
-from mpfhandler._pure.options import Access, Delivery, Options, to_delivery
+from mpfhandler._pure.options import (
+    LEVELS,
+    Access,
+    Archive,
+    Compression,
+    Delivery,
+    Options,
+    Retention,
+    to_archive,
+    to_compression,
+    to_delivery,
+    to_fsync,
+    to_retention,
+)
 from mpfhandler._pure.schedule import Schedule
 
 
@@ -154,6 +167,47 @@ def test_delivery_also_as_text() -> None:
     """The parameters of delivery, as a configuration file writes them, and their defaults."""
     assert to_delivery("direct", 0.2, 65536, "block") == Delivery()
     assert to_delivery(" BUFFERED", "0.5", "4096", "Drop") == Delivery(buffered=True, interval=0.5, size=4096, drops=True)
+
+
+def test_compression_also_as_text() -> None:
+    """The parameters of compression, as a configuration file writes them, and their defaults."""
+    assert to_compression(None, None, 300) == Compression()
+    assert to_compression(" GZ", "9", "0") == Compression("gz", 9, 0.0)
+    assert to_compression(None, 22, 300.0).level == 22
+
+
+@pytest.mark.parametrize("method", ["gz", "zst", "xz", "bz2"])
+def test_level_is_in_the_range_of_the_method(method: str) -> None:
+    """The first and the last level are taken, the ones beyond are refused with the range as the remedy."""
+    levels = LEVELS[method]
+    for level in levels:
+        assert to_compression(method, level, 0).level == level
+    for level in (levels.start - 1, levels.stop):
+        with pytest.raises(InvalidOption, match=rf"^compress_level={level}: .*; use {levels.start} to {levels.stop - 1}"):
+            to_compression(method, level, 0)
+
+
+def test_rules_also_as_text() -> None:
+    """The rules of retention, as a configuration file writes them; without one there is none."""
+    assert to_retention(None, None, None) == to_retention(0, "0", 0) == Retention()
+    assert to_retention("14d", "10GB", "1 GiB") == Retention(14 * 86400.0, 10 * 10**9, 1 << 30)
+    assert not Retention().wanted
+    assert all(rule.wanted for rule in (Retention(max_age=1), Retention(max_total_bytes=1), Retention(min_free_bytes=1)))
+
+
+def test_options_delete_if_there_is_a_rule() -> None:
+    """A count or any other rule."""
+    schedule = Schedule.create("H")
+    assert not Options(schedule).deletes
+    assert Options(schedule, backup_count=1).deletes
+    assert Options(schedule, retention=Retention(min_free_bytes=1)).deletes
+
+
+def test_fsync_and_archive_also_as_text() -> None:
+    """Words in any case; an archive's truth value as text."""
+    assert [to_fsync(word) for word in ("Never", " seal ", "ALWAYS")] == ["never", "seal", "always"]
+    assert to_archive(None, False) == Archive()
+    assert to_archive("s3://bucket/prefix", "yes") == Archive("s3://bucket/prefix", delete=True)
 
 
 def test_options_are_frozen() -> None:

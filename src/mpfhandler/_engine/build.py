@@ -15,8 +15,10 @@ from .._protocols.hooks import Hooks
 from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Options, to_delivery
+from .._pure.options import Access, Options, to_archive, to_compression, to_delivery, to_fsync, to_retention
 from .._pure.schedule import Schedule
+from .._resources.dotted import to_function
+from .._resources.extras import check_method
 from .._resources.importing import importing
 from .owner import find_owner
 from .place import absolute, find_place, remove_folders
@@ -50,6 +52,17 @@ class Parameters(TypedDict):
     flush_interval: object
     buffer_bytes: object
     overflow: object
+    compress: object
+    compress_level: object
+    compress_delay: object
+    max_age: object
+    max_total_bytes: object
+    min_free_bytes: object
+    on_seal: object
+    fsync: object
+    archive: object
+    archive_delete: object
+    rotate_idle: object
 
 
 def build(
@@ -71,6 +84,9 @@ def build(
     encoding, errors = to_encoding("encoding", given["encoding"], given["errors"], default_encoding)
     uid, gid = find_owner(given["owner"])
     mkdir = to_flag("mkdir", given["mkdir"])
+    compression = to_compression(given["compress"], given["compress_level"], given["compress_delay"])
+    if compression.method is not None:
+        check_method("compress", compression.method)
     options = Options(
         schedule=schedule,
         encoding=encoding,
@@ -84,6 +100,12 @@ def build(
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
         delivery=to_delivery(given["delivery"], given["flush_interval"], given["buffer_bytes"], given["overflow"]),
+        compression=compression,
+        retention=to_retention(given["max_age"], given["max_total_bytes"], given["min_free_bytes"]),
+        on_seal=to_function("on_seal", given["on_seal"], "package.module.function"),
+        fsync=to_fsync(given["fsync"]),
+        archive=to_archive(given["archive"], given["archive_delete"]),
+        rotate_idle=to_flag("rotate_idle", given["rotate_idle"]),
     )
     if options.delivery.buffered and ops.threads is THREADS:
         ops = replace(ops, threads=SYSTEM_THREADS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
@@ -60,6 +60,21 @@ class TimedLogFile:
         buffer_bytes: size of the buffer, and of one write, at most (bytes).
         overflow: when the buffer is full: "block" writes it before `write` returns; "drop" drops and counts records while the
             disk does not keep up.
+        compress: "gz", "zst", "xz" or "bz2": closed segments are compressed in the background; None leaves them plain.
+        compress_level: from fast to small: 0 to 9 with "gz" (usually 6) and "xz" (6), 1 to 9 with "bz2" (9), 1 to 22 with "zst"
+            (3); None is the usual one.
+        compress_delay: seconds after a period's end and its grace in which its segment stays plain for who still reads it.
+        max_age: closed segments whose period ended longer ago are deleted: seconds, "14d", "12h", or a `timedelta`; None or 0
+            keeps all.
+        max_total_bytes: the closed segments together have at most so many bytes, or "10GB"; None or 0: as many as there are.
+        min_free_bytes: so much of the file system is kept free as far as closed segments can be deleted for it (bytes, or
+            "5GB"); None or 0: nothing is. All these rules hold together; the oldest period goes first.
+        on_seal: is called with each `SealedSegment` once, in the background; also the dotted name of a function.
+        fsync: "never" leaves it to the system when data is on the disk; "seal" forces a closed segment there before anything is
+            done to it; "always" each record, too (of a buffer: each batch).
+        archive: each sealed segment is copied to this URL ("s3://bucket/prefix", "file:///mnt/archive"), and verified.
+        archive_delete: the local file goes once its copy is verified.
+        rotate_idle: rotate at the boundary also while nothing is logged; else the next record does it.
         on_error: is called with each new kind of failure; what it raises is ignored.
 
     Raises:
@@ -94,6 +109,17 @@ class TimedLogFile:
         flush_interval: float = 0.2,
         buffer_bytes: int = 1 << 16,
         overflow: str = "block",
+        compress: str | None = None,
+        compress_level: int | None = None,
+        compress_delay: float = 300.0,
+        max_age: str | float | timedelta | None = None,
+        max_total_bytes: int | str | None = None,
+        min_free_bytes: int | str | None = None,
+        on_seal: Callable[[Any], object] | str | None = None,
+        fsync: str = "never",
+        archive: str | None = None,
+        archive_delete: bool = False,
+        rotate_idle: bool = False,
         on_error: Callable[[Exception], None] | None = None,
     ) -> None:
         if on_error is not None and not callable(on_error):
@@ -105,6 +131,9 @@ class TimedLogFile:
             max_bytes=max_bytes, encoding=encoding, errors=errors, debug=debug, chmod=chmod, owner=owner, mkdir=mkdir,
             lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
             delivery=delivery, flush_interval=flush_interval, buffer_bytes=buffer_bytes, overflow=overflow,
+            compress=compress, compress_level=compress_level, compress_delay=compress_delay, max_age=max_age,
+            max_total_bytes=max_total_bytes, min_free_bytes=min_free_bytes, on_seal=on_seal, fsync=fsync, archive=archive,
+            archive_delete=archive_delete, rotate_idle=rotate_idle,
         )  # fmt: skip
         self._start(given, ending, on_error)
         if open_now:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 from .errors import InvalidOption, InvalidOptionType
 
-__all__ = ["spelled", "to_choice", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds", "to_terminator"]
+__all__ = ["spelled", "to_choice", "to_count", "to_encoding", "to_flag", "to_mode", "to_seconds", "to_terminator", "to_word"]
 
 _HUGE = 10**19
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -51,13 +51,18 @@ def to_seconds(parameter: str, value: object) -> float:
 
 def to_choice(parameter: str, value: object, first: str, second: str) -> bool:
     """Whether it is the second of two words, in any case."""
-    remedy = f"use {first!r} or {second!r}"
+    return to_word(parameter, value, first, second) == second
+
+
+def to_word(parameter: str, value: object, *words: str) -> str:
+    """One of these words, written in any case."""
+    remedy = f"use {', '.join(map(repr, words[:-1]))} or {words[-1]!r}"
     if not isinstance(value, str):
         raise InvalidOptionType(parameter, value, "is no text", remedy)
     word = value.strip().lower()
-    if word not in {first, second}:
+    if word not in words:
         raise InvalidOption(parameter, value, "is not known", remedy)
-    return word == second
+    return word
 
 
 def to_mode(parameter: str, value: object) -> int | None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from .convert import to_choice, to_count, to_seconds
+from .convert import to_choice, to_count, to_flag, to_seconds, to_word
+from .errors import InvalidOption, InvalidOptionType
+from .naming import COMPRESSIONS
+from .quantity import to_age, to_size
 from .schedule import Schedule
 
-__all__ = ["Access", "Delivery", "Options", "to_delivery"]
+__all__ = [
+    "LEVELS", "Access", "Archive", "Compression", "Delivery", "Options", "Retention",
+    "to_archive", "to_compression", "to_delivery", "to_fsync", "to_retention",
+]  # fmt: skip
+
+# By method: the levels that it knows; from fast to small.
+LEVELS = {"gz": range(10), "zst": range(1, 23), "xz": range(10), "bz2": range(1, 10)}
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,54 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Compression:
+    """How closed segments are compressed.
+
+    Attributes:
+        method: "gz", "zst", "xz" or "bz2"; None leaves them plain.
+        level: one of `LEVELS`; None is the method's usual one.
+        delay: seconds after the end of the period and its grace, in which a segment stays plain for who still reads it.
+    """
+
+    method: str | None = None
+    level: int | None = None
+    delay: float = 300.0
+
+
+@dataclass(frozen=True)
+class Retention:
+    """By which rules, beside `backup_count`, closed segments are deleted, the oldest period first; 0 is no such rule.
+
+    Attributes:
+        max_age: seconds since the end of a segment's period.
+        max_total_bytes: of all closed segments together.
+        min_free_bytes: that the file system keeps free for an unprivileged user.
+    """
+
+    max_age: float = 0.0
+    max_total_bytes: int = 0
+    min_free_bytes: int = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self.max_age or self.max_total_bytes or self.min_free_bytes)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where sealed segments are copied to.
+
+    Attributes:
+        url: of the archive; None: nowhere.
+        delete: the local file goes once its copy is verified.
+    """
+
+    url: str | None = None
+    delete: bool = False
+
+
+@dataclass(frozen=True)
 class Options:
     """What the engine was asked to do, checked and normalised."""
 
@@ -57,6 +117,17 @@ class Options:
     spill_bytes: int = 1 << 20
     debug: bool = False
     delivery: Delivery = Delivery()
+    compression: Compression = Compression()
+    retention: Retention = Retention()
+    on_seal: Callable[[Any], object] | None = None  # gets each sealed segment
+    fsync: str = "never"  # "seal": a closed segment, before anything is done to it; "always": also each record, or batch
+    archive: Archive = Archive()
+    rotate_idle: bool = False
+
+    @property
+    def deletes(self) -> bool:
+        """Whether any rule has closed segments deleted."""
+        return self.backup_count > 0 or self.retention.wanted
 
 
 def to_delivery(delivery: object, interval: object, size: object, overflow: object) -> Delivery:
@@ -67,3 +138,43 @@ def to_delivery(delivery: object, interval: object, size: object, overflow: obje
         to_count("buffer_bytes", size, 1),
         to_choice("overflow", overflow, "block", "drop"),
     )
+
+
+def to_compression(method: object, level: object, delay: object) -> Compression:
+    """The three parameters of compression; the level and the delay are checked without a method, too."""
+    word = None if method is None else to_word("compress", method, *COMPRESSIONS)
+    return Compression(word, None if level is None else _to_level(level, word), to_seconds("compress_delay", delay))
+
+
+def _to_level(level: object, method: str | None) -> int:
+    known = range(min(levels.start for levels in LEVELS.values()), max(levels.stop for levels in LEVELS.values()))
+    levels = known if method is None else LEVELS[method]
+    remedy = f"use {levels.start} to {levels.stop - 1}, or None for the usual one"
+    try:
+        number = to_count("compress_level", level)
+    except InvalidOption as error:
+        raise type(error)("compress_level", level, "is not a level", remedy) from None
+    if number not in levels:
+        raise InvalidOption("compress_level", level, f"is no level of {method or 'any method'}", remedy)
+    return number
+
+
+def to_retention(age: object, total: object, free: object) -> Retention:
+    """The three rules beside `backup_count`."""
+    return Retention(to_age("max_age", age), to_size("max_total_bytes", total), to_size("min_free_bytes", free))
+
+
+def to_fsync(value: object) -> str:
+    """When what was written is forced to the disk."""
+    return to_word("fsync", value, "never", "seal", "always")
+
+
+def to_archive(url: object, delete: object) -> Archive:
+    """The two parameters of an archive. Of the URL only its form is checked here."""
+    remove = to_flag("archive_delete", delete)
+    remedy = 'use a URL such as "s3://bucket/prefix" or "file:///mnt/archive"'
+    if url is not None and not isinstance(url, str):
+        raise InvalidOptionType("archive", url, "is no text", remedy)
+    if url is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*", url, re.ASCII | re.DOTALL):
+        raise InvalidOption("archive", url, "is not a URL", remedy)
+    return Archive(url, remove)
