@@ -121,3 +121,21 @@ def test_known_segments_are_in_order_of_time(suffix: str, several: list[tuple[da
     wanted = sorted({name_in(names, parts) for parts in several}, key=lambda name: (name.wall, name.index, name.compression))
     files = [os.path.basename(names.write(name)) for name in reversed(wanted)]
     assert [name for name, _ in names.known("/logs", [*files, "app.log", "app.log.lock"])] == wanted
+
+
+@settings(deadline=None)
+@given(base=bases, suffix=st.sampled_from(STANDARD), parts=names_of_segments, namer=st.sampled_from(sorted(NAMERS)))
+def test_hidden_names_are_read(base: str, suffix: str, parts: tuple[datetime, int, str], namer: str) -> None:
+    """What belongs to a segment under a hidden name reads back as that segment's, each kind as itself alone."""
+    names = Names(f"/logs/{base}", suffix, NAMERS[namer])
+    plain = name_in(names, (parts[0], parts[1], ""))
+    packed = names.read(names.write(SegmentName(plain.wall, plain.index, "xz")))
+    made = [os.path.basename(path) for path in (names.marker(plain), names.marker_temporary(plain), names.pending(plain))]
+    readers = (names.read_marker, names.read_marker_temporary, names.read_pending)
+    assert [[read(text) for read in readers] for text in made] == [
+        [plain if one == other else None for other in range(3)] for one in range(3)
+    ]
+    assert packed is not None
+    folder, text = os.path.split(names.temporary(names.write(packed)))
+    assert names.read_temporary(folder, text) == (packed if packed.compression else None)
+    assert all(names.read(os.path.join("/logs", text)) is None for text in made)

@@ -6,7 +6,7 @@ package makes. `test_kernel.py` runs the same random calls on it and on the real
 What it knows: O_APPEND, positions shared by a fork, flock(2) by description (a conversion that fails loses the lock it had),
 rename over and without an existing name, links, files without a name, inode numbers used again, modification times in
 coarse ticks, a disk with an end, data and entries that a power cut loses. What it does not: symbolic links, permissions (a
-fault that a world injects), renaming folders, times of folders.
+fault that a world injects), renaming folders, times of folders, when a file was last read.
 """
 
 from __future__ import annotations
@@ -342,6 +342,12 @@ class Kernel:
 
     def touch(self, table: Table, fd: int) -> None:
         self._written(self._description(table, fd).inode)
+        self.changes += 1
+
+    def utimens(self, table: Table, fd: int, modified_ns: int) -> None:
+        """futimens(2); the time of the last read is not kept."""
+        inode = self._description(table, fd).inode
+        inode.mtime_ns, inode.ctime_ns = modified_ns, self._stamp()
         self.changes += 1
 
     # the disk

@@ -154,7 +154,12 @@ class Process:
             "fault": POSIX.fault,
         }
         threads = Threads(
-            identity=self._identity, lock=self._lock, start=self._start, signal=self._signal, pause=self.scheduler.nap
+            identity=self._identity,
+            lock=self._lock,
+            start=self._start,
+            signal=self._signal,
+            pause=self.scheduler.nap,
+            low_priority=_nothing,
         )
         points = {name: functools.partial(self._call, name) for name in CALLS}
         points |= {"stat_path": self._look_at_path, "stat_link": self._look_at_path, "stat_fd": self._look_at_fd}
@@ -277,6 +282,9 @@ class Process:
     def _open_lock(self, path: str, mode: int) -> tuple[int, bool]:
         return self._open(path, os.O_RDWR | os.O_CREAT, mode), True
 
+    def _open_new_private(self, path: str) -> int:
+        return self._open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+
     def _open_read(self, path: str) -> int:
         return self._open(path, os.O_RDONLY)
 
@@ -340,6 +348,24 @@ class Process:
     def _touch(self, fd: int) -> None:
         self.kernel.touch(self.table, fd)
 
+    def _accessed(self, fd: int) -> int:
+        return self.kernel.fstat(self.table, fd).mtime_ns
+
+    def _set_times(self, fd: int, _accessed_ns: int, modified_ns: int) -> None:
+        self.kernel.utimens(self.table, fd, modified_ns)
+
+    def _fsync(self, fd: int) -> None:
+        self.kernel.fsync(self.table, fd)
+
+    def _fsync_folder(self, path: str) -> None:
+        self.kernel.sync_folder(path)
+
+    def _free_bytes(self, _folder: str) -> int:
+        return self.kernel.room()
+
+    def _rename_over(self, source: str, target: str) -> None:
+        self.kernel.rename(source, target)
+
     def _rename_new(self, source: str, target: str) -> None:
         self.kernel.rename(source, target, replace=False)
 
@@ -396,6 +422,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "open_side": Process._open_side,
     "open_side_of": Process._open_side_of,
     "open_lock": Process._open_lock,
+    "open_new_private": Process._open_new_private,
     "open_read": Process._open_read,
     "open_stream": Process._open_existing,
     "open_debug": Process._open_append,
@@ -412,13 +439,19 @@ CALLS: dict[str, Callable[..., Any]] = {
     "set_mode": Process._set_mode,
     "set_owner": Process._set_owner,
     "touch": Process._touch,
+    "accessed": Process._accessed,
+    "set_times": Process._set_times,
+    "fsync": Process._fsync,
+    "fsync_folder": Process._fsync_folder,
     "rename_new": Process._rename_new,
+    "rename_over": Process._rename_over,
     "unlink": Process._unlink,
     "names": Process._names,
     "make_folder": Process._make_folder,
     "give_folder": _nothing,
     "remove_folder": Process._remove_folder,
     "may_create_in": _yes,
+    "free_bytes": Process._free_bytes,
     "try_lock": Process._try_lock,
     "unlock": Process._unlock,
 }

@@ -123,6 +123,10 @@ class Real(Side):
     def touch(self, handle: int) -> None:
         POSIX.touch(self._fd(handle))
 
+    def utimens(self, handle: int, modified_ns: int) -> int:
+        POSIX.set_times(self._fd(handle), 1_000_000_000, modified_ns)
+        return os.fstat(self._fd(handle)).st_mtime_ns
+
     def fsync(self, handle: int) -> None:
         os.fsync(self._fd(handle))
 
@@ -266,6 +270,10 @@ class Simulated(Side):
 
     def touch(self, handle: int) -> None:
         self.kernel.touch(self.table, self._fd(handle))
+
+    def utimens(self, handle: int, modified_ns: int) -> int:
+        self.kernel.utimens(self.table, self._fd(handle), modified_ns)
+        return self.kernel.fstat(self.table, self._fd(handle)).mtime_ns
 
     def fsync(self, handle: int) -> None:
         self.kernel.fsync(self.table, self._fd(handle))

@@ -57,6 +57,7 @@ calls = st.one_of(
     st.tuples(st.just("fchmod"), handles, st.sampled_from([0o600, 0o644])),
     st.tuples(st.just("fchown"), handles, st.sampled_from(OWNERS), st.sampled_from(OWNERS)),
     st.tuples(st.just("touch"), handles),
+    st.tuples(st.just("utimens"), handles, st.sampled_from([0, 1_600_000_000_123_456_789])),
     st.tuples(st.just("fsync"), handles),
     st.tuples(st.just("sync_folder"), st.sampled_from([".", "sub", "missing", "a"])),
     st.tuples(st.just("stat"), anything),

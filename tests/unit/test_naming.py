@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from mpfhandler._pure.naming import COMPRESSIONS, Names, SegmentName, lock_name
+from mpfhandler._pure.naming import COMPRESSIONS, Names, SegmentName, lock_name, longest_ending
 
 LOG = "/var/log/app.log"
 AT = datetime(2026, 11, 23, 16, 5, 9)
@@ -263,3 +263,47 @@ def test_suffix_tells_the_order_only_with_every_coarser_field(suffix: str, reada
     """A suffix orders segments if no field in it lacks a coarser one, and it may be one that cannot be read back at all."""
     names = Names("/logs/app.log", suffix)
     assert (names.readable, names.chronological) == (readable, chronological)
+
+
+def test_hidden_names_of_housekeeping() -> None:
+    """What is being written and what is written down about a segment lies beside it, where no `app.log*` pattern sees it."""
+    names = Names(LOG, HOURLY)
+    name = SegmentName(datetime(2026, 11, 23, 16), 2)
+    assert names.marker(name) == "/var/log/.app.log.2026-11-23_16.2.sealed"
+    assert names.marker_temporary(name) == "/var/log/.app.log.2026-11-23_16.2.sealed.tmp"
+    assert names.temporary("/var/log/app.log.2026-11-23_16.2.gz") == "/var/log/.app.log.2026-11-23_16.2.gz.tmp"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "app.log.2026-11-23_16.gz.tmp",
+        ".app.log.2026-11-23_16.tmp",
+        ".app.log.2026-11-23_16.gz",
+        ".app.log.2026-11-23_16.gz.tmp.tmp",
+        ".app.log.gz.tmp",
+        ".app.error.log.2026-11-23_16.gz.tmp",
+        ".app.log.2026-11-23_16.zip.tmp",
+        ".app.log.2026-11-23_16.gz.sealed",
+        "app.log.2026-11-23_16.sealed",
+        ".app.log.sealed",
+        ".app.log.2026-11-23_16.seale",
+        ".app.log.2026-11-23_16.01.sealed",
+        ".app.log.2026-13-23_16.sealed",
+    ],
+)
+def test_hidden_names_of_others_are_not_read(text: str) -> None:
+    """Only a hidden name that reads in full is ever removed (promise P4)."""
+    names = Names(LOG, HOURLY)
+    assert names.read_temporary("/var/log", text) is None
+    assert names.read_marker(text) is None
+    assert names.read_marker_temporary(text) is None
+
+
+def test_no_hidden_name_is_longer_than_what_a_constructor_allows() -> None:
+    """A log whose own name fits has names for everything beside it, with a number of four digits."""
+    names, name = Names(LOG, HOURLY), SegmentName(AT, 9999)
+    room = len("app.log") + longest_ending(HOURLY)
+    packed = names.write(SegmentName(AT, 9999, "zst"))
+    made = [names.pending(name), names.marker(name), names.marker_temporary(name), names.temporary(packed)]
+    assert max(len(os.path.basename(path)) for path in made) == room

@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from mpfhandler._platform import OPERATIONS, Fault, FileId, current, posix
+from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, FileId, Threads, current, posix, priority
 from mpfhandler._pure.errors import UnsupportedPlatform
 
 Rename = Callable[[str, str], None]
@@ -402,6 +403,106 @@ def test_touch_sets_the_time_of_now(tmp_path: Path, descriptor: int) -> None:
     os.utime(descriptor, (1.0, 1.0))
     OPERATIONS.touch(descriptor)
     assert os.fstat(descriptor).st_mtime > 1_600_000_000
+
+
+def test_times_are_set_by_descriptor(descriptor: int) -> None:
+    """To the nanosecond, both of them, and told again."""
+    OPERATIONS.set_times(descriptor, 1_600_000_000_123_456_789, 1_700_000_000_987_654_321)
+    assert OPERATIONS.accessed(descriptor) == 1_600_000_000_123_456_789
+    assert OPERATIONS.stat_fd(descriptor).mtime_ns == 1_700_000_000_987_654_321
+
+
+def test_new_private_file_is_for_nobody_else(tmp_path: Path) -> None:
+    """It has mode 0600 whatever the umask, can be read and written, and takes no name that is there, not even a dangling link's."""
+    path = tmp_path / "new"
+    before = os.umask(0)
+    fd = OPERATIONS.open_new_private(str(path))
+    os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (os.write(fd, b"abc"), os.pread(fd, 9, 0), os.get_inheritable(fd)) == (3, b"abc", False)
+    os.close(fd)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for taken in ("new", "link"):
+        with pytest.raises(FileExistsError):
+            OPERATIONS.open_new_private(str(tmp_path / taken))
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_rename_over_replaces(tmp_path: Path) -> None:
+    """What had the name is gone."""
+    (tmp_path / "a").write_text("new")
+    (tmp_path / "b").write_text("old")
+    OPERATIONS.rename_over(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert (tmp_path / "b").read_text() == "new"
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_is_to_survive_a_power_cut_is_synced(tmp_path: Path, descriptor: int) -> None:
+    """Files and folders are; what is no folder is an error, and no descriptor is left open."""
+    before = set(os.listdir("/dev/fd"))
+    OPERATIONS.fsync(descriptor)
+    OPERATIONS.fsync_folder(str(tmp_path))
+    with pytest.raises(NotADirectoryError):
+        OPERATIONS.fsync_folder(str(tmp_path / "some file"))
+    with pytest.raises(FileNotFoundError):
+        OPERATIONS.fsync_folder(str(tmp_path / "gone"))
+    assert set(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize(("number", "raises"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_folder_that_cannot_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raises: bool) -> None:
+    """A file system that has no such thing is no failure, a disk that fails is one; neither costs a descriptor."""
+
+    def refuse(_fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before = set(os.listdir("/dev/fd"))
+    monkeypatch.setattr(os, "fsync", refuse)
+    if raises:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            OPERATIONS.fsync_folder(str(tmp_path))
+    else:
+        OPERATIONS.fsync_folder(str(tmp_path))
+    assert set(os.listdir("/dev/fd")) == before
+
+
+def test_free_bytes_are_those_of_an_ordinary_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is reserved for root does not count, and blocks are counted in the size that they have."""
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_bavail=7, f_bfree=9, f_frsize=512, f_bsize=4096))
+    assert OPERATIONS.free_bytes(str(tmp_path)) == 7 * 512
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+@pytest.mark.parametrize("which", [THREADS, SYSTEM_THREADS], ids=["threads", "system threads"])
+def test_low_priority_is_of_one_thread(which: Threads) -> None:
+    """The thread that asks has the lowest priority from then on, the program keeps its own."""
+    before, found = os.getpriority(os.PRIO_PROCESS, 0), list[int]()
+
+    def work() -> None:
+        which.low_priority()
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    which.start(work, "low").join(60)
+    assert found == [19]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_priority_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may forbid the calls, another machine has other numbers, and another system would slow the program down."""
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, "not here")
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    monkeypatch.setattr("ctypes.CDLL", refuse)
+    priority.low_priority()
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="vax"))
+    priority.low_priority()
+    called: list[object] = []
+    monkeypatch.setattr(os, "setpriority", lambda *arguments: called.append(arguments))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    priority.low_priority()
+    assert not called
 
 
 def test_folder_that_may_be_created_in(tmp_path: Path) -> None:

@@ -130,6 +130,10 @@ def _open_lock(path: str, mode: int) -> tuple[int, bool]:
         raise denied from None  # that it is missing is not the trouble, but that it may not be created
 
 
+def _open_new_private(path: str) -> int:
+    return _lift(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _OWN_NAME, 0o600))
+
+
 def _open_read(path: str) -> int:
     return os.open(path, os.O_RDONLY | _OWN_NAME)
 
@@ -182,6 +186,27 @@ def _granularity(fd: int) -> int:
 
 def _touch(fd: int) -> None:
     os.utime(fd)
+
+
+def _set_times(fd: int, accessed_ns: int, modified_ns: int) -> None:
+    os.utime(fd, ns=(accessed_ns, modified_ns))
+
+
+def _fsync_folder(path: str) -> None:
+    """A file system that cannot do that (some network ones) says EINVAL, and has its own ideas of what is safe."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
+    finally:
+        os.close(fd)
+
+
+def _free_bytes(folder: str) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def _try_lock(fd: int, exclusive: bool) -> bool:
@@ -278,6 +303,7 @@ POSIX = Operations(
     open_side=_open_side,
     open_side_of=_open_side_of,
     open_lock=_open_lock,
+    open_new_private=_open_new_private,
     open_read=_open_read,
     open_stream=_open_stream,
     open_debug=_open_debug,
@@ -295,14 +321,20 @@ POSIX = Operations(
     set_mode=os.fchmod,
     set_owner=os.fchown,
     touch=_touch,
+    accessed=lambda fd: os.fstat(fd).st_atime_ns,
+    set_times=_set_times,
+    fsync=os.fsync,
+    fsync_folder=_fsync_folder,
     prepare=_prepare,
     rename_new=_rename_new,
+    rename_over=os.rename,
     unlink=os.unlink,
     names=os.listdir,
     make_folder=os.mkdir,
     give_folder=os.chown,
     remove_folder=os.rmdir,
     may_create_in=_may_create_in,
+    free_bytes=_free_bytes,
     try_lock=_try_lock,
     unlock=_unlock,
     fault=_fault,

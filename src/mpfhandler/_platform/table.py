@@ -62,6 +62,7 @@ class Threads:
     start: Callable[[Callable[[], None], str], Joinable]  # a daemon with this name; RuntimeError: no more threads are to be had
     signal: Callable[[], Signal]
     pause: Callable[[float], None]  # of a thread that nobody waits for, seconds
+    low_priority: Callable[[], None]  # of the calling thread alone, for good, where that can be had
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Operations:
     open_side: Callable[[str], int]  # read and write at offsets, never creates
     open_side_of: Callable[[int], int]  # the same for the file behind a descriptor, whatever its name; not on every system
     open_lock: Callable[[str, int], tuple[int, bool]]  # path, mode for a new file → descriptor, may be written
+    open_new_private: Callable[[str], int]  # read and write at offsets, nobody else may; FileExistsError if there is one
     open_read: Callable[[str], int]
     open_stream: Callable[[str], int]  # a device, pipe or terminal; never waits for a reader
     open_debug: Callable[[str, int], int]
@@ -101,15 +103,21 @@ class Operations:
     set_mode: Callable[[int, int], None]
     set_owner: Callable[[int, int, int], None]  # -1 leaves as it is
     touch: Callable[[int], None]  # modification time := now, by the clock of the file system
+    accessed: Callable[[int], int]  # when it was last read, as far as the file system tells (ns)
+    set_times: Callable[[int, int, int], None]  # descriptor, last read (ns), last write (ns)
+    fsync: Callable[[int], None]  # returns when the file would survive a power cut
+    fsync_folder: Callable[[str], None]  # the same for the names in it
 
     prepare: Callable[[], None]  # imports what `rename_new` needs: not in a thread while another one forks, nor under a lock
     rename_new: Callable[[str, str], None]  # FileExistsError if the new name is taken; nothing is ever overwritten
+    rename_over: Callable[[str, str], None]  # what has the new name is gone
     unlink: Callable[[str], None]
     names: Callable[[str], list[str]]  # of a folder
     make_folder: Callable[[str], None]
     give_folder: Callable[[str, int, int], None]  # path, user, group; -1 leaves as it is
     remove_folder: Callable[[str], None]
     may_create_in: Callable[[str], bool]
+    free_bytes: Callable[[str], int]  # of the folder's file system, for who is not root
 
     try_lock: Callable[[int, bool], bool]  # descriptor, exclusive; belongs to the open file description
     unlock: Callable[[int], None]

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .priority import low_priority
 from .table import Joinable, Lock, Signal, Threads
 
 __all__ = ["SYSTEM_THREADS", "THREADS", "block_signals"]
@@ -112,5 +113,14 @@ def _pause(seconds: float) -> None:
     _original("time", "sleep")(seconds)
 
 
-THREADS = Threads(identity=threading.get_ident, lock=threading.RLock, start=_start, signal=_signal, pause=time.sleep)
-SYSTEM_THREADS = Threads(identity=_identity, lock=_lock, start=_start_system, signal=_signal, pause=_pause)
+THREADS = Threads(
+    identity=threading.get_ident,
+    lock=threading.RLock,
+    start=_start,
+    signal=_signal,
+    pause=time.sleep,
+    low_priority=low_priority,
+)
+SYSTEM_THREADS = Threads(
+    identity=_identity, lock=_lock, start=_start_system, signal=_signal, pause=_pause, low_priority=low_priority
+)

@@ -17,7 +17,7 @@ from datetime import datetime
 
 __all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending", "show"]
 
-_PENDING = ".rotating"
+_PENDING, _MARKER, _TEMPORARY = ".rotating", ".sealed", ".tmp"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # any other directive is left to strptime
@@ -81,15 +81,40 @@ class Names:
 
     def pending(self, name: SegmentName) -> str:
         """Where a segment waits for the user's `rotator`: hidden from every `app.log*` glob of a log shipper."""
-        folder, text = os.path.split(self.default(name))
-        return os.path.join(folder, f".{text}{_PENDING}")
+        return self._hidden(name, _PENDING)
 
     def read_pending(self, text: str) -> SegmentName | None:
         """The segment that waits under a file name, or None."""
-        if not (text.startswith(f".{self.base}.") and text.endswith(_PENDING)):
+        return self._read_hidden(text, _PENDING)
+
+    def marker(self, name: SegmentName) -> str:
+        """Where it stands what has been done to a segment. In the log's folder, wherever a `namer` puts the segment: no other log
+        has this name there."""
+        return self._hidden(name, _MARKER)
+
+    def read_marker(self, text: str) -> SegmentName | None:
+        """The segment whose marker has this file name, or None."""
+        return self._read_hidden(text, _MARKER)
+
+    def marker_temporary(self, name: SegmentName) -> str:
+        """Where a marker is written before it gets its name."""
+        return self._hidden(name, _MARKER + _TEMPORARY)
+
+    def read_marker_temporary(self, text: str) -> SegmentName | None:
+        """The segment whose marker is, or was, written under this file name, or None."""
+        return self._read_hidden(text, _MARKER + _TEMPORARY)
+
+    def temporary(self, path: str) -> str:
+        """Under which hidden name, in its folder, a compressed segment is written before it gets this path."""
+        folder, text = os.path.split(path)
+        return os.path.join(folder, f".{text}{_TEMPORARY}")
+
+    def read_temporary(self, folder: str, text: str) -> SegmentName | None:
+        """The compressed segment that is, or was, written under this file name of a folder, or None."""
+        if not (text.startswith(".") and text.endswith(_TEMPORARY)):
             return None
-        found = self._read_tail(text[len(self.base) + 2 : -len(_PENDING)])
-        return None if found is None or found.compression else found
+        found = self.read(os.path.join(folder, text[1 : -len(_TEMPORARY)]))
+        return found if found is not None and found.compression else None
 
     def read(self, path: str) -> SegmentName | None:
         """The segment that a path belongs to, or None where it is not in full a name of this log's segments."""
@@ -104,6 +129,16 @@ class Names:
         """The segments among these file names of a folder with their paths, oldest first."""
         paths = (os.path.join(folder, text) for text in files)
         return sorted((found, path) for path in paths if (found := self.read(path)) is not None)
+
+    def _hidden(self, name: SegmentName, ending: str) -> str:
+        folder, text = os.path.split(self.default(name))
+        return os.path.join(folder, f".{text}{ending}")
+
+    def _read_hidden(self, text: str, ending: str) -> SegmentName | None:
+        if not (text.startswith(f".{self.base}.") and text.endswith(ending)):
+            return None
+        found = self._read_tail(text[len(self.base) + 2 : -len(ending)])
+        return None if found is None or found.compression else found
 
     def _read_tail(self, tail: str) -> SegmentName | None:
         match = self._whole.fullmatch(tail)
@@ -133,9 +168,9 @@ def lock_name(log: str, base: str, digest: str | None) -> str:
 
 
 def longest_ending(suffix: str) -> int:
-    """How many bytes longer than the log's own the longest name beside it is: a segment's with a number of four digits that
-    waits for the user's `rotator`."""
-    ending = f"..{show(_SAMPLE, suffix)}.9999{_PENDING}"
+    """How many bytes longer than the log's own the longest name beside it is: that of the marker of a segment with a number of
+    four digits, while it is written."""
+    ending = f"..{show(_SAMPLE, suffix)}.9999{_MARKER}{_TEMPORARY}"
     return len(ending.encode("utf-8", "surrogateescape"))
 
 
