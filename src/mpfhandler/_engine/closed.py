@@ -1,5 +1,5 @@
 """Closed segments: those that wait under hidden names, for the user's `rotator` or, with `late_grace=0`, for their own name,
-and those that `backup_count` leaves over.
+and those that the rules of retention do not keep.
 
 Takes no lock of the engine's, so that it can run in the housekeeper's thread, where a rotator that compresses belongs.
 A second call at the same time does no harm: who hands a file over has it locked.
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .._platform import FileId, Operations
 from .._protocols.handover import Begun, Handover, hand_over
 from .._protocols.hooks import Hooks
-from .._protocols.retention import excess, sweep
+from .._protocols.retention import Rules, Shelf, plan, sweep
 from .._protocols.segments import Segments
 from .._pure.options import Options
 from .._resources.report import Reporter
@@ -107,31 +107,37 @@ class ClosedSegments:
             self._report("rotator", error)
 
     def excess(self) -> list[str]:
-        """The segments that `backup_count` would delete now, oldest first."""
-        names, keep = self._segments.names(), self._options.backup_count
-        return excess(self._ops, names, self._segments.folder(names), keep) if keep else []
+        """The files of the segments that the rules would delete now, oldest first."""
+        rules = self._rules()
+        return [path for one in plan(self._ops, self._shelf(), rules) for path in one.paths] if rules.names else []
 
     def delete(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> None:
-        """Delete what `backup_count` leaves over. Never raises.
+        """Delete what the rules do not keep. Never raises.
 
         Args:
             stop: is asked between two files.
             let_go: closes those of these files that this process itself keeps for late records.
         """
-        keep = self._options.backup_count
-        if not keep:
+        rules = self._rules()
+        if not rules.names:
             return
         try:
-            names = self._segments.names()
-            folder = self._segments.folder(names)
-            swept = sweep(self._ops, names, folder, keep, self._report, stop)
+            shelf = self._shelf()
+            swept = sweep(self._ops, shelf, rules, self._report, stop)
             if swept.held:
                 let_go(swept.held)
-                swept.gone += sweep(self._ops, names, folder, keep, self._report, stop).gone
+                swept.gone += sweep(self._ops, shelf, rules, self._report, stop).gone
             for path in swept.gone:
                 self._trace("delete", path=path)
         except Exception as error:  # a suffix or a namer that makes no names
-            self._report("backupCount", error)
+            self._report(rules.names[0], error)
+
+    def _rules(self) -> Rules:
+        return Rules(self._options.backup_count, self._options.retention)
+
+    def _shelf(self) -> Shelf:
+        names = self._segments.names()
+        return Shelf(names, self._segments.folder(names), self._options.schedule, self._options.late_grace)
 
     def _hand_over(self, rotator: Callable[[str, str], None]) -> None:
         now = self._ops.monotonic()

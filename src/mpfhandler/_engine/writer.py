@@ -183,7 +183,7 @@ class Writer:
         return self._active.due(self.now())
 
     def excess(self) -> list[str]:
-        """The segments that `backup_count` would delete now, oldest first."""
+        """The files of the segments that the rules would delete now, oldest first."""
         return self._active.closed.excess()
 
     def change_terminator(self, terminator: bytes) -> None:
@@ -267,7 +267,7 @@ class Writer:
             self.after_fork_in_child()
         before = self._active.rotations
         self._active.refresh(self.now())
-        if self._active.closed.rotator_wanted or (self._active.rotations != before and self.options.backup_count):
+        if self._active.closed.rotator_wanted or (self._active.rotations != before and self.options.deletes):
             self._housekeeper.ask()
 
     def _open_window(self) -> None:

@@ -293,7 +293,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         return self._writer.options.schedule.next_rollover(currentTime)
 
     def getFilesToDelete(self) -> list[str]:
-        """The closed segments beyond `backupCount`, oldest first."""
+        """The files of the closed segments that `backupCount` and the other rules would delete now, oldest first."""
         return self._writer.excess()
 
     def stats(self) -> Stats:

@@ -1,35 +1,46 @@
-"""Which closed segments go, and their deletion. Counted by what a name means, not by how it sorts; by the last write where
-the name means no date.
+"""The deletion of closed segments. Counted by what a name means, not by how it sorts; by the last write where the name means no
+date. Which ones go, and why, is decided in `keeping`.
 
 Only regular files whose names read in full as segments of this log are counted or deleted (promise P4). A segment that
 somebody may still write to is left for the next time: every writer holds a shared lock on it, the lease, so an exclusive
-one is taken before the name goes (promise P1: no record into a file without a name).
+one is taken before the name goes (promise P1: no record into a file without a name). Who compresses or archives a segment has
+the exclusive lock, too. A plain file and its compressed one are one segment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._platform import Fault, FileId, FileStat, Operations
+from .._pure.closing import closing
 from .._pure.errors import InvalidOption
-from .._pure.naming import Names
+from .._pure.keeping import Closed, Doomed, Rules, doomed, next_too_old
+from .._pure.naming import Names, SegmentName
+from .._pure.schedule import Schedule
 from .._resources.descriptors import close_quietly
 from .._resources.report import Reporter
 
-__all__ = ["Swept", "excess", "sweep"]
+__all__ = ["Rules", "Shelf", "Swept", "plan", "survey", "sweep"]
+
+_LOOK = 60.0  # seconds between two looks at the free space
 
 
-def excess(ops: Operations, names: Names, folder: str, keep: int) -> list[str]:
-    """The paths of the segments beyond the newest `keep`, oldest first; no path where the suffix cannot be read back.
+@dataclass(frozen=True)
+class Shelf:
+    """Where the closed segments of a log are, and how their names are read.
 
-    Raises:
-        OSError: the folder cannot be read.
+    Attributes:
+        names: of its segments.
+        folder: of its segments.
+        schedule: of the log.
+        grace: seconds after a period's end in which late records come.
     """
-    if not names.readable:
-        return []
-    closed = _closed(ops, names, folder)
-    return closed[: max(0, len(closed) - keep)]
+
+    names: Names
+    folder: str
+    schedule: Schedule
+    grace: float
 
 
 @dataclass
@@ -37,55 +48,167 @@ class Swept:
     """What came of a sweep."""
 
     gone: list[str] = field(default_factory=list)  # paths
-    held: set[FileId] = field(default_factory=set)  # somebody may still write to them
+    held: set[FileId] = field(default_factory=set)  # somebody may still write to them, or is at them
+    failed: bool = False  # something could not be deleted, or looked at
+    next_at: float | None = None  # when the next segment may be due (epoch seconds); None: not before another rotation
 
 
-def sweep(ops: Operations, names: Names, folder: str, keep: int, report: Reporter, stop: Callable[[], bool]) -> Swept:
-    """Delete what is beyond the newest `keep`. One that cannot be deleted is reported once and does not hold up the others. Safe
-    to repeat, to run in several processes at once, and to lose at any point."""
-    swept = Swept()
-    if not names.readable:
-        report("backupCount", _unreadable(names))
-        return swept
+def survey(ops: Operations, shelf: Shelf) -> list[Closed]:
+    """The closed segments, oldest first; none where the suffix cannot be read back.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    names, found = shelf.names, dict[SegmentName, list[tuple[str, FileStat]]]()
+    for name, path in names.known(shelf.folder, ops.names(shelf.folder)) if names.readable else ():
+        seen = _look(ops, path)
+        if seen is not None and seen.regular:
+            found.setdefault(replace(name, compression=""), []).append((path, seen))
+    if not names.chronological:
+        found = dict(sorted(found.items(), key=lambda one: max(seen.mtime_ns for _, seen in one[1])))  # stable: then by name
+    return [_closed(shelf, name, files) for name, files in found.items()]
+
+
+def plan(ops: Operations, shelf: Shelf, rules: Rules) -> list[Doomed]:
+    """What a sweep would delete now, oldest first.
+
+    Raises:
+        OSError: the folder cannot be read, or its free space is not told.
+    """
+    free = ops.free_bytes(shelf.folder) if rules.retention.min_free_bytes else None
+    return doomed(survey(ops, shelf), rules, ops.now(), free)
+
+
+def sweep(
+    ops: Operations,
+    shelf: Shelf,
+    rules: Rules,
+    report: Reporter,
+    stop: Callable[[], bool],
+    progress: Callable[[Doomed], None] | None = None,
+) -> Swept:
+    """Delete what the rules do not keep. One that cannot be deleted is reported once and does not hold up the others. Safe to
+    repeat, to run in several processes at once, and to lose at any point.
+
+    Args:
+        ops: the system calls.
+        shelf: where the segments are.
+        rules: to go by.
+        report: is told what fails, under the rule that asked for it.
+        stop: is asked between two segments.
+        progress: is told of each segment that is looked at, before that.
+    """
+    run = _Sweep(ops, shelf, rules, report)
+    if not rules.names:
+        return run.swept
+    if not shelf.names.readable:
+        report(rules.names[0], _unreadable(shelf.names))
+        return run.swept
     try:
-        candidates = excess(ops, names, folder, keep)
+        run.all(survey(ops, shelf), run.free(), stop, progress or (lambda _: None))
     except OSError as error:
-        report("backupCount", error)
-        return swept
-    failed = False
-    for path in candidates:
-        if stop():
-            break
+        run.failed(rules.names[0], error)
+    run.tell()
+    return run.swept
+
+
+class _Sweep:
+    """One run.
+
+    Args: as of `sweep`.
+    """
+
+    def __init__(self, ops: Operations, shelf: Shelf, rules: Rules, report: Reporter) -> None:
+        self.swept = Swept()
+        self._ops = ops
+        self._shelf = shelf
+        self._rules = rules
+        self._report = report
+        self._failures: dict[str, Exception] = {}  # by rule, of its oldest segment: the same one in each run
+
+    def free(self) -> int | None:
+        """Free bytes, if a rule asks for them and the system tells."""
+        if self._rules.retention.min_free_bytes:
+            try:
+                return self._ops.free_bytes(self._shelf.folder)
+            except OSError as error:
+                self.failed("min_free_bytes", error)
+        return None
+
+    def all(self, closed: list[Closed], free: int | None, stop: Callable[[], bool], progress: Callable[[Doomed], None]) -> None:
+        """Delete, and once more where something could not be deleted: a rule about bytes then asks for others."""
+        now, tried, stuck = self._ops.now(), set[SegmentName](), set[SegmentName]()
+        while todo := [one for one in doomed(closed, self._rules, now, free, stuck) if one.name not in tried]:
+            for one in todo:
+                if stop():
+                    return
+                progress(one)
+                tried.add(one.name)
+                if not self._try(one):
+                    stuck.add(one.name)
+            if not stuck & {one.name for one in todo}:
+                break
+        self.swept.next_at = next_too_old(closed, self._rules, now)
+        if self._rules.retention.min_free_bytes:
+            self.swept.next_at = min(self.swept.next_at or now + _LOOK, now + _LOOK)
+
+    def _try(self, one: Doomed) -> bool:
+        """Whether it is gone, or will be once somebody lets go of it."""
         try:
-            _delete(ops, path, swept)
+            _delete(self._ops, one.paths, self.swept)
         except OSError as error:
-            if ops.fault(error) is not Fault.MISSING:  # another process was faster
-                failed = True
-                report("backupCount", error)
-    if not failed:
-        report.solved("backupCount")
-    return swept
+            self.failed(one.rule, error)
+            return False
+        return True
+
+    def failed(self, rule: str, error: Exception) -> None:
+        """Remember for the end of the run."""
+        self._failures.setdefault(rule, error)
+
+    def tell(self) -> None:
+        """Report the failures: the first one of each rule, so that two causes do not take turns in being news."""
+        self.swept.failed = bool(self._failures)
+        for rule in self._rules.names:
+            error = self._failures.get(rule)
+            if error is None:
+                self._report.solved(rule)
+            else:
+                self._report(rule, error)
 
 
-def _delete(ops: Operations, path: str, swept: Swept) -> None:
-    """Delete one segment, unless a writer has a lease. Where there are no locks, or the file may not be opened, nobody is waited
-    for."""
+def _delete(ops: Operations, paths: tuple[str, ...], swept: Swept) -> None:
+    """Delete the files of one segment, unless somebody has one of them. Where there are no locks, or a file may not be opened,
+    nobody is waited for. The plain one goes last: it is the truth of the two."""
+    locked: list[int] = []
+    try:
+        there = [path for path in paths if _take(ops, path, locked, swept)]
+        if len(there) < len(paths):
+            return
+        for path in reversed(there):
+            try:
+                ops.unlink(path)
+            except OSError as error:
+                if ops.fault(error) is not Fault.MISSING:  # another process was faster
+                    raise
+                continue
+            swept.gone.append(path)
+    finally:
+        for fd in locked:
+            _let_go(ops, fd)
+
+
+def _take(ops: Operations, path: str, locked: list[int], swept: Swept) -> bool:
+    """Whether a file may go: nobody has it, and it is still the one that the name leads to."""
     try:
         fd = ops.open_side(path)
     except OSError as error:
-        if ops.fault(error) is Fault.MISSING:
-            raise
-        ops.unlink(path)
-        swept.gone.append(path)
-        return
-    try:
-        if _free(ops, fd):
-            ops.unlink(path)
-            swept.gone.append(path)
-        else:
-            swept.held.add(ops.stat_fd(fd).id)
-    finally:
-        close_quietly(ops, fd)
+        return ops.fault(error) is not Fault.MISSING
+    locked.append(fd)
+    if not _free(ops, fd):
+        swept.held.add(ops.stat_fd(fd).id)
+        return False
+    seen = _look(ops, path)
+    return seen is not None and seen.regular and seen.id == ops.stat_fd(fd).id
 
 
 def _free(ops: Operations, fd: int) -> bool:
@@ -95,18 +218,27 @@ def _free(ops: Operations, fd: int) -> bool:
         return True
 
 
+def _let_go(ops: Operations, fd: int) -> None:
+    """Unlock, then close: a child that was forked meanwhile shares the description, and would keep the lock."""
+    try:
+        ops.unlock(fd)
+    except OSError:
+        pass
+    close_quietly(ops, fd)
+
+
 def _unreadable(names: Names) -> InvalidOption:
-    problem = "what it writes cannot be read back, so backupCount deletes nothing"
+    problem = "what it writes cannot be read back, so nothing is deleted"
     return InvalidOption("suffix", names.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
 
 
-def _closed(ops: Operations, names: Names, folder: str) -> list[str]:
-    """The segments in the folder, oldest first: by their names, or by their last write where the names do not tell."""
-    known = names.known(folder, ops.names(folder))
-    found = [(name, path, seen) for name, path in known if (seen := _look(ops, path)) is not None and seen.regular]
-    if not names.chronological:
-        found.sort(key=lambda one: one[2].mtime_ns)  # a stable sort: the name decides between equals
-    return [path for _, path, _ in found]
+def _closed(shelf: Shelf, name: SegmentName, files: list[tuple[str, FileStat]]) -> Closed:
+    written = max(seen.mtime_ns for _, seen in files) / 1e9
+    try:
+        ended: float = closing(shelf.schedule, shelf.names, name, written, shelf.grace).period.end
+    except (OverflowError, ValueError):  # there is no calendar then
+        ended = written
+    return Closed(name, tuple(path for path, _ in files), sum(seen.size for _, seen in files), ended)
 
 
 def _look(ops: Operations, path: str) -> FileStat | None:
