@@ -8,12 +8,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._engine.stats import Stats
     from ._engine.timedlogfile import TimedLogFile
+    from ._pure.sealed import SealedSegment
 
 __all__ = [
     "InvalidOption",
     "InvalidOptionType",
     "MpfHandlerError",
     "MultProcTimedRotatingFileHandler",
+    "SealedSegment",
     "Stats",
     "TimedLogFile",
     "UnsupportedPlatform",
@@ -30,6 +32,10 @@ def __getattr__(name: str) -> object:
             from ._engine.stats import Stats
 
             return Stats
+        if name == "SealedSegment":
+            from ._pure.sealed import SealedSegment
+
+            return SealedSegment
         if name == "TimedLogFile":
             from ._engine.timedlogfile import TimedLogFile
 

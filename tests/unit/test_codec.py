@@ -120,6 +120,18 @@ def test_broken_stream_is_told(method: str) -> None:
     assert read(method, RECORDS) == (b"", Malformed)
 
 
+def test_small_pieces_show_all_that_can_be_read() -> None:
+    """What comes before the broken place within one chunk."""
+    whole = packed("gz", RECORDS)
+    half = len(whole) // 2
+    broken, found = whole[:half] + bytes(len(whole) - half), b""
+    with pytest.raises(Malformed):
+        for piece in unpacked("gz", reader(broken, 256), 256):
+            found += piece
+    assert RECORDS.startswith(found)
+    assert len(found) > len(RECORDS) // 3
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_error_of_reading_goes_through(method: str) -> None:
     """A disk that fails is no broken stream."""

@@ -121,7 +121,7 @@ def test_start_and_end_are_kept_from_any_chunks(chunks: list[bytes]) -> None:
     assert tail.size == len(whole)
 
 
-@given(st.text(max_size=60) | st.text("0123456789-:.,T Z+{}\"time", max_size=60))
+@given(st.text(max_size=60) | st.text('0123456789-:.,T Z+{}"time', max_size=60))
 def test_any_line_is_taken(line: str) -> None:
     """Nothing that stands in a log is an error, and a time is a number."""
     found = read_moment(line, BERLIN)

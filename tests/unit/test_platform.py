@@ -413,7 +413,7 @@ def test_times_are_set_by_descriptor(descriptor: int) -> None:
 
 
 def test_new_private_file_is_for_nobody_else(tmp_path: Path) -> None:
-    """It has mode 0600 whatever the umask, can be read and written, and takes no name that is there, not even a dangling link's."""
+    """It has mode 0600 whatever the umask, can be read and written, and takes no name that is there, be it a dangling link's."""
     path = tmp_path / "new"
     before = os.umask(0)
     fd = OPERATIONS.open_new_private(str(path))

@@ -24,7 +24,6 @@ _DATE = re.compile(
 _NUMBER = re.compile(r"[\[(<\"']?(\d{9,19}(?:\.\d{1,9})?)(?![\w.:/-])", re.ASCII)
 _EPOCH = datetime(1970, 1, 1)
 _UNITS = ((1e8, 1.0), (1e11, 1e3), (1e14, 1e6), (1e17, 1e9))  # from this number on, units in a second: 1973 to 2286 in each
-_HEAD, _TAIL = 1 << 13, 1 << 16  # bytes that are kept of a segment's start and end
 
 
 def read_moment(line: str, zone: Zone) -> float | None:
@@ -37,17 +36,21 @@ def read_moment(line: str, zone: Zone) -> float | None:
 class Head:
     """The start of a segment, from its chunks."""
 
+    MOST = 1 << 13  # bytes that are kept
+
     def __init__(self) -> None:
         self.data = b""
 
     def add(self, chunk: bytes) -> None:
         """The next chunk."""
-        if len(self.data) < _HEAD:
-            self.data += chunk[: _HEAD - len(self.data)]
+        if len(self.data) < self.MOST:
+            self.data += chunk[: self.MOST - len(self.data)]
 
 
 class Tail:
     """The end of a segment, from its chunks."""
+
+    MOST = 1 << 16  # bytes that are kept
 
     def __init__(self) -> None:
         self.data = b""
@@ -56,7 +59,7 @@ class Tail:
     def add(self, chunk: bytes) -> None:
         """The next chunk."""
         self.size += len(chunk)
-        self.data = chunk[-_TAIL:] if len(chunk) >= _TAIL else (self.data + chunk)[-_TAIL:]
+        self.data = chunk[-self.MOST :] if len(chunk) >= self.MOST else (self.data + chunk)[-self.MOST :]
 
 
 def first_moment(head: bytes, zone: Zone) -> float | None:
@@ -66,7 +69,8 @@ def first_moment(head: bytes, zone: Zone) -> float | None:
 
 def last_moment(tail: bytes, zone: Zone) -> float | None:
     """The time of the last line that begins with one: a traceback may follow it."""
-    return next((found for line in reversed(_lines(tail)) if (found := read_moment(line, zone)) is not None), None)
+    lines = _lines(tail)[1 if len(tail) >= Tail.MOST else 0 :]  # of the first one there may be only the end
+    return next((found for line in reversed(lines) if (found := read_moment(line, zone)) is not None), None)
 
 
 def _lines(data: bytes) -> list[str]:

@@ -82,12 +82,14 @@ def packer(method: str, level: int | None, modified: int) -> Packer:
     return made
 
 
-def unpacked(method: str, read: Callable[[], bytes]) -> Iterator[bytes]:
+def unpacked(method: str, read: Callable[[], bytes], most: int = CHUNK) -> Iterator[bytes]:
     """The content of a packed file in pieces of bounded size. Several streams one behind the other are one, as for the programs.
 
     Args:
         method: "gz", "zst", "xz" or "bz2".
         read: gives the next chunk of the file, nothing at its end; what it raises goes through.
+        most: bytes in a piece. Where the file is broken, as much that could have been read is not given, nor what comes of the
+            chunk of the file: small ones show all of it.
 
     Raises:
         Torn: after the last piece that can be read, the stream goes on and the file does not.
@@ -105,7 +107,7 @@ def unpacked(method: str, read: Callable[[], bytes]) -> Iterator[bytes]:
         elif stream.needs_input and not data:
             raise Torn(f"the {method} stream ends too early")
         try:
-            piece = stream.decompress(data, CHUNK)
+            piece = stream.decompress(data, most)
         except Exception as error:  # each method has another one
             raise Malformed(f"the {method} stream is broken: {error}") from error
         if piece:
@@ -156,7 +158,7 @@ class _Gunzip:
 
     _full = False  # the last piece was as long as it may be: there may be more without any input
 
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+    def decompress(self, data: bytes, max_length: int = 0, /) -> bytes:
         piece = self._body.decompress(self._body.unconsumed_tail + data, max_length)
         self._full = len(piece) == max_length
         return piece

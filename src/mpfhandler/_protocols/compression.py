@@ -1,0 +1,309 @@
+"""Compressing a sealed segment so that its content is there once whatever happens: a kill at any instruction, a full disk, two
+processes, files of others in the way.
+
+The caller has the exclusive lock on the plain segment, so it is the only one of ours at it. Steps:
+
+  C1 temporary   a hidden file, created exclusively, for this user alone, with an exclusive lock; what a killed process has left
+                 under its name goes first
+  C2 copy        read, compress, write; asked between two chunks whether to stop
+  C3 look        is the plain one still what was read?
+  C4 dress       owner, mode and times of the plain one, then fsync
+  C5 name        rename without overwriting; from here on both stand side by side
+  C6 fsync       of the folder: the name is safe
+  C7 unlink      of the plain one, if its name still leads to what was read
+
+- **K1** The plain segment goes only when a file with the same content has its name, both safe from a power cut.
+- **K2** No file is ever overwritten; what is removed is a hidden file of ours, an unfinished twin, or the plain one.
+- **K3** Dying between any two steps leaves the plain segment, or its twin, or both; and both are told apart by `compare`.
+- **K4** The lock goes with the file: who has the temporary one has the compressed segment, so that no other process takes
+  that for its own before the last step is done.
+
+After a failure the plain segment is as it was; calling it again is safe.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._platform import Fault, FileStat, Operations
+from .._pure.naming import COMPRESSIONS, Names, SegmentName
+from .._pure.options import Compression
+from .._resources.codec import packer
+from .._resources.descriptors import close_quietly
+from .twins import Twin, chunks_of, compare
+
+__all__ = ["Busy", "Plain", "Refused", "compress", "let_go", "lock_file", "remove_temporary"]
+
+
+class Refused(RuntimeError):
+    """The segment stays as it is, for a reason that does not go away by itself: a file of somebody's has the name, or the owner
+    cannot be kept."""
+
+
+class Busy(Exception):
+    """Somebody has a file, or has changed it meanwhile: another time."""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A plain segment on which the caller has the exclusive lock."""
+
+    fd: int  # the caller's
+    path: str
+    found: FileStat  # when the lock was had
+    accessed_ns: int  # before it was read for this
+
+
+def compress(
+    ops: Operations,
+    names: Names,
+    plain: Plain,
+    name: SegmentName,
+    how: Compression,
+    stop: Callable[[], bool],
+    progress: Callable[[int], None],
+) -> tuple[int, SegmentName]:
+    """Put a compressed file in the place of a plain segment.
+
+    Args:
+        ops: the system calls.
+        names: of the log.
+        plain: the segment.
+        name: of the plain one.
+        how: method and level.
+        stop: is asked between two chunks.
+        progress: is told how many bytes of the plain one have been read so far.
+
+    Returns:
+        The descriptor of the compressed file, with the exclusive lock on it, which is the caller's now; and its name.
+
+    Raises:
+        OSError: of the system; the disk may be full.
+        ImportError: this Python has no such method.
+        Refused: see there.
+        Busy: see there.
+        Stopped: `stop` said so.
+    """
+    twin = _settle_twins(ops, names, plain, name, stop)
+    if twin is None:
+        twin = _pack(ops, names, plain, name, how, stop, progress)
+    fd, packed = twin
+    try:
+        ops.fsync_folder(os.path.dirname(plain.path))
+        _check_unchanged(ops, plain)
+        ops.unlink(plain.path)
+    except BaseException:
+        let_go(ops, fd)
+        raise
+    return fd, packed
+
+
+def remove_temporary(ops: Operations, path: str) -> bool:
+    """Remove a hidden file that nobody writes any more; whether it is gone.
+
+    Raises:
+        OSError: it cannot be.
+    """
+    try:
+        fd = lock_file(ops, path)
+    except Busy:
+        return False
+    if fd is None:
+        return True
+    try:
+        ops.unlink(path)
+    finally:
+        let_go(ops, fd)
+    return True
+
+
+def lock_file(ops: Operations, path: str) -> int | None:
+    """Open a regular file and take the exclusive lock on it; None where there is none (any more).
+
+    Raises:
+        Busy: somebody has it.
+        Refused: it is no regular file.
+        OSError: it cannot be opened, or there are no locks here.
+    """
+    try:
+        if not ops.stat_link(path).regular:
+            raise Refused(f"{path}: is no regular file, and is left alone; move it away")
+        fd = ops.open_side(path)
+    except OSError as error:
+        if ops.fault(error) is Fault.MISSING:
+            return None
+        raise
+    if _lock(ops, fd, path):
+        return fd
+    let_go(ops, fd)
+    raise Busy(f"{path} is held by somebody, or is another file by now")
+
+
+def let_go(ops: Operations, fd: int) -> None:
+    """Unlock, then close: a child that was forked meanwhile shares the description, and would keep the lock."""
+    try:
+        ops.unlock(fd)
+    except OSError:
+        pass
+    close_quietly(ops, fd)
+
+
+def _settle_twins(
+    ops: Operations, names: Names, plain: Plain, name: SegmentName, stop: Callable[[], bool]
+) -> tuple[int, SegmentName] | None:
+    """Look at every compressed file of the same name. One that is equal is given back, safe on the disk and locked; unfinished
+    ones are removed.
+
+    Raises: as `compress`.
+    """
+    equal: tuple[int, SegmentName] | None = None
+    for method in COMPRESSIONS:
+        other = SegmentName(name.wall, name.index, method)
+        try:
+            fd = _settle(ops, names.write(other), plain, method, stop)
+        except BaseException:
+            if equal is not None:
+                let_go(ops, equal[0])
+            raise
+        if fd is not None and equal is None:
+            equal = fd, other
+        elif fd is not None:
+            let_go(ops, fd)  # the same content a third time is nothing to decide here
+    return equal
+
+
+def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callable[[], bool]) -> int | None:
+    fd = lock_file(ops, path)
+    if fd is None:
+        return None
+    try:
+        twin = _told(ops, plain, fd, method, path, stop)
+        if twin is Twin.EQUAL:
+            ops.fsync(fd)
+            return fd
+        ops.unlink(path)
+    except BaseException:
+        let_go(ops, fd)
+        raise
+    let_go(ops, fd)
+    return None
+
+
+def _told(ops: Operations, plain: Plain, fd: int, method: str, path: str, stop: Callable[[], bool]) -> Twin:
+    try:
+        twin = compare(ops, plain.fd, fd, method, stop)
+    except ImportError as error:
+        raise Refused(f"{path}: cannot be read here ({error}), so {plain.path} stays as it is") from error
+    if twin is Twin.FOREIGN:
+        raise Refused(f"{path}: has another content than {plain.path}, which stays as it is; move one of them away")
+    return twin
+
+
+def _pack(
+    ops: Operations,
+    names: Names,
+    plain: Plain,
+    name: SegmentName,
+    how: Compression,
+    stop: Callable[[], bool],
+    progress: Callable[[int], None],
+) -> tuple[int, SegmentName]:
+    """C1 to C5."""
+    packed = SegmentName(name.wall, name.index, how.method or "")
+    target = names.write(packed)
+    temporary = names.temporary(target)
+    fd = _create(ops, temporary)
+    try:
+        _copy(ops, plain, fd, how, stop, progress)
+        _check_unchanged(ops, plain)
+        _dress(ops, plain, fd)
+        ops.fsync(fd)
+        ops.rename_new(temporary, target)
+    except BaseException as error:
+        _discard(ops, temporary, fd)
+        if isinstance(error, OSError) and ops.fault(error) is Fault.EXISTS:
+            raise Busy(f"{target} has just come to be") from error  # looked at the next time
+        raise
+    return fd, packed
+
+
+def _create(ops: Operations, temporary: str) -> int:
+    """C1."""
+    if not remove_temporary(ops, temporary):
+        raise Busy(f"{temporary} is being written by somebody")
+    fd = ops.open_new_private(temporary)
+    if _lock(ops, fd, temporary):
+        return fd
+    let_go(ops, fd)
+    raise Busy(f"{temporary} was taken for a dead process's")
+
+
+def _lock(ops: Operations, fd: int, path: str) -> bool:
+    """Whether the exclusive lock on an open file is had, and the name leads to it then. If the system fails, it is closed."""
+    try:
+        return ops.try_lock(fd, True) and ops.stat_link(path).id == ops.stat_fd(fd).id
+    except BaseException as error:
+        if isinstance(error, OSError) and ops.fault(error) is Fault.MISSING:
+            return False
+        let_go(ops, fd)
+        raise
+
+
+def _copy(
+    ops: Operations, plain: Plain, fd: int, how: Compression, stop: Callable[[], bool], progress: Callable[[int], None]
+) -> None:
+    """C2."""
+    stream = packer(how.method or "", how.level, plain.found.mtime_ns // 1_000_000_000)
+    done = 0
+    for chunk in chunks_of(ops, plain.fd, stop):
+        _write(ops, fd, stream.compress(chunk))
+        done += len(chunk)
+        progress(done)
+    _write(ops, fd, stream.flush())
+    if done != plain.found.size:
+        raise Busy(f"{plain.path} has another size than it had")
+
+
+def _write(ops: Operations, fd: int, data: bytes) -> None:
+    """All of it. A disk that is getting full takes a part, and then fails."""
+    while data:
+        data = data[ops.write(fd, data) :]
+
+
+def _check_unchanged(ops: Operations, plain: Plain) -> None:
+    """C3, and again before C7: nobody has written to it, and its name still leads to it. Programs that know nothing of leases
+    may write to any file."""
+    for now in (ops.stat_fd(plain.fd), ops.stat_link(plain.path)):
+        if (now.id, now.size, now.mtime_ns) != (plain.found.id, plain.found.size, plain.found.mtime_ns):
+            raise Busy(f"{plain.path} is not what it was")
+
+
+def _dress(ops: Operations, plain: Plain, fd: int) -> None:
+    """C4. The owner goes first, because chown(2) clears the set-id bits.
+
+    Raises:
+        Refused: only root, or a member of the group, could do that. The plain one stays for a process that can.
+    """
+    mine, wanted = ops.stat_fd(fd), plain.found
+    uid, gid = (-1 if mine.uid == wanted.uid else wanted.uid), (-1 if mine.gid == wanted.gid else wanted.gid)
+    if (uid, gid) != (-1, -1):
+        try:
+            ops.set_owner(fd, uid, gid)
+        except OSError as error:
+            if ops.fault(error) is not Fault.DENIED:
+                raise
+            raise Refused(f"{plain.path}: its owner {wanted.uid}:{wanted.gid} cannot be kept, so it stays plain") from error
+    if ops.stat_fd(fd).mode != wanted.mode:
+        ops.set_mode(fd, wanted.mode)
+    ops.set_times(fd, plain.accessed_ns, wanted.mtime_ns)
+
+
+def _discard(ops: Operations, temporary: str, fd: int) -> None:
+    """Give a temporary file up; what cannot be removed now is reclaimed the next time."""
+    try:
+        ops.unlink(temporary)
+    except OSError:
+        pass
+    let_go(ops, fd)

@@ -1,0 +1,187 @@
+"""What has been done to a segment and its name does not tell: the hook was called, the archive has it.
+
+It stands in a small hidden file beside the log. It is written only by who has the exclusive lock on the segment, in one step:
+whoever reads it finds what was there before or what is there now. One that is torn or speaks of another file is as none;
+then something is done a second time, and nothing is left undone.
+"""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass, field, replace
+
+from .._platform import Fault, FileStat, Operations
+from .._pure.naming import COMPRESSIONS, Names, SegmentName
+from .._resources.descriptors import close_quietly
+from .compression import Refused, remove_temporary
+
+__all__ = ["Marker", "forget", "read_marker", "reclaim", "write_marker"]
+
+_VERSION = 1
+_MOST = 4096  # bytes
+Evidence = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What is known of one segment. Its time of modification tells it from a later file of the same name: it is that of the plain
+    segment, and the compressed one has it, too."""
+
+    size: int  # of the plain content (bytes)
+    mtime_ns: int
+    first: float | None = None  # times of records (epoch seconds)
+    last: float | None = None
+    done: dict[str, Evidence] = field(default_factory=dict[str, Evidence])  # by step: what it has to tell
+
+    def tells_of(self, found: FileStat, *, packed: bool) -> bool:
+        """Whether it speaks of this file."""
+        return self.mtime_ns == found.mtime_ns and (packed or self.size == found.size)
+
+    def with_step(self, step: str, evidence: Evidence) -> Marker:
+        """The same with one step done."""
+        return replace(self, done={**self.done, step: evidence})
+
+
+def read_marker(ops: Operations, path: str) -> Marker | None:
+    """What stands there; None where there is no such file, or nothing that reads as a marker.
+
+    Raises:
+        OSError: it cannot be read; another user's process may have written it.
+    """
+    try:
+        fd = ops.open_read(path)
+    except OSError as error:
+        if ops.fault(error) is Fault.MISSING:
+            return None
+        raise
+    try:
+        return _unpack(ops.read_at(fd, _MOST + 1, 0))
+    finally:
+        close_quietly(ops, fd)
+
+
+def write_marker(ops: Operations, names: Names, name: SegmentName, marker: Marker, like: FileStat) -> None:
+    """Write it down. The caller has the exclusive lock on the segment.
+
+    Args:
+        ops: the system calls.
+        names: of the log.
+        name: of the segment.
+        marker: what is to stand there.
+        like: the segment, whose mode and owner the marker gets: who may read the one may read the other.
+
+    Raises:
+        OSError: it cannot be written. What was there before still is.
+    """
+    temporary = names.marker_temporary(name)
+    _remove(ops, temporary)
+    fd = ops.open_new_private(temporary)
+    try:
+        data = _pack(marker)
+        while data:
+            data = data[ops.write(fd, data) :]
+        _share(ops, fd, like)
+        ops.fsync(fd)
+        ops.rename_over(temporary, names.marker(name))
+    except BaseException:
+        _remove(ops, temporary)
+        raise
+    finally:
+        close_quietly(ops, fd)
+    ops.fsync_folder(names.folder)
+
+
+def forget(ops: Operations, names: Names, name: SegmentName) -> None:
+    """The segment is gone: so is what was written down about it.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    _remove(ops, names.marker(name))
+
+
+def reclaim(ops: Operations, names: Names, folder: str, files: list[str]) -> None:
+    """Remove the hidden files of segments that are gone, and of writers that were killed.
+
+    Args:
+        ops: the system calls.
+        names: of the log.
+        folder: with these files.
+        files: all names in it.
+
+    Raises:
+        OSError: the last of them that cannot be removed; the others are.
+    """
+    failed: OSError | None = None
+    for text in files:
+        path = os.path.join(folder, text)
+        marked = names.read_marker(text) or names.read_marker_temporary(text) if folder == names.folder else None
+        try:
+            if marked is not None and not _stands(ops, names, marked):
+                _remove(ops, path)
+            elif names.read_temporary(folder, text) is not None:
+                remove_temporary(ops, path)
+        except Refused:
+            continue  # something else has the name
+        except OSError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+def _stands(ops: Operations, names: Names, name: SegmentName) -> bool:
+    """Whether there is such a segment, plain or compressed. First the plain one: it goes when the other one is there."""
+    for method in ("", *COMPRESSIONS):
+        try:
+            ops.stat_link(names.write(SegmentName(name.wall, name.index, method)))
+        except OSError as error:
+            if ops.fault(error) is Fault.MISSING:
+                continue
+        return True
+    return False
+
+
+def _share(ops: Operations, fd: int, like: FileStat) -> None:
+    mine = ops.stat_fd(fd)
+    try:
+        if (mine.uid, mine.gid) != (like.uid, like.gid):
+            ops.set_owner(fd, like.uid, like.gid)
+        ops.set_mode(fd, like.mode & 0o666)
+    except OSError:
+        pass  # another user's processes report that they cannot read it
+
+
+def _remove(ops: Operations, path: str) -> None:
+    try:
+        ops.unlink(path)
+    except OSError as error:
+        if ops.fault(error) is not Fault.MISSING:
+            raise
+
+
+def _pack(marker: Marker) -> bytes:
+    """As JSON, for people. Evidence that is too long is left out: that the step was done is what counts."""
+    import json
+
+    def text(done: dict[str, Evidence]) -> bytes:
+        fields = {"size": marker.size, "mtime_ns": marker.mtime_ns, "first": marker.first, "last": marker.last}
+        return json.dumps({"version": _VERSION, **fields, "done": done}, default=str).encode() + b"\n"
+
+    whole = text(marker.done)
+    return whole if len(whole) <= _MOST else text({step: {} for step in marker.done})
+
+
+def _unpack(data: bytes) -> Marker | None:
+    import json
+
+    if len(data) > _MOST:
+        return None
+    try:
+        found = json.loads(data)
+        if found["version"] != _VERSION:
+            return None
+        done = {str(step): dict(evidence) for step, evidence in found["done"].items()}
+        first, last = (None if found[key] is None else float(found[key]) for key in ("first", "last"))
+        return Marker(int(found["size"]), int(found["mtime_ns"]), first, last, done)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        return None

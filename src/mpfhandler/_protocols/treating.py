@@ -1,0 +1,198 @@
+"""What is done to one sealed segment, under its lock: S2 to S4 of `sealing`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from .._platform import Fault, FileStat, Operations
+from .._pure.closing import Closing
+from .._pure.moment import Head, Tail, first_moment, last_moment
+from .._pure.naming import COMPRESSIONS, Names, SegmentName
+from .._pure.schedule import Schedule
+from .._pure.sealed import SealedSegment
+from .._resources.codec import Malformed, unpacked
+from .._resources.report import Reporter
+from .compression import Busy, Plain, Refused, compress, let_go
+from .duties import Progress, Sealed, Sealing, Step
+from .markers import Marker, forget, read_marker, write_marker
+from .twins import Stopped, chunks_of
+
+__all__ = ["Held", "Segment", "Tell", "Treatment", "exists"]
+
+
+@dataclass
+class Segment:
+    """The files of one segment."""
+
+    name: SegmentName  # of the plain one
+    plain: str = ""  # path
+    packed: list[tuple[SegmentName, str]] = field(default_factory=list[tuple[SegmentName, str]])
+
+
+@dataclass
+class Held:
+    """The file that the steps see, with the exclusive lock on it."""
+
+    segment: Segment
+    closing: Closing
+    path: str
+    fd: int
+    method: str  # "" for a plain one
+
+
+@dataclass
+class Tell:
+    """Who is told what fails in one run."""
+
+    report: Reporter
+    sealed: Sealed = field(default_factory=Sealed)
+    what: set[str] = field(default_factory=set[str])
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """It is to be tried again."""
+        self.what.add(what)
+        self.report(what, error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        self.sealed.failed = True
+
+    def refused(self, what: str, error: Exception) -> None:
+        """It will not be otherwise the next time, unless somebody does something about it."""
+        self.what.add(what)
+        self.report(what, error)
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """How segments are treated in one run."""
+
+    ops: Operations
+    names: Names
+    schedule: Schedule
+    rules: Sealing
+    stop: Callable[[], bool]
+    progress: Progress | None
+    tell: Tell
+
+    def packs(self, path: str) -> bool:
+        """Whether the file is to be compressed. A user's `namer` may have given it the ending of one that is."""
+        return self.rules.compression.method is not None and path.rpartition(".")[2] not in COMPRESSIONS
+
+    def treat(self, held: Held, stack: ExitStack) -> bool:
+        """S2 to S4, under the lock; whether there is nothing left to do."""
+        marker = self._known(held) if self.rules.steps else None
+        if self.packs(held.path) and not self._compress(held, stack):
+            return False
+        if marker is None:
+            return True
+        for step in self.rules.steps:
+            if step.name in marker.done:
+                continue
+            if self.stop():
+                raise Stopped
+            marker = self._step(held, step, marker)
+            if marker is None:
+                return True  # the step has removed the segment
+        if any(step.name not in marker.done for step in self.rules.steps):
+            return False
+        if self.rules.delete_after in marker.done:
+            self._delete(held)
+        return True
+
+    def _known(self, held: Held) -> Marker:
+        """What the marker tells, or a new one."""
+        found = self.ops.stat_fd(held.fd)
+        marker = read_marker(self.ops, self.names.marker(held.segment.name))
+        if marker is not None and marker.tells_of(found, packed=bool(held.method)):
+            return marker
+        head, tail = Head(), Tail()
+        try:
+            if held.method:
+                raw = chunks_of(self.ops, held.fd, self.stop)
+                for chunk in unpacked(held.method, lambda: next(raw, b"")):
+                    head.add(chunk)
+                    tail.add(chunk)
+            else:
+                head.add(self.ops.read_at(held.fd, head.MOST, 0))
+                tail.add(self.ops.read_at(held.fd, tail.MOST, max(0, found.size - tail.MOST)))
+                tail.size = found.size
+        except (Malformed, ImportError):
+            pass  # the times are not known then
+        zone = self.schedule.zone
+        return Marker(tail.size, found.mtime_ns, first_moment(head.data, zone), last_moment(tail.data, zone))
+
+    def _compress(self, held: Held, stack: ExitStack) -> bool:
+        """S2; whether to go on. What cannot be compressed stays plain, and goes its way so."""
+        path, ops = held.path, self.ops
+        found = ops.stat_fd(held.fd)
+        told = self.progress
+
+        def progress(done: int) -> None:
+            if told is not None:
+                told(path, done, found.size)
+
+        plain = Plain(held.fd, path, found, ops.accessed(held.fd))
+        how = self.rules.compression
+        try:
+            fd, name = compress(ops, self.names, plain, held.segment.name, how, self.stop, progress)
+        except Refused as error:
+            self.tell.refused("compress", error)
+            return True
+        except Busy:
+            self.tell.sealed.held.add(found.id)
+            return False
+        except OSError as error:
+            if ops.fault(error) is Fault.MISSING and not exists(ops, path):
+                return False
+            self.tell.failed("compress", error)
+            return ops.fault(error) is Fault.FULL and self.rules.delete_after is not None  # the archive makes room
+        stack.callback(let_go, ops, fd)
+        held.path, held.fd, held.method = self.names.write(name), fd, name.compression
+        return True
+
+    def _step(self, held: Held, step: Step, marker: Marker) -> Marker | None:
+        """S3: one step, and what stands in the marker then: the same as before if it fails, None if the segment is gone."""
+        start, end = held.closing.period
+        size = self.ops.stat_fd(held.fd).size
+        segment = SealedSegment(held.path, float(start), float(end), size, marker.first, marker.last)
+        try:
+            evidence = step.run(segment, held.segment.name)
+        except (Exception, SystemExit) as error:  # the latter of a hook that calls `sys.exit`
+            self.tell.failed(step.name, error)
+            return marker
+        standing = self._standing(held)
+        if standing is None:
+            forget(self.ops, self.names, held.segment.name)
+            return None
+        found, packed = standing
+        size = marker.size if packed else found.size
+        marker = Marker(size, found.mtime_ns, marker.first, marker.last, marker.done).with_step(step.name, evidence)
+        write_marker(self.ops, self.names, held.segment.name, marker, found)
+        return marker
+
+    def _standing(self, held: Held) -> tuple[FileStat, bool] | None:
+        """What there is of the segment after a hook, which may have compressed or removed it; whether it is compressed."""
+        name = held.segment.name
+        others = [(self.names.write(SegmentName(name.wall, name.index, one)), bool(one)) for one in ("", *COMPRESSIONS)]
+        for path, packed in [(held.path, bool(held.method)), *others]:
+            try:
+                return self.ops.stat_link(path), packed
+            except OSError as error:
+                if self.ops.fault(error) is not Fault.MISSING:
+                    raise
+        return None
+
+    def _delete(self, held: Held) -> None:
+        """S4, if the name still leads to the file that was archived."""
+        if self.ops.stat_link(held.path).id == self.ops.stat_fd(held.fd).id:
+            self.ops.unlink(held.path)
+            forget(self.ops, self.names, held.segment.name)
+
+
+def exists(ops: Operations, path: str) -> bool:
+    """Whether there may be something of this name."""
+    try:
+        ops.stat_link(path)
+    except OSError as error:
+        return ops.fault(error) is not Fault.MISSING
+    return True

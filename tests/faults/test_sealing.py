@@ -1,0 +1,800 @@
+"""Sealing: what is done to a closed segment, when, by whom, and to which files it is never done (promises P1, P4, P5)."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _seal_support import (
+    AT,
+    CONTENT,
+    END,
+    GRACE,
+    METHODS,
+    NAME,
+    Hook,
+    Told,
+    contents,
+    hidden,
+    leased,
+    make,
+    rules,
+    seal,
+    unpack,
+)
+
+from mpfhandler import SealedSegment
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._protocols.sealing import Memory
+from mpfhandler._pure.naming import Names
+from mpfhandler._pure.schedule import Schedule
+
+IS_ROOT = os.geteuid() == 0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_segment_is_compressed_as_it_was(tmp_path: Path, method: str) -> None:
+    """The content is there once, under the compressed name, with mode and times of the plain segment; nothing else is left."""
+    plain = make(tmp_path)
+    before = plain.stat()
+    done = seal(tmp_path, rules(method))
+    assert (done.done, done.failed, done.held, done.next_at) == (1, False, set(), None)
+    after = (tmp_path / f"{NAME}.{method}").stat()
+    assert contents(tmp_path) == {f"{NAME}.{method}": CONTENT}
+    assert hidden(tmp_path) == []
+    assert (after.st_mtime_ns, after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mtime_ns,
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+    assert after.st_atime_ns == before.st_atime_ns
+    assert seal(tmp_path, rules(method)).done == 0
+
+
+def test_owner_and_odd_mode_are_kept(tmp_path: Path) -> None:
+    """Another user's segment stays another user's, with its set-id bit."""
+    if not IS_ROOT:
+        pytest.skip("only root gives files away")
+    plain = make(tmp_path)
+    os.chown(plain, 1234, 2345)
+    plain.chmod(0o2664)
+    seal(tmp_path, rules())
+    found = (tmp_path / f"{NAME}.gz").stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 2345, 0o2664)
+
+
+def test_owner_that_cannot_be_kept_leaves_it_plain(tmp_path: Path) -> None:
+    """It waits for a process that can do that; it is told once, and the hook is called all the same."""
+
+    def refuse(_fd: int, _uid: int, _gid: int) -> None:
+        raise PermissionError(errno.EPERM, "not yours")
+
+    if not IS_ROOT:
+        pytest.skip("only root gives files away")
+    os.chown(make(tmp_path), 1234, 2345)
+    told, hook = Told(), Hook()
+    for _ in range(3):
+        done = seal(tmp_path, rules("gz", hook.step), ops=replace(OPERATIONS, set_owner=refuse), told=told)
+        assert not done.failed
+    assert contents(tmp_path) == {NAME: CONTENT}
+    assert [one.path for one in hook.seen] == [str(tmp_path / NAME)]
+    assert len(told.texts) == 1
+    assert "1234:2345" in told.texts[0]
+    assert hidden(tmp_path) == [f".{NAME}.sealed"]
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [(AT + 1800.0, END + GRACE), (END + GRACE - 0.01, END + GRACE), (END + GRACE, None), (END + 86400.0, None)],
+)
+def test_nothing_happens_before_the_grace_is_over(tmp_path: Path, now: float, due: float | None) -> None:
+    """Also to a segment that was split off in the midst of the present period; and it is told when it will be time."""
+    make(tmp_path, name=NAME)
+    make(tmp_path, name=f"{NAME}.1")
+    assert seal(tmp_path, rules(), now=now).next_at == due
+    assert sorted(contents(tmp_path)) == ([NAME, f"{NAME}.1"] if due else [f"{NAME}.1.gz", f"{NAME}.gz"])
+
+
+def test_compression_waits_for_its_delay_and_all_steps_with_it(tmp_path: Path) -> None:
+    """Shippers follow a renamed file for a while; the hook is to see the compressed file."""
+    make(tmp_path)
+    hook = Hook()
+    how = rules("gz", hook.step, delay=300.0)
+    for now in (END, END + GRACE, END + GRACE + 299.9):
+        assert seal(tmp_path, how, now=now).next_at == END + GRACE + 300
+        assert (list(contents(tmp_path)), hook.seen) == ([NAME], [])
+    seal(tmp_path, how, now=END + GRACE + 300)
+    assert [one.path for one in hook.seen] == [str(tmp_path / f"{NAME}.gz")]
+
+
+def test_next_time_is_the_earliest(tmp_path: Path) -> None:
+    """Of several segments that are not due yet, whatever their order."""
+    make(tmp_path)
+    make(tmp_path, name="app.log.2026-11-23_18", written=AT + 7300.0)
+    make(tmp_path, name="app.log.2026-11-23_17", written=AT + 3700.0)
+    assert seal(tmp_path, rules(), now=END + GRACE).next_at == END + 3600 + GRACE
+
+
+@pytest.mark.parametrize("how", [rules("gz"), rules(None, Hook().step), rules(None, fsync="seal")])
+def test_leased_segment_is_left_for_the_next_time(tmp_path: Path, how: Any) -> None:
+    """A writer that still has a lease is waited for, and it is told whose file it is."""
+    plain = make(tmp_path)
+    fd = leased(plain)
+    try:
+        done = seal(tmp_path, how)
+        assert done.held == {OPERATIONS.stat_fd(fd).id}
+        assert (done.done, contents(tmp_path), hidden(tmp_path)) == (0, {NAME: CONTENT}, [])
+    finally:
+        os.close(fd)
+    assert seal(tmp_path, how).done == 1
+
+
+def test_hook_gets_everything_about_the_segment_and_is_called_once(tmp_path: Path) -> None:
+    """Path, period, size of the file, and the times of its first and last record; never again for the same segment."""
+    make(tmp_path)
+    hook = Hook()
+    for _ in range(3):
+        seal(tmp_path, rules("gz", hook.step))
+    path = tmp_path / f"{NAME}.gz"
+    last = AT + 59.0
+    assert hook.seen == [SealedSegment(str(path), float(AT), float(END), path.stat().st_size, float(AT), last)]
+    told = json.loads((tmp_path / f".{NAME}.sealed").read_text())
+    assert told["done"] == {"on_seal": {"calls": 1}}
+    assert told["size"] == len(CONTENT)
+
+
+def test_hook_without_compression_sees_the_plain_segment(tmp_path: Path) -> None:
+    """As soon as the grace is over; times that cannot be read are not known."""
+    make(tmp_path, b"no time at all\n")
+    hook = Hook()
+    seal(tmp_path, rules(None, hook.step))
+    assert hook.seen == [SealedSegment(str(tmp_path / NAME), float(AT), float(END), 15, None, None)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_hook_for_segments_that_were_compressed_before(tmp_path: Path, method: str) -> None:
+    """Compressed by a process without hook, or before there was one: times are read from within."""
+    make(tmp_path)
+    seal(tmp_path, rules(method))
+    hook = Hook()
+    for _ in range(2):
+        seal(tmp_path, rules("gz", hook.step))
+    assert [(one.path, one.first, one.last) for one in hook.seen] == [(str(tmp_path / f"{NAME}.{method}"), AT, AT + 59.0)]
+
+
+@pytest.mark.parametrize("error", [ValueError("hook"), OSError(errno.EIO, "hook"), SystemExit(3)])
+def test_hook_that_fails_is_told_once_and_called_again(tmp_path: Path, error: BaseException) -> None:
+    """It holds up neither the compression, nor other steps, nor other segments; and it is over when it succeeds."""
+    make(tmp_path)
+    make(tmp_path, name=f"{NAME}.1")
+    told, hook, archive = Told(), Hook(), Hook("archive")
+    hook.fails = [error] * 4
+    how = rules("gz", hook.step, archive.step)
+    for _ in range(2):
+        assert seal(tmp_path, how, told=told).failed
+    assert len(told.errors) == 1
+    assert len(archive.seen) == 2
+    assert sorted(contents(tmp_path)) == [f"{NAME}.1.gz", f"{NAME}.gz"]
+    assert not seal(tmp_path, how, told=told).failed
+    assert len(hook.seen) == 6
+    hook.fails = [error]
+    make(tmp_path, name=f"{NAME}.2")
+    seal(tmp_path, how, told=told)
+    assert len(told.errors) == 2, "after a success a failure is news"
+
+
+def test_interrupt_of_a_hook_goes_through(tmp_path: Path) -> None:
+    """Control-C in `mpfhandler seal` ends it, and no lock is left behind."""
+    make(tmp_path)
+    hook = Hook()
+    hook.fails = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        seal(tmp_path, rules("gz", hook.step))
+    assert seal(tmp_path, rules("gz", hook.step)).done == 1
+
+
+def test_new_segment_of_a_deleted_ones_name_is_not_taken_for_done(tmp_path: Path) -> None:
+    """The marker speaks of another file; one without a segment is removed."""
+    make(tmp_path)
+    hook = Hook()
+    how = rules("gz", hook.step)
+    seal(tmp_path, how)
+    (tmp_path / f"{NAME}.gz").unlink()
+    make(tmp_path, CONTENT, written=AT + 3100.0)
+    seal(tmp_path, how)
+    assert len(hook.seen) == 2
+    (tmp_path / f"{NAME}.gz").unlink()
+    seal(tmp_path, how)
+    assert hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2}', '{"version": 1, "done": 7}', "x" * 5000, "\0" * 200])
+def test_marker_that_cannot_be_read_is_as_none(tmp_path: Path, text: str) -> None:
+    """At worst a hook is called a second time; nothing is left undone."""
+    make(tmp_path)
+    (tmp_path / f".{NAME}.sealed").write_text(text)
+    hook = Hook()
+    for _ in range(2):
+        seal(tmp_path, rules(None, hook.step))
+    assert len(hook.seen) == 1
+
+
+def test_marker_of_another_user_is_not_taken_for_none(tmp_path: Path) -> None:
+    """A hook is not called again because the marker may not be read; that is told."""
+    make(tmp_path)
+    hook, told = Hook(), Told()
+    seal(tmp_path, rules(None, hook.step))
+
+    def refuse(_path: str) -> int:
+        raise PermissionError(errno.EACCES, "not yours")
+
+    seal(tmp_path, rules(None, hook.step), ops=replace(OPERATIONS, open_read=refuse), told=told)
+    assert (len(hook.seen), len(told.errors)) == (1, 1)
+
+
+def test_marker_is_read_by_who_reads_the_segment(tmp_path: Path) -> None:
+    """Processes of several users log to one file: the marker has the segment's mode and owner."""
+    plain = make(tmp_path)
+    if IS_ROOT:
+        os.chown(plain, 1234, 2345)
+    seal(tmp_path, rules(None, Hook().step))
+    found = (tmp_path / f".{NAME}.sealed").stat()
+    assert (found.st_uid, found.st_gid) == (plain.stat().st_uid, plain.stat().st_gid)
+    assert stat.S_IMODE(found.st_mode) == 0o640
+
+
+def test_evidence_that_is_long_or_strange_does_not_matter(tmp_path: Path) -> None:
+    """The step counts as done."""
+    make(tmp_path)
+    hook = Hook()
+    huge = replace(hook.step, run=lambda *seen: {**hook.step.run(*seen), "huge": "x" * 9999, "odd": object()})
+    for _ in range(2):
+        seal(tmp_path, rules(None, huge))
+    assert len(hook.seen) == 1
+    assert (tmp_path / f".{NAME}.sealed").stat().st_size < 4096
+
+
+def test_archived_segment_is_removed_when_all_is_done(tmp_path: Path) -> None:
+    """After the archive and the hook, and its marker with it."""
+    make(tmp_path)
+    hook, archive = Hook(), Hook("archive")
+    hook.fails = [ValueError("not yet")]
+    how = rules("gz", hook.step, archive.step, delete_after="archive")
+    seal(tmp_path, how, told=Told())
+    assert list(contents(tmp_path)) == [f"{NAME}.gz"]
+    seal(tmp_path, how)
+    assert (len(hook.seen), len(archive.seen)) == (2, 1)
+    assert (contents(tmp_path), hidden(tmp_path)) == ({}, [])
+
+
+def test_removal_that_failed_is_made_up_for(tmp_path: Path) -> None:
+    """The archive is not asked again."""
+    make(tmp_path)
+    archive = Hook("archive")
+    how = rules(None, archive.step, delete_after="archive")
+
+    def refuse(path: str) -> None:
+        if path.endswith(NAME):
+            raise PermissionError(errno.EPERM, "immutable")
+        os.unlink(path)
+
+    told = Told()
+    assert seal(tmp_path, how, ops=replace(OPERATIONS, unlink=refuse), told=told).failed
+    assert len(told.errors) == 1
+    seal(tmp_path, how)
+    assert (len(archive.seen), contents(tmp_path), hidden(tmp_path)) == (1, {}, [])
+
+
+def test_hook_may_remove_or_compress_the_segment_itself(tmp_path: Path) -> None:
+    """Then there is nothing left to do for it, and it is not called for its own work."""
+    make(tmp_path)
+    hook, archive = Hook(), Hook("archive")
+    hook.does = lambda segment: os.unlink(segment.path)
+    seal(tmp_path, rules(None, hook.step, archive.step))
+    assert (len(hook.seen), archive.seen, hidden(tmp_path)) == (1, [], [])
+
+    def pack(segment: SealedSegment) -> None:
+        import gzip
+
+        Path(segment.path + ".gz").write_bytes(gzip.compress(Path(segment.path).read_bytes()))
+        os.unlink(segment.path)
+
+    make(tmp_path)
+    hook.does = pack
+    for _ in range(3):
+        seal(tmp_path, rules(None, hook.step))
+    assert len(hook.seen) == 2
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+
+
+def test_fsync_of_a_sealed_segment(tmp_path: Path) -> None:
+    """The file and its folder, once, as soon as the grace is over, though the compression comes later."""
+    make(tmp_path)
+    synced: list[str] = []
+    ops = replace(
+        OPERATIONS,
+        fsync=lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")),
+        fsync_folder=lambda path: synced.append(path),
+    )
+    how, memory = rules("gz", delay=300.0, fsync="seal"), Memory()
+    assert seal(tmp_path, how, ops=ops, now=END, memory=memory).next_at == END + GRACE
+    assert synced == []
+    for _ in range(3):
+        assert seal(tmp_path, how, ops=ops, memory=memory).next_at == END + GRACE + 300
+    assert synced == [str(tmp_path / NAME), str(tmp_path)]
+    assert list(contents(tmp_path)) == [NAME]
+    assert seal(tmp_path, rules(None, fsync="seal"), ops=ops, memory=memory).next_at is None
+
+
+def test_fsync_that_fails_comes_before_everything_else(tmp_path: Path) -> None:
+    """Nothing is done to a segment that could not be made safe; it is told and tried again."""
+    make(tmp_path)
+    told, hook = Told(), Hook()
+
+    def refuse(_fd: int) -> None:
+        raise OSError(errno.EIO, "disk")
+
+    how = rules(None, hook.step, fsync="always")
+    assert seal(tmp_path, how, ops=replace(OPERATIONS, fsync=refuse), told=told).failed
+    assert (hook.seen, len(told.errors)) == ([], 1)
+    seal(tmp_path, how)
+    assert len(hook.seen) == 1
+
+
+# --- files of others ---------------------------------------------------------------------------------------------------
+
+FOREIGN = [
+    "app.log",
+    "app.log.lock",
+    "app.error.log.2026-11-23_16",
+    "app.log.bak",
+    "app.log.2026-11-23_16.csv",
+    "app.log.2026-11-23",
+    "xapp.log.2026-11-23_16",
+    ".app.log.2026-11-23_16.rotating",
+    ".app.log.2026-11-23_16.tmp",
+    ".app.error.log.2026-11-23_16.gz.tmp",
+    ".app.log.2026-11-23_16.gz.tmp~",
+    ".app.error.log.2026-11-23_16.sealed",
+]
+
+
+def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
+    """Only names that read in full as a segment of this log are compressed, handed to a hook or removed."""
+    for name in FOREIGN:
+        make(tmp_path, name.encode(), name)
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / f"{NAME}.7").symlink_to(tmp_path / "theirs")
+    (tmp_path / f"{NAME}.8").mkdir()
+    os.mkfifo(tmp_path / f"{NAME}.9")
+    before = {path.name: path.lstat() for path in tmp_path.iterdir()}
+    hook = Hook()
+    seal(tmp_path, rules("gz", hook.step, fsync="seal"), now=END + 1e6)
+    assert hook.seen == []
+    after = {path.name: path.lstat() for path in tmp_path.iterdir()}
+    assert {name: (found.st_ino, found.st_mtime_ns, found.st_size) for name, found in after.items()} == {
+        name: (found.st_ino, found.st_mtime_ns, found.st_size) for name, found in before.items()
+    }
+
+
+def test_segment_of_another_schedule_is_nobodys(tmp_path: Path) -> None:
+    """A name with whole days is no segment of an hourly log."""
+    make(tmp_path, name="app.log.2026-11-22")
+    seal(tmp_path, rules(), now=END + 1e6)
+    assert list(contents(tmp_path)) == ["app.log.2026-11-22"]
+
+
+def test_suffix_that_cannot_be_read_back_seals_nothing(tmp_path: Path) -> None:
+    """No file can be told from other people's; that is told."""
+    make(tmp_path, name="app.log.50%")
+    told = Told()
+    seal(tmp_path, rules(), told=told, names=Names(str(tmp_path / "app.log"), "%H%"), now=END + 1e6)
+    assert list(contents(tmp_path)) == ["app.log.50%"]
+    assert "suffix" in told.texts[0]
+
+
+def test_names_without_a_date_are_sealed_by_their_last_write(tmp_path: Path) -> None:
+    """After the end of the period that it was written in, and some quiet."""
+    names = Names(str(tmp_path / "app.log"), "%H")
+    make(tmp_path, name="app.log.16")
+    assert seal(tmp_path, rules(), names=names, now=END).next_at == END + GRACE
+    seal(tmp_path, rules(), names=names, now=END + GRACE)
+    assert list(contents(tmp_path)) == ["app.log.16.gz"]
+
+
+def test_segments_in_another_folder_and_with_another_name(tmp_path: Path) -> None:
+    """A `namer` may put them anywhere: hidden files of the compression lie there, markers beside the log."""
+    (tmp_path / "old").mkdir()
+    names = Names(
+        str(tmp_path / "app.log"), HOURLY, lambda path: os.path.join(os.path.dirname(path), "old", "x" + os.path.basename(path))
+    )
+    make(tmp_path / "old", name=f"x{NAME}")
+    (tmp_path / "old" / f".x{NAME}.gz.tmp").write_text("of a killed process")
+    (tmp_path / ".app.log.2026-11-23_15.sealed").write_text("{}")
+    hook = Hook()
+    for _ in range(2):
+        told = Told()
+        done = seal(tmp_path / "old", rules("gz", hook.step), names=names, told=told)
+        assert (told.errors, done.failed) == ([], False)
+    assert contents(tmp_path / "old") == {f"x{NAME}.gz": CONTENT}
+    assert len(hook.seen) == 1
+    assert (hidden(tmp_path), hidden(tmp_path / "old")) == ([f".{NAME}.sealed"], [])
+
+
+def test_segment_that_a_namer_calls_compressed_is_not_compressed(tmp_path: Path) -> None:
+    """The standard library's cookbook has a namer that appends `.gz` and a rotator that compresses."""
+    names = Names(str(tmp_path / "app.log"), HOURLY, lambda path: path + ".gz")
+    import gzip
+
+    make(tmp_path, gzip.compress(CONTENT), f"{NAME}.gz")
+    hook = Hook()
+    seal(tmp_path, rules("gz", hook.step), names=names)
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+    assert len(hook.seen) == 1
+
+
+# --- what is left of a killed process, and twins -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [f".{NAME}.gz.tmp", f".{NAME}.xz.tmp", ".app.log.2020-01-01_00.gz.tmp"])
+@pytest.mark.parametrize("how", [rules("gz"), rules(None)])
+def test_temporary_file_of_a_killed_process_is_reclaimed(tmp_path: Path, name: str, how: Any) -> None:
+    """Whatever the method it was for, whether its segment is there or not, and though nothing is compressed any more."""
+    make(tmp_path)
+    (tmp_path / name).write_bytes(b"half of it")
+    seal(tmp_path, how)
+    assert hidden(tmp_path) == []
+
+
+def test_temporary_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    """Its writer has the lock on it."""
+    make(tmp_path)
+    path = tmp_path / f".{NAME}.gz.tmp"
+    path.write_bytes(b"half of it")
+    fd = OPERATIONS.open_side(str(path))
+    assert OPERATIONS.try_lock(fd, True)
+    try:
+        done = seal(tmp_path, rules())
+        assert done.held
+        assert (hidden(tmp_path), list(contents(tmp_path))) == ([path.name], [NAME])
+    finally:
+        os.close(fd)
+    seal(tmp_path, rules())
+    assert (hidden(tmp_path), list(contents(tmp_path))) == ([], [f"{NAME}.gz"])
+
+
+def test_marker_without_a_segment_goes(tmp_path: Path) -> None:
+    """With the temporary one that was to replace it; that of a segment that is there stays."""
+    make(tmp_path)
+    seal(tmp_path, rules(None, Hook().step))
+    (tmp_path / ".app.log.2020-01-01_00.sealed").write_text("{}")
+    (tmp_path / ".app.log.2020-01-01_00.sealed.tmp").write_text("{}")
+    seal(tmp_path, rules(None, Hook().step))
+    assert hidden(tmp_path) == [f".{NAME}.sealed"]
+
+
+def twin(folder: Path, data: bytes, method: str = "gz") -> Path:
+    """A compressed file beside the segment."""
+    path = folder / f"{NAME}.{method}"
+    path.write_bytes(data)
+    return path
+
+
+def packed(tmp_path: Path, method: str, content: bytes = CONTENT) -> bytes:
+    """What a run makes of a content."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    make(folder, content)
+    seal(folder, rules(method))
+    data = (folder / f"{NAME}.{method}").read_bytes()
+    (folder / f"{NAME}.{method}").unlink()
+    folder.rmdir()
+    return data
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("wanted", METHODS)
+def test_equal_twin_makes_the_plain_one_superfluous(tmp_path: Path, method: str, wanted: str) -> None:
+    """A process was killed between rename and removal, perhaps one that compressed otherwise: nothing is compressed twice."""
+    data = packed(tmp_path, method)
+    make(tmp_path)
+    before = twin(tmp_path, data, method).stat().st_ino
+    seal(tmp_path, rules(wanted))
+    assert contents(tmp_path) == {f"{NAME}.{method}": CONTENT}
+    assert (tmp_path / f"{NAME}.{method}").stat().st_ino == before
+
+
+def unfinished(tmp_path: Path, method: str) -> dict[str, bytes]:
+    """What may be left of a compressed file."""
+    whole = packed(tmp_path, method)
+    return {
+        "nothing": b"",
+        "zeros": bytes(len(whole)),
+        "header": whole[:6],
+        "half": whole[: len(whole) // 2],
+        "half and zeros": whole[: len(whole) // 2] + bytes(len(whole) // 2),
+        "all but a byte": whole[:-1],
+        "start of the content": packed(tmp_path, method, CONTENT[:1000]),
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_unfinished_twin_is_replaced(tmp_path: Path, method: str) -> None:
+    """A power cut leaves less than was written: what there is says no more than the plain segment."""
+    for what, data in unfinished(tmp_path, method).items():
+        make(tmp_path)
+        twin(tmp_path, data, method)
+        seal(tmp_path, rules(method))
+        assert contents(tmp_path) == {f"{NAME}.{method}": CONTENT}, what
+        (tmp_path / f"{NAME}.{method}").unlink()
+
+
+def foreign(tmp_path: Path, method: str) -> dict[str, bytes]:
+    """What is somebody's."""
+    other = packed(tmp_path, method, b"X" + CONTENT)
+    middle = len(other) // 2
+    return {
+        "another content, damaged": other[:middle] + bytes([other[middle] ^ 0x55]) + other[middle + 1 :],
+        "the header alone, and then something else": other[:6] + b"something else",
+        "text": b"my notes\n",
+        "text and zeros": b"my notes\n" + bytes(5000),
+        "the segment itself": CONTENT,
+        "another content": other,
+        "more": packed(tmp_path, method, CONTENT + b"more\n"),
+        "other end": packed(tmp_path, method, CONTENT[:-1] + b"!"),
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_foreign_twin_is_left_alone_and_told_once(tmp_path: Path, method: str) -> None:
+    """The segment stays plain, and hooks are called with it (promise P4)."""
+    for what, data in foreign(tmp_path, method).items():
+        make(tmp_path)
+        path = twin(tmp_path, data, method)
+        told, hook, memory = Told(), Hook(), Memory()
+        for _ in range(3):
+            assert not seal(tmp_path, rules(method, hook.step), told=told, memory=memory).failed
+        assert (path.read_bytes(), (tmp_path / NAME).read_bytes()) == (data, CONTENT), what
+        assert len(told.texts) == 1, what
+        assert str(path) in told.texts[0]
+        assert [one.path for one in hook.seen] == [str(tmp_path / NAME)], what
+        path.unlink()
+        told = Told()
+        seal(tmp_path, rules(method, hook.step), memory=memory)
+        assert contents(tmp_path) == {f"{NAME}.{method}": CONTENT}, "when it was moved away, the segment is compressed"
+        assert len(hook.seen) == 1, what
+        (tmp_path / f"{NAME}.{method}").unlink()
+        (tmp_path / f".{NAME}.sealed").unlink()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_twin_that_is_no_file_is_foreign(tmp_path: Path, kind: str) -> None:
+    """Whatever has the name, it is not overwritten, and nothing is written through it."""
+    make(tmp_path)
+    (tmp_path / "theirs").write_text("theirs")
+    if kind == "folder":
+        (tmp_path / f"{NAME}.gz").mkdir()
+    else:
+        (tmp_path / f"{NAME}.gz").symlink_to(tmp_path / "theirs")
+    told = Told()
+    seal(tmp_path, rules(), told=told)
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert len(told.errors) == 1
+
+
+def test_twin_that_comes_in_the_last_moment_is_not_overwritten(tmp_path: Path) -> None:
+    """The rename is one step of the kernel's that fails then; the next run looks at it."""
+    make(tmp_path)
+
+    def rename(source: str, target: str) -> None:
+        Path(target).write_text("somebody's")
+        OPERATIONS.rename_new(source, target)
+
+    done = seal(tmp_path, rules(), ops=replace(OPERATIONS, rename_new=rename))
+    assert done.held
+    assert (tmp_path / f"{NAME}.gz").read_text() == "somebody's"
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert hidden(tmp_path) == []
+
+
+def test_missing_method_for_a_twin_is_no_reason_to_remove_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A twin that cannot be read here may be anybody's."""
+    data = packed(tmp_path, "zst")
+    make(tmp_path)
+    twin(tmp_path, data, "zst")
+    told = Told()
+    with monkeypatch.context() as patch:
+        patch.setitem(__import__("sys").modules, "backports.zstd", None)
+        patch.setitem(__import__("sys").modules, "compression.zstd", None)
+        seal(tmp_path, rules("gz"), told=told)
+    assert sorted(contents(tmp_path)) == [NAME, f"{NAME}.zst"]
+    assert len(told.errors) == 1
+
+
+# --- while it is at it -------------------------------------------------------------------------------------------------
+
+
+def test_somebody_who_knows_no_lease_writes_meanwhile(tmp_path: Path) -> None:
+    """`echo >>` on a segment that is being compressed: nothing of it is lost."""
+    for call in ("fsync", "rename_new", "fsync_folder"):
+        plain = make(tmp_path)
+        done: list[object] = []
+
+        def late(*arguments: Any, call: str = call, plain: Path = plain, done: list[object] = done) -> None:
+            getattr(OPERATIONS, call)(*arguments)
+            if not done:
+                done.append(plain.write_bytes(plain.read_bytes() + b"late\n"))
+
+        first = seal(tmp_path, rules(), ops=replace(OPERATIONS, **{call: late}))
+        assert first.held, call
+        assert plain.read_bytes() == CONTENT + b"late\n"
+        seal(tmp_path, rules())
+        assert contents(tmp_path) == {f"{NAME}.gz": CONTENT + b"late\n"}, call
+        (tmp_path / f"{NAME}.gz").unlink()
+
+
+def test_segment_that_somebody_removes_meanwhile(tmp_path: Path) -> None:
+    """An `rm` in the middle of the compression is no failure, and what was removed does not come back."""
+    plain = make(tmp_path)
+
+    def remove(*arguments: Any) -> None:
+        plain.unlink()
+        OPERATIONS.set_times(*arguments)
+
+    told = Told()
+    done = seal(tmp_path, rules(), ops=replace(OPERATIONS, set_times=remove), told=told)
+    assert (told.errors, done.failed) == ([], False)
+    assert hidden(tmp_path) == []
+
+
+def test_stop_is_asked_between_pieces(tmp_path: Path) -> None:
+    """A fork or the end of the program does not wait for a large segment; nothing is left behind, and the next run does it."""
+    plain = make(tmp_path, os.urandom(1 << 20) * 4)
+    make(tmp_path, name=f"{NAME}.1")
+    asked, told = [0], list[tuple[str, int, int]]()
+
+    def stop() -> bool:
+        asked[0] += 1
+        return asked[0] > 5
+
+    done = seal(tmp_path, rules(), stop=stop, progress=lambda *seen: told.append(seen))
+    assert (done.stopped, done.done) == (True, 0)
+    assert (hidden(tmp_path), sorted(contents(tmp_path))) == ([], [NAME, f"{NAME}.1"])
+    assert told
+    assert told[0] == (str(plain), 256 * 1024, 4 << 20)
+    assert seal(tmp_path, rules(), progress=lambda *seen: told.append(seen)).done == 2
+    assert (str(plain), 4 << 20, 4 << 20) in told
+
+
+def test_full_disk_is_told_and_made_up_for(tmp_path: Path) -> None:
+    """The segment stays plain, nothing is left behind, other segments are tried, and later it is compressed."""
+    make(tmp_path)
+    make(tmp_path, b"small", name=f"{NAME}.1")
+
+    def write(fd: int, data: bytes) -> int:
+        if len(data) > 100 and not data.startswith(b"{"):
+            raise OSError(errno.ENOSPC, "disk full")
+        return os.write(fd, data)
+
+    told, hook = Told(), Hook()
+    how = rules("gz", hook.step)
+    assert seal(tmp_path, how, ops=replace(OPERATIONS, write=write), told=told).failed
+    assert len(told.errors) == 1
+    assert sorted(contents(tmp_path)) == [NAME]
+    assert hook.seen == []
+    assert (hidden(tmp_path), (tmp_path / NAME).read_bytes()) == ([], CONTENT)
+    seal(tmp_path, how)
+    assert sorted(contents(tmp_path)) == [f"{NAME}.1.gz", f"{NAME}.gz"]
+
+
+def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path) -> None:
+    """What is removed after it was archived is archived plain, then."""
+    make(tmp_path)
+
+    def full(fd: int, data: bytes) -> int:
+        if data.startswith(b"{"):
+            return os.write(fd, data)
+        raise OSError(errno.ENOSPC, "disk full")
+
+    archive = Hook("archive")
+    how = rules("gz", archive.step, delete_after="archive")
+    seal(tmp_path, how, ops=replace(OPERATIONS, write=full), told=Told())
+    assert [one.path for one in archive.seen] == [str(tmp_path / NAME)]
+    assert (contents(tmp_path), hidden(tmp_path)) == ({}, [])
+
+
+def test_short_writes_are_completed(tmp_path: Path) -> None:
+    """A write may take a part."""
+    make(tmp_path)
+    seal(tmp_path, rules("gz", Hook().step), ops=replace(OPERATIONS, write=lambda fd, data: os.write(fd, data[:7])))
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+
+
+def test_empty_segment_is_compressed_too(tmp_path: Path) -> None:
+    """A late record's segment whose writer died before the record."""
+    make(tmp_path, b"")
+    hook = Hook()
+    seal(tmp_path, rules("gz", hook.step))
+    assert contents(tmp_path) == {f"{NAME}.gz": b""}
+    assert (hook.seen[0].first, hook.seen[0].last) == (None, None)
+
+
+def test_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Never raised."""
+    told = Told()
+    assert seal(tmp_path / "gone", rules(), told=told).failed
+    assert len(told.errors) == 1
+
+
+def test_memory_makes_a_run_cost_a_look_for_each_segment(tmp_path: Path) -> None:
+    """A process that has seen a segment done does not open it again; one that has become another is looked at."""
+    for hour in range(10):
+        make(tmp_path, name=f"app.log.2026-11-22_{hour:02}")
+    memory, hook, opened = Memory(), Hook(), list[str]()
+
+    def count(path: str) -> int:
+        opened.append(path)
+        return OPERATIONS.open_side(path)
+
+    ops = replace(OPERATIONS, open_side=count)
+    how = rules(None, hook.step, fsync="seal")
+    seal(tmp_path, how, memory=memory, ops=ops)
+    assert (len(opened), len(hook.seen)) == (10, 10)
+    seal(tmp_path, how, memory=memory, ops=ops)
+    assert len(opened) == 10
+    make(tmp_path, b"new", name="app.log.2026-11-22_03")
+    seal(tmp_path, how, memory=memory, ops=ops)
+    assert (len(opened), len(hook.seen)) == (11, 11)
+    for path in tmp_path.glob("app.log.*"):
+        path.unlink()
+    seal(tmp_path, how, memory=memory)
+    assert memory == Memory()
+
+
+def test_order_is_that_of_time(tmp_path: Path) -> None:
+    """The oldest period first, `.2` before `.10`."""
+    wanted = ["app.log.2025-12-31_23", f"{NAME}", f"{NAME}.2", f"{NAME}.10"]
+    for name in reversed(wanted):
+        make(tmp_path, name=name)
+    hook = Hook()
+    seal(tmp_path, rules(None, hook.step))
+    assert [os.path.basename(one.path) for one in hook.seen] == wanted
+
+
+def test_clock_that_was_set_back_makes_everybody_wait(tmp_path: Path) -> None:
+    """A segment of the future is not due."""
+    make(tmp_path, name="app.log.2030-01-01_00", written=AT)
+    done = seal(tmp_path, rules(), now=END)
+    assert list(contents(tmp_path)) == ["app.log.2030-01-01_00"]
+    assert done.next_at is not None
+    assert done.next_at > END + 9e7
+
+
+def test_segment_of_no_calendar_is_left_alone(tmp_path: Path) -> None:
+    """A name may tell a year in which there is none."""
+    make(tmp_path, name="app.log.9999-12-31_23")
+    seal(tmp_path, rules(), now=END)
+    assert list(contents(tmp_path)) == ["app.log.9999-12-31_23"]
+
+
+def test_programs_read_what_is_compressed(tmp_path: Path) -> None:
+    """And gzip's own header has the time of the segment."""
+    import subprocess
+
+    make(tmp_path)
+    seal(tmp_path, rules())
+    done = subprocess.run(["zcat", str(tmp_path / f"{NAME}.gz")], capture_output=True, check=True)
+    assert done.stdout == CONTENT
+    assert int.from_bytes((tmp_path / f"{NAME}.gz").read_bytes()[4:8], "little") == AT + 3000
+    assert unpack(tmp_path / f"{NAME}.gz") == CONTENT
+
+
+HOURLY = Schedule.create("H", utc=True).suffix
