@@ -688,9 +688,9 @@ def test_full_disk_is_told_and_made_up_for(tmp_path: Path) -> None:
     how = rules("gz", hook.step)
     assert seal(tmp_path, how, ops=replace(OPERATIONS, write=write), told=told).failed
     assert len(told.errors) == 1
-    assert sorted(contents(tmp_path)) == [NAME]
-    assert hook.seen == []
-    assert (hidden(tmp_path), (tmp_path / NAME).read_bytes()) == ([], CONTENT)
+    assert contents(tmp_path) == {NAME: CONTENT, f"{NAME}.1.gz": b"small"}
+    assert [one.path for one in hook.seen] == [str(tmp_path / f"{NAME}.1.gz")]
+    assert hidden(tmp_path) == [f".{NAME}.1.sealed"]
     seal(tmp_path, how)
     assert sorted(contents(tmp_path)) == [f"{NAME}.1.gz", f"{NAME}.gz"]
 

@@ -47,39 +47,55 @@ def compare(ops: Operations, plain: int, packed: int, method: str, stop: Callabl
         ImportError: this Python has no such method.
         Stopped: `stop` said so.
     """
+    end = _end(ops, packed)
     try:
-        return _compare(ops, plain, packed, method, stop, CHUNK)
-    except Malformed as error:
-        if isinstance(error, Torn):
-            return _broken(ops, packed, method, torn=True)
-    try:
-        return _compare(ops, plain, packed, method, stop, _SMALL)
+        return _compare(ops, plain, packed, method, stop, end, CHUNK)
     except Malformed:
-        return _broken(ops, packed, method, torn=False)
+        pass
+    try:
+        return _compare(ops, plain, packed, method, stop, end, _SMALL)
+    except Torn:  # not even a piece can be read
+        head = _read(ops, packed, min(end, len(MAGIC[method])), 0)
+        return Twin.UNFINISHED if MAGIC[method].startswith(head) else Twin.FOREIGN
+    except Malformed:
+        return Twin.FOREIGN
 
 
-def _compare(ops: Operations, plain: int, packed: int, method: str, stop: Callable[[], bool], size: int) -> Twin:
-    """Chunk by chunk.
+def _compare(ops: Operations, plain: int, packed: int, method: str, stop: Callable[[], bool], end: int, size: int) -> Twin:
+    """By chunks of this size. Where nothing but small ones show what comes before the place at which a stream breaks off, they
+    decide.
 
     Raises:
-        Malformed: nothing can be unpacked. Where the stream breaks off later, what was unpacked by then decides.
+        Malformed: it breaks off before anything can be told.
     """
-    raw = chunks_of(ops, packed, stop, size)
+    raw = chunks_of(ops, packed, stop, size, end)
     position = 0
     try:
         for piece in unpacked(method, lambda: next(raw, b""), size):
             if _read(ops, plain, len(piece), position) != piece:
                 return Twin.FOREIGN
             position += len(piece)
-    except Malformed:
-        if not position:
+    except Malformed as error:
+        if not position or not (isinstance(error, Torn) or size == _SMALL):
             raise
         return Twin.UNFINISHED
     return Twin.EQUAL if position == ops.stat_fd(plain).size else Twin.UNFINISHED
 
 
-def chunks_of(ops: Operations, fd: int, stop: Callable[[], bool], size: int = CHUNK) -> Iterator[bytes]:
-    """A file from its start to its end; other threads come in between.
+def _end(ops: Operations, packed: int) -> int:
+    """Where the file ends, less the zeros that a power cut has left there: they would be unpacked to something."""
+    size = at = ops.stat_fd(packed).size
+    while at > 0:
+        start = max(0, at - CHUNK)
+        filled = len(_read(ops, packed, at - start, start).rstrip(b"\0"))
+        at = start + filled
+        if filled:
+            break
+    return at if size - at >= _ZEROS else size
+
+
+def chunks_of(ops: Operations, fd: int, stop: Callable[[], bool], size: int = CHUNK, end: int | None = None) -> Iterator[bytes]:
+    """A file from its start to its end, or to this place; other threads come in between.
 
     Raises:
         OSError: it cannot be read.
@@ -89,23 +105,12 @@ def chunks_of(ops: Operations, fd: int, stop: Callable[[], bool], size: int = CH
     while True:
         if stop():
             raise Stopped
-        chunk = ops.read_at(fd, size, position)
+        chunk = ops.read_at(fd, size if end is None else min(size, end - position), position)
         if not chunk:
             return
         position += len(chunk)
         yield chunk
         ops.threads.pause(0)
-
-
-def _broken(ops: Operations, packed: int, method: str, *, torn: bool) -> Twin:
-    """What a file is of which nothing can be unpacked. A power cut leaves nothing but zeros, if anything, or a beginning, and then
-    the end or zeros; anything else is somebody's."""
-    head, size, magic = _read(ops, packed, CHUNK, 0), ops.stat_fd(packed).size, MAGIC[method]
-    if head.startswith(magic):
-        left = torn or (size >= _ZEROS and not _read(ops, packed, _ZEROS, size - _ZEROS).strip(b"\0"))
-    else:
-        left = magic.startswith(head) or all(not _read(ops, packed, CHUNK, at).strip(b"\0") for at in range(0, size, CHUNK))
-    return Twin.UNFINISHED if left else Twin.FOREIGN
 
 
 def _read(ops: Operations, fd: int, size: int, position: int) -> bytes:
