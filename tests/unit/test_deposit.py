@@ -1,0 +1,412 @@
+"""Archiving by the rules D1 to D5: once, whole, over nothing; in a folder, and in stores of several kinds of honesty."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._protocols.archive import Archive
+from mpfhandler._protocols.deposit import Job, deposit
+from mpfhandler._pure.naming import Names, SegmentName
+from mpfhandler._pure.target import parse_target
+from mpfhandler._resources.content import Content
+from mpfhandler._resources.store import Facts, Store
+
+SUFFIX = "%Y-%m-%d_%H"
+DATA = b"2026-11-23 16:00:00 a record\n" * 20_000
+TARGET = parse_target("archive", "s3://bucket/p")
+NAME = "app.log.2026-11-23_16"
+PERIOD = SegmentName(datetime(2026, 11, 23, 16))
+
+
+@dataclass
+class Segment:
+    """What `store` looks at."""
+
+    path: str
+
+
+@dataclass
+class Memory:
+    """An object store in memory. Real ones tell an MD5 sum, or something else; some cannot refuse to write over."""
+
+    refuses: bool = True
+    e_tag: Callable[[bytes], str | None] = lambda data: hashlib.md5(data).hexdigest()
+    objects: dict[str, bytes] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    spoil: Callable[[bytes], bytes] = lambda data: data
+    before_create: Callable[[str], None] = lambda key: None
+
+    def facts(self, key: str) -> Facts | None:
+        self.log.append(f"facts {key}")
+        data = self.objects.get(key)
+        return None if data is None else Facts(len(data), self.e_tag(data))
+
+    def blocks(self, key: str) -> Iterator[bytes]:
+        self.log.append(f"blocks {key}")
+        yield self.objects[key]
+
+    def create(self, key: str, content: Content) -> None:
+        self.log.append(f"create {key}")
+        self.before_create(key)
+        if self.refuses and key in self.objects:
+            raise FileExistsError(key)
+        self.objects[key] = b"".join(content.blocks()) if key.endswith(".owner") else self.spoil(b"".join(content.blocks()))
+
+
+class Forgetful(Memory):
+    """Takes everything, keeps nothing."""
+
+    def create(self, key: str, content: Content) -> None:
+        """Reads it all the same."""
+        assert b"".join(content.blocks())
+
+
+def job(folder: Path, name: str = NAME, data: bytes = DATA, host: str = "web", **changes: Any) -> Job:
+    """A segment on disk that is to be stored."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+    found = Names(str(folder / "app.log"), SUFFIX).read(str(folder / name))
+    assert found is not None
+    made = Job(
+        TARGET.url, host, "app.log", str(folder / name), name, found.index, found.compression, str(folder / ".app.log.owner")
+    )
+    return replace(made, **changes)
+
+
+def run(store: Store, one: Job, ops: Operations = OPERATIONS) -> dict[str, object]:
+    """Store it, unhindered."""
+    return deposit(ops, store, TARGET, one, lambda: False)
+
+
+@pytest.fixture(params=["md5", "opaque", "none"])
+def store(request: pytest.FixtureRequest) -> Memory:
+    """Stores whose e-tags are sums, something else, or missing."""
+    kinds: dict[str, Callable[[bytes], str | None]] = {
+        "md5": lambda data: hashlib.md5(data).hexdigest(),
+        "opaque": lambda data: hashlib.md5(b"secret" + data).hexdigest(),
+        "none": lambda _: None,
+    }
+    return Memory(e_tag=kinds[request.param])
+
+
+def test_stored(store: Memory, tmp_path: Path) -> None:
+    """Below host and log by the segment's name, with evidence, and the claim beside it."""
+    evidence = run(store, job(tmp_path))
+    assert evidence == {"url": f"s3://bucket/p/web/app.log/{NAME}", "size": len(DATA), "sha256": hashlib.sha256(DATA).hexdigest()}
+    assert store.objects == {f"web/app.log/{NAME}": DATA, "web/app.log/.owner": (tmp_path / ".app.log.owner").read_bytes()}
+
+
+def test_the_same_content_is_not_stored_twice(store: Memory, tmp_path: Path) -> None:
+    """D3: a process that died before it wrote the evidence down gets the same again."""
+    first = run(store, job(tmp_path))
+    store.log.clear()
+    assert run(store, job(tmp_path)) == first
+    assert not [line for line in store.log if line.startswith("create")]
+
+
+def test_nothing_is_written_over(store: Memory, tmp_path: Path) -> None:
+    """D3: the same name with other content gets the next number, also of the same length, and each is found again later."""
+    contents = [DATA, DATA[:-1] + b"!", b"", b"short"]
+    urls = [run(store, job(tmp_path, data=data))["url"] for data in contents]
+    assert urls == [f"s3://bucket/p/web/app.log/{NAME}{number}" for number in ("", ".1", ".2", ".3")]
+    assert [run(store, job(tmp_path, data=data))["url"] for data in contents] == urls
+    assert [store.objects[f"web/app.log/{NAME}{number}"] for number in ("", ".1", ".2", ".3")] == contents
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_another_hosts_is_left_alone(refuses: bool, store: Memory, tmp_path: Path) -> None:
+    """D2: two machines of one name have folders of their own in the archive."""
+    store.refuses = refuses
+    first = run(store, job(tmp_path / "one", data=b"of the one"))
+    second = run(store, job(tmp_path / "two", data=b"of the two"))
+    own = (tmp_path / "two" / ".app.log.owner").read_text().strip()
+    assert first["url"] == f"s3://bucket/p/web/app.log/{NAME}"
+    assert second["url"] == f"s3://bucket/p/web/app.log-{own}/{NAME}"
+    assert store.objects[f"web/app.log/{NAME}"] == b"of the one"
+    again = run(store, job(tmp_path / "two", "app.log.2026-11-23_17", b"more"))
+    assert again["url"] == f"s3://bucket/p/web/app.log-{own}/app.log.2026-11-23_17"
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_a_claim_in_the_same_moment(refuses: bool, store: Memory, tmp_path: Path) -> None:
+    """D2: who claims second goes elsewhere; in a store that cannot refuse, who claimed first does, from the next time on."""
+    store.refuses = refuses
+    other = job(tmp_path / "two", data=b"of the two")
+
+    def meanwhile(_key: str) -> None:
+        store.before_create = lambda _: None
+        run(store, other)
+
+    store.before_create = meanwhile
+    run(store, job(tmp_path / "one", data=b"of the one"))
+    owner = store.objects["web/app.log/.owner"]
+    mine = {(tmp_path / name / ".app.log.owner").read_bytes(): name for name in ("one", "two")}[owner]
+    assert mine == ("two" if refuses else "one")
+    for name in ("one", "two"):
+        run(store, job(tmp_path / name, "app.log.2026-11-23_17", f"more of {name}".encode()))
+    assert store.objects["web/app.log/app.log.2026-11-23_17"] == f"more of {mine}".encode()
+    everything = [data for key, data in store.objects.items() if not key.endswith(".owner")]
+    assert sorted(everything) == sorted([b"of the one", b"of the two", b"more of one", b"more of two"])
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:-1], lambda data: data[:-1] + b"?"], ids=["shorter", "other"])
+def test_what_arrives_otherwise_is_no_success(spoil: Callable[[bytes], bytes], store: Memory, tmp_path: Path) -> None:
+    """D5: an error; the next try leaves the bad object alone and stores the segment beside it."""
+    store.spoil = spoil
+    with pytest.raises(OSError, match="arrived otherwise"):
+        run(store, job(tmp_path))
+    store.spoil = lambda data: data
+    assert str(run(store, job(tmp_path))["url"]).endswith(f"{NAME}.1")
+    assert store.objects[f"web/app.log/{NAME}.1"] == DATA
+
+
+def test_an_object_that_comes_in_the_same_moment(store: Memory, tmp_path: Path) -> None:
+    """D4: created between look and creation by somebody who follows no rules: not written over, and told."""
+
+    def meanwhile(key: str) -> None:
+        if not key.endswith(".owner"):
+            store.objects[key] = b"somebody else's"
+
+    store.before_create = meanwhile
+    with pytest.raises(OSError, match="arrived otherwise"):
+        run(store, job(tmp_path))
+    assert store.objects[f"web/app.log/{NAME}"] == b"somebody else's"
+
+
+def test_an_object_that_vanishes(store: Memory, tmp_path: Path) -> None:
+    """D5: a store that forgets at once is told as such."""
+    one = job(tmp_path)
+    run(store, one)
+    store.objects.pop(f"web/app.log/{NAME}")
+    with pytest.raises(OSError, match="not there after"):
+        run(Forgetful(objects=store.objects), one)
+
+
+def test_odd_names(store: Memory, tmp_path: Path) -> None:
+    """Whatever a host and a log are called; a folder that a `namer` chose stays one."""
+    one = replace(job(tmp_path), host="web/ä", log="my app%.log", name="2026-11/app log")
+    assert run(store, one)["url"] == "s3://bucket/p/web%2F%C3%A4/my%20app%25.log/2026-11/app%20log"
+
+
+def test_one_process_at_a_time(store: Memory, tmp_path: Path) -> None:
+    """D1: who comes second waits for the lock of the log's number, until it is asked to stop."""
+    one = job(tmp_path)
+    run(store, one)
+    store.log.clear()
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(store.log))
+        return len(asked) > 8  # three for the blocks of the sums, the others while it waits
+
+    with Path(one.owner_file).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InterruptedError):
+            deposit(OPERATIONS, store, TARGET, one, stop)
+    assert store.log == []
+    run(store, one)
+
+
+def test_the_number_is_made_once(store: Memory, tmp_path: Path) -> None:
+    """D1: of many that begin at once, and after one that was killed while it wrote the number."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / ".app.log.owner").write_bytes(b"0123456789abcdef")  # a part of one: it was never used
+    jobs = [job(folder, f"{NAME}.{number}", f"{number}".encode()) for number in range(1, 9)]
+    threads = [threading.Thread(target=run, args=(store, one)) for one in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([key for key in store.objects if key.endswith(".owner")]) == 1
+    assert len(store.objects) == 9
+    assert len((folder / ".app.log.owner").read_bytes()) == 33
+
+
+@pytest.mark.parametrize("text", [b"somebody's notes", b"0" * 40, b"0" * 31 + b"\n", b"0" * 32 + b"\nmore"])
+def test_a_file_of_somebody_else(text: bytes, store: Memory, tmp_path: Path) -> None:
+    """P4: what stands where the number would is neither used nor written over."""
+    one = job(tmp_path)
+    Path(one.owner_file).write_bytes(text)
+    with pytest.raises(FileExistsError, match="is no file of mpfhandler's"):
+        run(store, one)
+    assert Path(one.owner_file).read_bytes() == text
+
+
+def test_the_file_of_the_number_is_deleted(store: Memory, tmp_path: Path) -> None:
+    """D1: a lock of a file without a name is none; the next number has a folder of its own."""
+    one = job(tmp_path)
+    ops = OPERATIONS
+    deleted: list[str] = []
+
+    def lock(fd: int, exclusive: bool) -> bool:
+        found = ops.try_lock(fd, exclusive)
+        if not deleted:
+            deleted.append(one.owner_file)
+            os.unlink(one.owner_file)
+        return found
+
+    run(store, one, replace(ops, try_lock=lock))
+    assert deleted
+    assert store.objects["web/app.log/.owner"] == Path(one.owner_file).read_bytes()
+
+
+def folder_archive(root: Path, logs: Path, ops: Operations = OPERATIONS, host: str = "web") -> Archive:
+    """An archive in a folder."""
+    return Archive(f"file://{root}", host, str(logs / "app.log"), ops=ops)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Where it is."""
+    (tmp_path / "mnt").mkdir()
+    return tmp_path / "mnt"
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """What is in it, but for the claims."""
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != ".owner"
+    }
+
+
+def test_a_folder(root: Path, tmp_path: Path) -> None:
+    """Stored with the segment's mode, once, over nothing."""
+    one = job(tmp_path / "logs")
+    os.chmod(one.file, 0o604)
+    archive = folder_archive(root, tmp_path / "logs")
+    evidence = archive.store(Segment(one.file), PERIOD)
+    assert evidence["url"] == f"file://{root}/web/app.log/{NAME}"
+    assert files(root) == {f"web/app.log/{NAME}": DATA}
+    stored = root / "web/app.log" / NAME
+    before = stored.stat()
+    assert before.st_mode & 0o777 == 0o604
+    assert archive.store(Segment(one.file), PERIOD) == evidence
+    assert stored.stat() == before
+    Path(one.file).write_bytes(b"other")
+    archive.store(Segment(one.file), PERIOD)
+    assert files(root) == {f"web/app.log/{NAME}": DATA, f"web/app.log/{NAME}.1": b"other"}
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """What is not mounted is not made: nobody wants the logs on the disk below."""
+    one = job(tmp_path / "logs")
+    archive = folder_archive(tmp_path / "gone", tmp_path / "logs")
+    with pytest.raises(FileNotFoundError, match="mount"):
+        archive.store(Segment(one.file), PERIOD)
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo"])
+def test_something_else_has_the_name(kind: str, root: Path, tmp_path: Path) -> None:
+    """P4: a folder, a symbolic link or a fifo in the place of the object is left alone."""
+    one = job(tmp_path / "logs")
+    place = root / "web" / "app.log" / NAME
+    place.parent.mkdir(parents=True)
+    {"folder": place.mkdir, "fifo": lambda: os.mkfifo(place), "link": lambda: place.symlink_to(tmp_path / "elsewhere")}[kind]()
+    evidence = folder_archive(root, tmp_path / "logs").store(Segment(one.file), PERIOD)
+    assert str(evidence["url"]).endswith(f"{NAME}.1")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it runs any more."""
+
+
+CALLS = [
+    one.name for one in fields(Operations) if one.name not in {"fault", "now", "monotonic", "sleep", "pid", "threads", "close"}
+]
+
+
+def counting(ends: Callable[[int, str], bool], error: Callable[[], BaseException]) -> tuple[Operations, list[str]]:
+    """Operations that end at one of the calls, and what was called. After a kill nothing works but closing: the kernel does."""
+    called: list[str] = []
+    dead: list[bool] = []
+
+    def wrap(name: str) -> Callable[..., Any]:
+        real = getattr(OPERATIONS, name)
+
+        def call(*args: Any) -> Any:
+            called.append(name)
+            if dead or ends(len(called), name):
+                made = error()
+                if isinstance(made, Killed):
+                    dead.append(True)
+                raise made
+            return real(*args)
+
+        return call
+
+    return replace(OPERATIONS, **{name: wrap(name) for name in CALLS}), called
+
+
+def calls_of_one_run(tmp_path: Path) -> int:
+    """How many operations storing takes."""
+    (tmp_path / "count").mkdir()
+    ops, called = counting(lambda *_: False, Killed)
+    one = job(tmp_path / "count-logs")
+    folder_archive(tmp_path / "count", tmp_path / "count-logs", ops).store(Segment(one.file), PERIOD)
+    return len(called)
+
+
+@pytest.mark.parametrize("way", ["killed", "EIO", "ENOSPC"])
+def test_any_call_may_be_the_last(way: str, root: Path, tmp_path: Path) -> None:
+    """D4: at whatever operation the process dies or the disk fails, no object is there in part; the next process stores it once,
+    and neither a temporary file nor a descriptor is left."""
+    total = calls_of_one_run(tmp_path)
+    assert total > 25
+    open_now = len(os.listdir("/proc/self/fd"))
+    for number in range(1, total + 1):
+        logs, place = tmp_path / f"logs{number}", root / f"{number}"
+        place.mkdir()
+        one = job(logs)
+        made = {"killed": Killed, "EIO": lambda: OSError(errno.EIO, "disk"), "ENOSPC": lambda: OSError(errno.ENOSPC, "full")}[way]
+        ops, _ = counting(lambda count, _name, number=number: count == number, made)  # type: ignore[misc]
+        try:
+            folder_archive(place, logs, ops).store(Segment(one.file), PERIOD)
+        except (Killed, OSError):
+            pass
+        assert all(data == DATA for name, data in files(place).items() if not name.rpartition("/")[2].startswith("."))
+        folder_archive(place, logs).store(Segment(one.file), PERIOD)
+        assert files(place) == {f"web/app.log/{NAME}": DATA}, number
+        assert Path(one.file).read_bytes() == DATA
+    assert len(os.listdir("/proc/self/fd")) == open_now
+
+
+def test_a_disk_that_returns_other_bytes(root: Path, tmp_path: Path) -> None:
+    """D5: what reads back otherwise never gets its name."""
+    one = job(tmp_path / "logs")
+
+    def read(fd: int, count: int, offset: int) -> bytes:
+        found = OPERATIONS.read_at(fd, count, offset)
+        return found[:-1] + b"?" if os.readlink(f"/proc/self/fd/{fd}").endswith(f".{NAME}.tmp") and found else found
+
+    with pytest.raises(OSError, match="reads back otherwise"):
+        folder_archive(root, tmp_path / "logs", replace(OPERATIONS, read_at=read)).store(Segment(one.file), PERIOD)
+    assert files(root) == {}
+
+
+def test_stopped_in_the_middle(root: Path, tmp_path: Path) -> None:
+    """A stop is answered within a block, and leaves nothing."""
+    one = job(tmp_path / "logs", data=b"x" * 3_000_000)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(0)
+        return len(asked) > 18  # in the second reading, which is the copy
+
+    with pytest.raises(InterruptedError):
+        folder_archive(root, tmp_path / "logs").store(Segment(one.file), PERIOD, stop)
+    assert files(root) == {}
