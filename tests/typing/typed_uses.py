@@ -22,6 +22,7 @@ from mpfhandler import (
     InvalidOptionType,
     MpfHandlerError,
     MultProcTimedRotatingFileHandler,
+    SealedSegment,
     Stats,
     TimedLogFile,
     UnsupportedPlatform,
@@ -42,6 +43,16 @@ class TextSink(Protocol):
 def handler_by_position() -> logging.Handler:
     """The parameters of the first release, in their order."""
     return MultProcTimedRotatingFileHandler("app.log", "h", 1, 7, "utf-8", False, True, False)
+
+
+def ship(segment: SealedSegment) -> None:
+    """A hook."""
+    assert_type(segment.path, str)
+    assert_type(segment.start, float)
+    assert_type(segment.end, float)
+    assert_type(segment.size, int)
+    assert_type(segment.first, "float | None")
+    assert_type(segment.last, "float | None")
 
 
 def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
@@ -77,7 +88,7 @@ def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
         max_age=timedelta(days=14),
         max_total_bytes="10GB",
         min_free_bytes=1 << 30,
-        on_seal=print,
+        on_seal=ship,
         fsync="seal",
         archive="s3://bucket/prefix",
         archive_delete=True,

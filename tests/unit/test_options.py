@@ -15,12 +15,10 @@ from mpfhandler._pure.errors import InvalidOption, InvalidOptionType, MpfHandler
 from mpfhandler._pure.options import (
     LEVELS,
     Access,
-    Archive,
     Compression,
     Delivery,
     Options,
     Retention,
-    to_archive,
     to_compression,
     to_delivery,
     to_fsync,
@@ -203,11 +201,9 @@ def test_options_delete_if_there_is_a_rule() -> None:
     assert Options(schedule, retention=Retention(min_free_bytes=1)).deletes
 
 
-def test_fsync_and_archive_also_as_text() -> None:
-    """Words in any case; an archive's truth value as text."""
+def test_fsync_also_as_text() -> None:
+    """Words in any case."""
     assert [to_fsync(word) for word in ("Never", " seal ", "ALWAYS")] == ["never", "seal", "always"]
-    assert to_archive(None, False) == Archive()
-    assert to_archive("s3://bucket/prefix", "yes") == Archive("s3://bucket/prefix", delete=True)
 
 
 def test_options_are_frozen() -> None:

@@ -15,7 +15,7 @@ from .._protocols.hooks import Hooks
 from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Options, to_archive, to_compression, to_delivery, to_fsync, to_retention
+from .._pure.options import Access, Archive, Options, to_compression, to_delivery, to_fsync, to_retention
 from .._pure.schedule import Schedule
 from .._resources.dotted import to_function
 from .._resources.extras import check_method
@@ -104,7 +104,7 @@ def build(
         retention=to_retention(given["max_age"], given["max_total_bytes"], given["min_free_bytes"]),
         on_seal=to_function("on_seal", given["on_seal"], "package.module.function"),
         fsync=to_fsync(given["fsync"]),
-        archive=to_archive(given["archive"], given["archive_delete"]),
+        archive=_archive(given["archive"], given["archive_delete"]),
         rotate_idle=to_flag("rotate_idle", given["rotate_idle"]),
     )
     if options.delivery.buffered and ops.threads is THREADS:
@@ -129,6 +129,15 @@ def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedul
         return Schedule.create(given["when"], given["interval"], given["at_time"], utc, given["tz"])  # type: ignore[arg-type]
     except InvalidOption as error:
         raise error.renamed({"atTime": spelled(names, "at_time")}) from None
+
+
+def _archive(url: object, delete: object) -> Archive:
+    remove = to_flag("archive_delete", delete)
+    if url is None:
+        return Archive(None, remove)
+    with importing():
+        from .._resources.stores import to_archive  # only a log that is archived pays for it
+    return Archive(to_archive("archive", url), remove)
 
 
 def open_or_undo(writer: Writer) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import time as TimeOfDay  # noqa: N812  (a class)
 from datetime import timedelta, tzinfo
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
 from .._pure.convert import to_encoding, to_flag, to_terminator
 from .._pure.errors import InvalidOptionType
+from .._pure.sealed import SealedSegment
 from .buffer import Buffer, sink
 from .build import Parameters, build, lasting, open_or_undo, warn
 from .stats import Stats, describe
@@ -115,7 +116,7 @@ class TimedLogFile:
         max_age: str | float | timedelta | None = None,
         max_total_bytes: int | str | None = None,
         min_free_bytes: int | str | None = None,
-        on_seal: Callable[[Any], object] | str | None = None,
+        on_seal: Callable[[SealedSegment], object] | str | None = None,
         fsync: str = "never",
         archive: str | None = None,
         archive_delete: bool = False,

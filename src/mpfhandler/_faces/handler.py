@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .._engine.buffer import Sink
     from .._engine.build import Parameters
     from .._engine.stats import Stats
+    from .._pure.sealed import SealedSegment
 
 __all__ = ["MultProcTimedRotatingFileHandler"]
 
@@ -134,7 +135,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         max_age: str | float | timedelta | None = None,
         max_total_bytes: int | str | None = None,
         min_free_bytes: int | str | None = None,
-        on_seal: Callable[[Any], object] | str | None = None,
+        on_seal: Callable[[SealedSegment], object] | str | None = None,
         fsync: str = "never",
         archive: str | None = None,
         archive_delete: bool | str = False,

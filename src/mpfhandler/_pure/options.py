@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from .convert import to_choice, to_count, to_flag, to_seconds, to_word
-from .errors import InvalidOption, InvalidOptionType
+from .convert import to_choice, to_count, to_seconds, to_word
+from .errors import InvalidOption
 from .naming import COMPRESSIONS
 from .quantity import to_age, to_size
 from .schedule import Schedule
+from .sealed import SealedSegment
 
 __all__ = [
     "LEVELS", "Access", "Archive", "Compression", "Delivery", "Options", "Retention",
-    "to_archive", "to_compression", "to_delivery", "to_fsync", "to_retention",
+    "to_compression", "to_delivery", "to_fsync", "to_retention",
 ]  # fmt: skip
 
 # By method: the levels that it knows; from fast to small.
@@ -119,7 +118,7 @@ class Options:
     delivery: Delivery = Delivery()
     compression: Compression = Compression()
     retention: Retention = Retention()
-    on_seal: Callable[[Any], object] | None = None  # gets each sealed segment
+    on_seal: Callable[[SealedSegment], object] | None = None  # gets each sealed segment
     fsync: str = "never"  # "seal": a closed segment, before anything is done to it; "always": also each record, or batch
     archive: Archive = Archive()
     rotate_idle: bool = False
@@ -167,14 +166,3 @@ def to_retention(age: object, total: object, free: object) -> Retention:
 def to_fsync(value: object) -> str:
     """When what was written is forced to the disk."""
     return to_word("fsync", value, "never", "seal", "always")
-
-
-def to_archive(url: object, delete: object) -> Archive:
-    """The two parameters of an archive. Of the URL only its form is checked here."""
-    remove = to_flag("archive_delete", delete)
-    remedy = 'use a URL such as "s3://bucket/prefix" or "file:///mnt/archive"'
-    if url is not None and not isinstance(url, str):
-        raise InvalidOptionType("archive", url, "is no text", remedy)
-    if url is not None and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S.*", url, re.ASCII | re.DOTALL):
-        raise InvalidOption("archive", url, "is not a URL", remedy)
-    return Archive(url, remove)

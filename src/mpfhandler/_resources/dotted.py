@@ -43,7 +43,7 @@ class Named:
         return f"<Named {self.name}>"
 
 
-def to_function(parameter: str, value: object, example: str) -> Callable[[Any], object] | None:
+def to_function(parameter: str, value: object, example: str) -> Callable[..., object] | None:
     """Something to be called, or the dotted name of it; None for None.
 
     Of a name it is checked whether its package is installed, and, as far as its module is loaded already, whether it is there.
