@@ -294,7 +294,7 @@ def test_year_without_a_calendar(tmp_path: Path) -> None:
     make(tmp_path, "9999-12-31_23", *hours(1))
     os.utime(tmp_path / "app.log.9999-12-31_23", (NOW - 100, NOW - 100))
     shelf = Shelf(Names(str(tmp_path / "app.log"), "%Y-%m-%d_%H"), str(tmp_path), Schedule.create("H", utc=True), 10.0)
-    assert [one.ended for one in survey(OPERATIONS, shelf)] == [NOW - 8 * 3600, NOW - 100]
+    assert [one.ended for one in survey(OPERATIONS, shelf, dated=True)] == [NOW - 8 * 3600, NOW - 100]
 
 
 def test_files_to_delete_are_told_by_every_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

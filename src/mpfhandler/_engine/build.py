@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypedDict
 
 from .._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, Operations
 from .._protocols.hooks import Hooks
 from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Archive, Options, to_compression, to_delivery, to_fsync, to_retention
+from .._pure.options import Access, Options, to_delivery
 from .._pure.schedule import Schedule
-from .._resources.dotted import to_function
-from .._resources.extras import check_method
 from .._resources.importing import importing
+from .housekeeping import HousekeepingParameters, with_housekeeping
 from .owner import find_owner
 from .place import absolute, find_place, remove_folders
 from .writer import Writer
@@ -27,7 +25,7 @@ from .writer import Writer
 __all__ = ["Parameters", "build", "lasting", "open_or_undo", "warn"]
 
 
-class Parameters(TypedDict):
+class Parameters(HousekeepingParameters):
     """What a user may set, in the engine's spelling, unchecked."""
 
     path: object
@@ -52,17 +50,6 @@ class Parameters(TypedDict):
     flush_interval: object
     buffer_bytes: object
     overflow: object
-    compress: object
-    compress_level: object
-    compress_delay: object
-    max_age: object
-    max_total_bytes: object
-    min_free_bytes: object
-    on_seal: object
-    fsync: object
-    archive: object
-    archive_delete: object
-    rotate_idle: object
 
 
 def build(
@@ -84,9 +71,6 @@ def build(
     encoding, errors = to_encoding("encoding", given["encoding"], given["errors"], default_encoding)
     uid, gid = find_owner(given["owner"])
     mkdir = to_flag("mkdir", given["mkdir"])
-    compression = to_compression(given["compress"], given["compress_level"], given["compress_delay"])
-    if compression.method is not None:
-        check_method("compress", compression.method)
     options = Options(
         schedule=schedule,
         encoding=encoding,
@@ -100,13 +84,8 @@ def build(
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
         delivery=to_delivery(given["delivery"], given["flush_interval"], given["buffer_bytes"], given["overflow"]),
-        compression=compression,
-        retention=to_retention(given["max_age"], given["max_total_bytes"], given["min_free_bytes"]),
-        on_seal=to_function("on_seal", given["on_seal"], "package.module.function"),
-        fsync=to_fsync(given["fsync"]),
-        archive=_archive(given["archive"], given["archive_delete"]),
-        rotate_idle=to_flag("rotate_idle", given["rotate_idle"]),
     )
+    options = with_housekeeping(options, given)
     if options.delivery.buffered and ops.threads is THREADS:
         ops = replace(ops, threads=SYSTEM_THREADS)
     with importing():
@@ -129,15 +108,6 @@ def _schedule(given: Parameters, utc: bool, names: Mapping[str, str]) -> Schedul
         return Schedule.create(given["when"], given["interval"], given["at_time"], utc, given["tz"])  # type: ignore[arg-type]
     except InvalidOption as error:
         raise error.renamed({"atTime": spelled(names, "at_time")}) from None
-
-
-def _archive(url: object, delete: object) -> Archive:
-    remove = to_flag("archive_delete", delete)
-    if url is None:
-        return Archive(None, remove)
-    with importing():
-        from .._resources.stores import to_archive  # only a log that is archived pays for it
-    return Archive(to_archive("archive", url), remove)
 
 
 def open_or_undo(writer: Writer) -> None:

@@ -18,7 +18,7 @@ from .._pure.naming import lock_name
 from .._pure.options import Access
 from .streams import find_stream
 
-__all__ = ["Place", "absolute", "find_place", "make_folders", "remove_folders"]
+__all__ = ["Place", "absolute", "find_log", "find_place", "make_folders", "remove_folders"]
 
 _LONGEST_NAME = 255  # bytes, where the system does not tell
 _TRIES, _PAUSE = 20, 0.005  # looks whether the log may be written; seconds between two
@@ -75,6 +75,25 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     _check_lock(parameter, given, lock)
     fixed = _fixed(ops, parameter, given, log)
     return Place(log, lock, f"{log}.debug", special=False, missing=missing, warning=fixed)
+
+
+def find_log(parameter: str, path: object) -> str:
+    """The real path of a log of which only the closed segments are looked at. It need not exist, its folder must.
+
+    Raises:
+        OSError: there is no such folder, or the path is that of a folder or of a stream.
+        InvalidOptionType: the path is none.
+    """
+    given = _text(parameter, path)
+    if find_stream(parameter, given) is not None:
+        raise path_error(OSError, parameter, given, "is a stream, which has no closed segments", "name a log file")
+    log = os.path.realpath(given)
+    if os.path.isdir(log):
+        raise path_error(IsADirectoryError, parameter, given, "is a folder", "name the log in it")
+    if not os.path.isdir(os.path.dirname(log)):
+        problem = f"the folder {os.path.dirname(log)} does not exist"
+        raise path_error(FileNotFoundError, parameter, given, problem, "name a log in an existing folder")
+    return log
 
 
 def absolute(path: object) -> str:

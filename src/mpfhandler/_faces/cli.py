@@ -16,6 +16,8 @@ from .._pure.errors import MpfHandlerError
 from .._pure.version import __version__
 from .bench.command import register as register_bench
 from .check.command import register as register_check
+from .prune import register as register_prune
+from .seal import register as register_seal
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -28,7 +30,7 @@ _USAGE_ERROR = 2
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # the same for SIGPIPE
 
-_COMMANDS: tuple[Callable[[Commands], None], ...] = (register_check, register_bench)
+_COMMANDS: tuple[Callable[[Commands], None], ...] = (register_seal, register_prune, register_check, register_bench)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -47,14 +47,26 @@ class Shelf:
 class Swept:
     """What came of a sweep."""
 
-    gone: list[str] = field(default_factory=list)  # paths
-    held: set[FileId] = field(default_factory=set)  # somebody may still write to them, or is at them
-    failed: bool = False  # something could not be deleted, or looked at
+    gone: list[str] = field(default_factory=list[str])  # paths
+    held: set[FileId] = field(default_factory=set[FileId])  # somebody may still write to them, or is at them
+    failures: list[tuple[str, Exception]] = field(
+        default_factory=list[tuple[str, Exception]]
+    )  # by rule: what could not be deleted, or looked at
     next_at: float | None = None  # when the next segment may be due (epoch seconds); None: not before another rotation
 
+    @property
+    def failed(self) -> bool:
+        """Whether there was any failure: those are tried again the next time."""
+        return bool(self.failures)
 
-def survey(ops: Operations, shelf: Shelf) -> list[Closed]:
+
+def survey(ops: Operations, shelf: Shelf, *, dated: bool) -> list[Closed]:
     """The closed segments, oldest first; none where the suffix cannot be read back.
+
+    Args:
+        ops: the system calls.
+        shelf: where they are.
+        dated: also when the period of each has ended, which takes longer than everything else.
 
     Raises:
         OSError: the folder cannot be read.
@@ -66,7 +78,7 @@ def survey(ops: Operations, shelf: Shelf) -> list[Closed]:
             found.setdefault(replace(name, compression=""), []).append((path, seen))
     if not names.chronological:
         found = dict(sorted(found.items(), key=lambda one: max(seen.mtime_ns for _, seen in one[1])))  # stable: then by name
-    return [_closed(shelf, name, files) for name, files in found.items()]
+    return [_closed(shelf, name, files, dated=dated) for name, files in found.items()]
 
 
 def plan(ops: Operations, shelf: Shelf, rules: Rules) -> list[Doomed]:
@@ -76,7 +88,7 @@ def plan(ops: Operations, shelf: Shelf, rules: Rules) -> list[Doomed]:
         OSError: the folder cannot be read, or its free space is not told.
     """
     free = ops.free_bytes(shelf.folder) if rules.retention.min_free_bytes else None
-    return doomed(survey(ops, shelf), rules, ops.now(), free)
+    return doomed(survey(ops, shelf, dated=rules.retention.max_age > 0), rules, ops.now(), free)
 
 
 def sweep(
@@ -105,7 +117,7 @@ def sweep(
         report(rules.names[0], _unreadable(shelf.names))
         return run.swept
     try:
-        run.all(survey(ops, shelf), run.free(), stop, progress or (lambda _: None))
+        run.all(survey(ops, shelf, dated=rules.retention.max_age > 0), run.free(), stop, progress or (lambda _: None))
     except OSError as error:
         run.failed(rules.names[0], error)
     run.tell()
@@ -124,7 +136,6 @@ class _Sweep:
         self._shelf = shelf
         self._rules = rules
         self._report = report
-        self._failures: dict[str, Exception] = {}  # by rule, of its oldest segment: the same one in each run
 
     def free(self) -> int | None:
         """Free bytes, if a rule asks for them and the system tells."""
@@ -163,13 +174,14 @@ class _Sweep:
 
     def failed(self, rule: str, error: Exception) -> None:
         """Remember for the end of the run."""
-        self._failures.setdefault(rule, error)
+        self.swept.failures.append((rule, error))
 
     def tell(self) -> None:
-        """Report the failures: the first one of each rule, so that two causes do not take turns in being news."""
-        self.swept.failed = bool(self._failures)
+        """Report the failures: the first one of each rule, which is of its oldest segment. So two causes do not take turns in
+        being news, run after run."""
+        first = dict(reversed(self.swept.failures))
         for rule in self._rules.names:
-            error = self._failures.get(rule)
+            error = first.get(rule)
             if error is None:
                 self._report.solved(rule)
             else:
@@ -232,12 +244,13 @@ def _unreadable(names: Names) -> InvalidOption:
     return InvalidOption("suffix", names.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
 
 
-def _closed(shelf: Shelf, name: SegmentName, files: list[tuple[str, FileStat]]) -> Closed:
-    written = max(seen.mtime_ns for _, seen in files) / 1e9
-    try:
-        ended: float = closing(shelf.schedule, shelf.names, name, written, shelf.grace).period.end
-    except (OverflowError, ValueError):  # there is no calendar then
-        ended = written
+def _closed(shelf: Shelf, name: SegmentName, files: list[tuple[str, FileStat]], *, dated: bool) -> Closed:
+    ended = written = max(seen.mtime_ns for _, seen in files) / 1e9
+    if dated:
+        try:
+            ended = closing(shelf.schedule, shelf.names, name, written, shelf.grace).period.end
+        except (OverflowError, ValueError):  # there is no calendar then
+            pass
     return Closed(name, tuple(path for path, _ in files), sum(seen.size for _, seen in files), ended)
 
 

@@ -43,7 +43,7 @@ class Closed:
     name: SegmentName  # of the plain file
     paths: tuple[str, ...]
     size: int  # of all its files (bytes)
-    ended: float  # end of its period (epoch seconds)
+    ended: float  # end of its period, for `max_age`; the last write where nobody asks for that (epoch seconds)
 
 
 @dataclass(frozen=True)

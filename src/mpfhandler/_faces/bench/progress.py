@@ -1,4 +1,4 @@
-"""A progress bar on stderr while a benchmark runs: rich's where it is installed, else a plain one; none where nobody looks."""
+"""A progress bar on stderr while a command runs: rich's where it is installed, else a plain one; none where nobody looks."""
 
 from __future__ import annotations
 
@@ -47,12 +47,19 @@ class Progress:
 
     def begin(self, what: str) -> None:
         """The next step begins."""
-        if self._rich is not None:
-            self._rich.update(self._task, completed=self._done, description=what)
-        elif self._shown:
-            self._out.write(f"\r\x1b[K{line(self._done, self._total, time.monotonic() - self._begun, what)}")
-            self._out.flush()
+        self._show(self._done, what)
         self._done += 1
+
+    def tell(self, what: str) -> None:
+        """What the present step is at."""
+        self._show(max(self._done - 1, 0), what)
+
+    def _show(self, done: int, what: str) -> None:
+        if self._rich is not None:
+            self._rich.update(self._task, completed=done, description=what)
+        elif self._shown:
+            self._out.write(f"\r\x1b[K{line(done, self._total, time.monotonic() - self._begun, what)}")
+            self._out.flush()
 
     def say(self, text: str) -> None:
         """A line that stays, on stderr, also where there is no bar."""

@@ -1,0 +1,43 @@
+"""What the options of a log have done to its sealed segments, as the protocol knows it."""
+
+from __future__ import annotations
+
+from .._protocols.sealing import Sealing, Step
+from .._pure.naming import SegmentName
+from .._pure.options import Options
+from .._pure.sealed import SealedSegment
+
+__all__ = ["sealing_of"]
+
+
+def sealing_of(options: Options, log: str) -> Sealing:
+    """What is to be done to each sealed segment of a log.
+
+    Args:
+        options: checked.
+        log: its real path.
+    """
+    return Sealing(
+        grace=options.late_grace,
+        compression=options.compression,
+        fsync=options.fsync,
+        steps=tuple(_steps(options, log)),
+        delete_after="archive" if options.archive.delete and options.archive.url is not None else None,
+    )
+
+
+def _steps(options: Options, log: str) -> list[Step]:
+    steps: list[Step] = []
+    hook = options.on_seal
+    if hook is not None:
+
+        def call(segment: SealedSegment, _name: SegmentName) -> dict[str, object]:
+            hook(segment)
+            return {}
+
+        steps.append(Step("on_seal", call))
+    if options.archive.url is not None:
+        from .._protocols.archive import Archive  # only a log that is archived pays for it
+
+        steps.append(Step("archive", Archive(options.archive.url, "", log).store))
+    return steps

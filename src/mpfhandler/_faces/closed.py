@@ -1,0 +1,124 @@
+"""What `mpfhandler seal` and `mpfhandler prune` have in common: which segments are meant, and who is told what fails.
+
+Names are read as the handler writes them, so both commands take the handler's parameters that names depend on. A `namer` cannot
+be given on a command line: segments with names of its own are other people's files here, and stay (promise P4).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os.path
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._engine.place import find_log
+from .._platform import OPERATIONS, Operations
+from .._protocols.retention import Shelf, survey
+from .._pure.convert import to_seconds
+from .._pure.errors import InvalidOption
+from .._pure.keeping import Closed
+from .._pure.naming import Names
+from .._pure.options import Access
+from .._pure.schedule import Schedule
+from .._resources.report import Reporter
+from .._resources.tracefile import Trace
+
+__all__ = ["DONE", "FAILED", "Found", "add_arguments", "find", "run_command", "tell_if_nothing"]
+
+DONE, FAILED, _USAGE_ERROR = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Found:
+    """A log whose segments a command works on.
+
+    Attributes:
+        ops: the system calls.
+        log: its real path.
+        shelf: where the segments are.
+        tell: prints what fails.
+    """
+
+    ops: Operations
+    log: str
+    shelf: Shelf
+    tell: Callable[[Exception], None]
+
+    def closed(self) -> list[Closed]:
+        """The segments, oldest first.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        return survey(self.ops, self.shelf, dated=False)
+
+    def reporter(self, tell: Callable[[Exception], None] | None) -> Reporter:
+        """Tells each cause of a failure once."""
+        return Reporter(Trace(self.ops, "", Access(), enabled=False), tell)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The log, and what its segments' names depend on: as the handler has it."""
+    parser.add_argument("log", metavar="LOG", help="path of the log, as the handler has it")
+    names = parser.add_argument_group("as the handler has it, for the names of the segments")
+    add = names.add_argument
+    add("--when", metavar="UNIT", default="h", help="S M H D midnight W0 to W6 MONTH (default: h)")
+    add("--interval", metavar="N", default="1", help="units in a period (default: 1)")
+    add("--at-time", metavar="HH:MM", help="when a day, week or month begins")
+    add("--utc", action="store_true", help="universal time")
+    add("--tz", metavar="ZONE", help='such as "Asia/Shanghai" (default: the system\'s)')
+    add("--suffix", metavar="PATTERN", help="where handler.suffix was set: that one")
+    add("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
+
+
+def run_command(name: str, command: Callable[[], int]) -> int:
+    """Run it; the exit code. What cannot be used is told by the option's name."""
+    try:
+        return command()
+    except InvalidOption as error:
+        print(f"mpfhandler {name}: {error.renamed({error.parameter: _option(error.parameter)})}", file=sys.stderr)
+    except OSError as error:
+        print(f"mpfhandler {name}: {error}", file=sys.stderr)
+    return _USAGE_ERROR
+
+
+def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> Found:
+    """What the arguments mean.
+
+    Args:
+        name: of the command, for what is printed.
+        arguments: of `add_arguments`.
+        ops: the system calls.
+
+    Raises:
+        InvalidOption, OSError: one of them cannot be used.
+    """
+    log = find_log("LOG", arguments.log)
+    schedule = Schedule.create(arguments.when, arguments.interval, arguments.at_time, arguments.utc, arguments.tz)
+    grace = to_seconds("late_grace", arguments.late_grace)
+    names = Names(log, arguments.suffix or schedule.suffix)
+    if not names.readable:
+        problem = "what it writes cannot be read back, so no segment is known by its name"
+        raise InvalidOption("suffix", arguments.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
+
+    def tell(error: Exception) -> None:
+        print(f"mpfhandler {name}: {error}", file=sys.stderr)
+
+    return Found(ops, log, Shelf(names, names.folder, schedule, grace), tell)
+
+
+def tell_if_nothing(name: str, found: Found) -> None:
+    """Where there are no segments, but files that look like some, the schedule is perhaps another one."""
+    if not found.closed():
+        start = f"{os.path.basename(found.log)}."
+        files = found.ops.names(found.shelf.folder)
+        others = [text for text in files if text.startswith(start) and text[len(start) :][:1].isdigit()]
+        if others:
+            hint = f"no file has the name of a segment of this schedule, but there is {min(others)}; see --when and --suffix"
+            print(f"mpfhandler {name}: {hint}", file=sys.stderr)
+
+
+def _option(parameter: str) -> str:
+    known = {"LOG": "LOG", "atTime": "--at-time", "backupCount": "--backup-count"}
+    return known.get(parameter, f"--{parameter.replace('_', '-')}")

@@ -1,0 +1,96 @@
+"""`mpfhandler seal`: what the handler does to closed segments in the background, for cron and for programs without threads."""
+
+from __future__ import annotations
+
+import argparse
+import os.path
+import sys
+
+from .._engine.housekeeping import NONE, with_housekeeping
+from .._engine.steps import sealing_of
+from .._protocols.sealing import Sealed, Sealing, seal_all
+from .._pure.errors import InvalidOption
+from .._pure.options import Options
+from .bench.progress import Progress
+from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
+
+__all__ = ["register"]
+
+_DESCRIPTION = """\
+Does to the closed segments of LOG what is asked for and not done yet, the oldest period first: forces them to the disk,
+compresses them, hands them to a function, archives them. Give the options that the handler has. A segment that a process may
+still write to is left for the next time. May run at any time, beside the programs that log: exactly one of them does it. Exit
+code 0: done; 1: something failed, and is tried again the next time; 2: wrong usage.
+"""
+_WANTED = "--compress, --on-seal, --archive or --fsync seal"
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = commands.add_parser("seal", help="compress, hand over and archive closed segments", description=_DESCRIPTION)
+    add_arguments(parser)
+    steps = parser.add_argument_group("what is done")
+    add = steps.add_argument
+    add("--compress", metavar="METHOD", help="gz, zst, xz or bz2")
+    add("--compress-level", metavar="N", help="from fast to small (default: the method's usual one)")
+    add("--compress-delay", metavar="SECONDS", default="300", help="in which a segment stays plain (default: 300)")
+    add("--on-seal", metavar="NAME", help="function to call with each: package.module.function, also in the current folder")
+    add("--fsync", metavar="WHEN", default="never", help='"seal" forces each to the disk first (default: never)')
+    add("--archive", metavar="URL", help="s3://bucket/prefix, file:///mnt/archive")
+    add("--archive-delete", action="store_true", help="delete the local file once its copy is verified")
+    parser.add_argument("--quiet", action="store_true", help="print only what fails")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    return run_command("seal", lambda: _seal(arguments))
+
+
+def _seal(arguments: argparse.Namespace) -> int:
+    if arguments.on_seal is not None and "" not in sys.path:
+        sys.path.append("")  # a script's own folder is not looked in otherwise
+    found = find("seal", arguments)
+    options = with_housekeeping(Options(found.shelf.schedule, late_grace=found.shelf.grace), {**NONE, **_given(arguments)})
+    rules = sealing_of(options, found.log)
+    if not rules.wanted:
+        raise InvalidOption("fsync", arguments.fsync, "asks for nothing, and nothing else does", f"give {_WANTED}")
+    total = len(found.closed())
+    if not total:
+        tell_if_nothing("seal", found)
+    sealed = _sealed(found, rules, total)
+    if not arguments.quiet:
+        print(f"done now: {sealed.done} of {total} segment{'' if total == 1 else 's'}")
+    if sealed.held:
+        print(f"mpfhandler seal: {len(sealed.held)} in use, left for the next time", file=sys.stderr)
+    return FAILED if sealed.failed else DONE
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, object]:
+    return {name: value for name, value in vars(arguments).items() if name in NONE}
+
+
+def _sealed(found: Found, rules: Sealing, total: int) -> Sealed:
+    at = [""]
+
+    def tell(path: str, done: int, size: int) -> None:
+        text = f"{os.path.basename(path)}, {100 * done // max(size, 1)} %"
+        if at[0] == path:
+            progress.tell(text)
+        else:
+            at[0] = path
+            progress.begin(text)
+
+    shelf = found.shelf
+    with Progress(total) as progress:
+        return seal_all(
+            found.ops,
+            shelf.names,
+            shelf.folder,
+            shelf.schedule,
+            rules,
+            found.reporter(found.tell),
+            lambda: False,
+            now=found.ops.now(),
+            progress=tell,
+        )
