@@ -48,6 +48,7 @@ def mutated(mutant: Mutant, package: Path) -> str:
 
 ROTATION, PLAN, LOCK, APPEND = "_protocols/rotation.py", "_pure/plan.py", "_resources/lock.py", "_resources/append.py"
 ACTIVE, LATE, WRITER, BACKLOG = "_engine/active.py", "_engine/late.py", "_engine/writer.py", "_engine/backlog.py"
+KEEPING = "_pure/keeping.py"
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
 POSIX, CLOSED = "_platform/posix.py", "_engine/closed.py"
@@ -826,6 +827,70 @@ MUTANTS = (
         "if seen is not None and seen.regular:",
         "if seen is not None:",
         ("faults/test_retention.py::test_foreign_files_stay",),
+    ),
+    Mutant(
+        "age-too-early",
+        "max_age deletes a second before its time",
+        KEEPING,
+        "if now - one.ended >= age:",
+        "if now - one.ended >= age - 1:",
+        ("unit/test_keeping.py::test_age_begins_with_the_end_of_the_period",),
+    ),
+    Mutant(
+        "age-by-the-file",
+        "max_age goes by the last write, which a copy changes, where the name tells the period",
+        RETENTION,
+        "            ended = closing(shelf.schedule, shelf.names, name, written, shelf.grace).period.end\n",
+        "            ended = written\n",
+        ("faults/test_retention_rules.py::test_age",),
+    ),
+    Mutant(
+        "gain-is-forgotten",
+        "min_free_bytes does not count what the other rules delete",
+        KEEPING,
+        "    free += gained\n",
+        "",
+        ("unit/test_keeping.py::test_rules_hold_together",),
+    ),
+    Mutant(
+        "twins-count-twice",
+        "a segment that is being compressed counts as two",
+        RETENTION,
+        'found.setdefault(replace(name, compression=""), [])',
+        "found.setdefault(name, [])",
+        ("faults/test_retention_rules.py::test_file_and_its_twin_count_once",),
+    ),
+    Mutant(
+        "half-a-segment-goes",
+        "P1: of a segment whose plain file somebody has the compressed one is deleted",
+        RETENTION,
+        "        if len(there) < len(paths):\n            return\n",
+        "",
+        ("faults/test_retention_rules.py::test_twin_that_somebody_has_keeps_both",),
+    ),
+    Mutant(
+        "deletes-another-file",
+        "P1: a new segment that has got the name of one that is gone by now is deleted",
+        RETENTION,
+        "return seen is not None and seen.regular and seen.id == ops.stat_fd(fd).id",
+        "return seen is not None and seen.regular",
+        ("faults/test_retention_rules.py::test_name_that_another_file_has_by_now",),
+    ),
+    Mutant(
+        "stuck-holds-up-a-rule",
+        "P5: a segment that cannot be deleted keeps a rule about bytes from being held",
+        RETENTION,
+        "if not stuck & {one.name for one in todo}:",
+        "if todo:",
+        ("faults/test_retention_rules.py::test_one_that_cannot_be_deleted_holds_up_no_rule",),
+    ),
+    Mutant(
+        "deletion-lock-lives-on",
+        "the lock on a segment is closed and not given up, so that a child forked meanwhile keeps it",
+        RETENTION,
+        "        ops.unlock(fd)\n",
+        "        pass\n",
+        ("faults/test_retention_rules.py::test_lock_is_given_up_explicitly",),
     ),
     Mutant(
         "names-in-part",
