@@ -111,6 +111,31 @@ def test_dict_config(tmp_path: Path) -> None:
     assert (tmp_path / "app.log").read_text() == "WARNING|first line\n"
 
 
+def test_housekeeping_from_text(tmp_path: Path) -> None:
+    """Every option of housekeeping can be written as text; a module that `on_seal` names is not imported while logging is
+    configured, so a program may name one of its own."""
+    (tmp_path / "shipping_of_a_program.py").write_text("raise RuntimeError('imported too early')\n")
+    options = {
+        "compress": "GZ", "compress_level": "9", "compress_delay": "60", "max_age": "14d", "max_total_bytes": "10 GB",
+        "min_free_bytes": "1GiB", "on_seal": "shipping_of_a_program.ship", "fsync": "seal",
+        "archive": f"file://{tmp_path}/archive", "archive_delete": "yes", "rotate_idle": "on", "backupCount": "7",
+    }  # fmt: skip
+    code = (
+        dict_config(tmp_path, **options)
+        + """
+o = the_handler()._writer.options
+print(json.dumps([
+    o.compression.method, o.compression.level, o.compression.delay, o.retention.max_age, o.retention.max_total_bytes,
+    o.retention.min_free_bytes, o.on_seal.name, o.fsync, o.archive.url, o.archive.delete, o.rotate_idle, o.backup_count,
+]))
+"""
+    )
+    assert json.loads(run_python(code, tmp_path)) == [
+        "gz", 9, 60.0, 14 * 86400.0, 10 * 10**9, 1 << 30, "shipping_of_a_program.ship", "seal", f"file://{tmp_path}/archive",
+        True, True, 7,
+    ]  # fmt: skip
+
+
 def test_dict_config_with_numbers_as_text(tmp_path: Path) -> None:
     """Numbers that arrive as text mean the same as numbers."""
     text = {"interval": "2", "backupCount": "7", "maxBytes": "1000", "lock_timeout": "1.5", "late_grace": "3"}
