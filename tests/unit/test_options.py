@@ -15,6 +15,7 @@ from mpfhandler._pure.errors import InvalidOption, InvalidOptionType, MpfHandler
 from mpfhandler._pure.options import (
     LEVELS,
     Access,
+    Archive,
     Compression,
     Delivery,
     Options,
@@ -199,6 +200,29 @@ def test_options_delete_if_there_is_a_rule() -> None:
     assert not Options(schedule).deletes
     assert Options(schedule, backup_count=1).deletes
     assert Options(schedule, retention=Retention(min_free_bytes=1)).deletes
+
+
+@pytest.mark.parametrize(
+    ("options", "seals", "prunes", "keeps_house"),
+    [
+        ({}, False, False, False),
+        ({"backup_count": 7}, False, False, False),
+        ({"compression": Compression(level=9, delay=0.0)}, False, False, False),
+        ({"archive": Archive(delete=True)}, False, False, False),
+        ({"compression": Compression("gz")}, True, False, True),
+        ({"archive": Archive("file:///mnt")}, True, False, True),
+        ({"on_seal": print}, True, False, True),
+        ({"fsync": "seal"}, True, False, True),
+        ({"fsync": "always"}, True, False, True),
+        ({"retention": Retention(max_age=1.0)}, False, True, True),
+        ({"retention": Retention(min_free_bytes=1)}, False, True, True),
+        ({"rotate_idle": True}, False, False, True),
+    ],
+)
+def test_options_tell_what_work_there_is(options: dict[str, Any], seals: bool, prunes: bool, keeps_house: bool) -> None:
+    """Only what comes due without a record needs a thread that waits; a level without a method asks for nothing."""
+    found = Options(Schedule.create("H"), **options)
+    assert (found.seals, found.prunes, found.keeps_house) == (seals, prunes, keeps_house)
 
 
 def test_fsync_also_as_text() -> None:

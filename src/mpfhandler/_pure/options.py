@@ -128,6 +128,22 @@ class Options:
         """Whether any rule has closed segments deleted."""
         return self.backup_count > 0 or self.retention.wanted
 
+    @property
+    def seals(self) -> bool:
+        """Whether anything is done to a segment that is sealed."""
+        wanted = (self.compression.method, self.archive.url, self.on_seal) != (None, None, None)
+        return wanted or self.fsync != "never"
+
+    @property
+    def prunes(self) -> bool:
+        """Whether segments are deleted by a rule that time alone may make apply."""
+        return self.retention.wanted
+
+    @property
+    def keeps_house(self) -> bool:
+        """Whether there is work that comes due without a record: then a thread waits for it."""
+        return self.seals or self.prunes or self.rotate_idle
+
 
 def to_delivery(delivery: object, interval: object, size: object, overflow: object) -> Delivery:
     """The four parameters of delivery; those of the buffer are checked without one, too."""

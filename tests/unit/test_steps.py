@@ -1,0 +1,40 @@
+"""What options have done to sealed segments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from mpfhandler._engine.steps import sealing_of
+from mpfhandler._pure.naming import SegmentName
+from mpfhandler._pure.options import Archive, Compression, Options
+from mpfhandler._pure.schedule import Schedule
+from mpfhandler._pure.sealed import SealedSegment
+
+HOURS = Schedule.create("H")
+
+
+def test_nothing_is_asked_for() -> None:
+    """Then there is nothing to be done."""
+    assert not sealing_of(Options(HOURS), "/app.log").wanted
+
+
+def test_every_wish_is_passed_on(tmp_path: Path) -> None:
+    """The hook comes before the archive, and gets the segment alone; deleted is after the archive."""
+    seen: list[SealedSegment] = []
+    options = Options(
+        HOURS, late_grace=3.0, compression=Compression("xz", 1, 2.0), on_seal=seen.append, fsync="seal",
+        archive=Archive(f"file://{tmp_path}", delete=True),
+    )  # fmt: skip
+    rules = sealing_of(options, str(tmp_path / "app.log"))
+    assert (rules.grace, rules.compression, rules.fsync, rules.delete_after) == (3.0, options.compression, "seal", "archive")
+    assert [step.name for step in rules.steps] == ["on_seal", "archive"]
+    segment = SealedSegment("/app.log.2026", 0.0, 3600.0, 5)
+    assert rules.steps[0].run(segment, SegmentName(datetime(2026, 1, 1))) == {}
+    assert seen == [segment]
+
+
+def test_nothing_is_deleted_for_an_archive_that_there_is_not() -> None:
+    """P1: `archive_delete` without an archive deletes nothing."""
+    options = Options(HOURS, on_seal=print, archive=Archive(None, delete=True))
+    assert sealing_of(options, "/app.log").delete_after is None
