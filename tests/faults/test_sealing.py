@@ -158,6 +158,28 @@ def test_hook_without_compression_sees_the_plain_segment(tmp_path: Path) -> None
     assert hook.seen == [SealedSegment(str(tmp_path / NAME), float(AT), float(END), 15, None, None)]
 
 
+@pytest.mark.parametrize("twin_is_there", [False, True])
+def test_plain_segment_goes_when_all_is_safe(tmp_path: Path, twin_is_there: bool) -> None:
+    """The data, then the name: a file system may keep the removal and forget the rename, unless the folder was synced."""
+    make(tmp_path)
+    if twin_is_there:
+        seal(tmp_path, rules())
+        make(tmp_path)
+    names = ("fsync", "rename_new", "fsync_folder", "unlink")
+    calls: list[str] = []
+
+    def noted(name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            calls.append(name)
+            return getattr(OPERATIONS, name)(*arguments)
+
+        return call
+
+    seal(tmp_path, rules(), ops=replace(OPERATIONS, **{name: noted(name) for name in names}))
+    wanted = ["fsync", "fsync_folder", "unlink"] if twin_is_there else list(names)
+    assert calls == wanted
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_hook_for_segments_that_were_compressed_before(tmp_path: Path, method: str) -> None:
     """Compressed by a process without hook, or before there was one: times are read from within."""
@@ -382,6 +404,39 @@ def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
     assert {name: (found.st_ino, found.st_mtime_ns, found.st_size) for name, found in after.items()} == {
         name: (found.st_ino, found.st_mtime_ns, found.st_size) for name, found in before.items()
     }
+
+
+def test_link_to_a_segment_is_not_reported(tmp_path: Path) -> None:
+    """It is somebody's, and no failure: nothing is told of it, run after run."""
+    make(tmp_path, name="elsewhere")
+    (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
+    opened: list[str] = []
+
+    def count(path: str) -> int:
+        opened.append(path)
+        return OPERATIONS.open_side(path)
+
+    for now in (END, END + GRACE):
+        done = seal(tmp_path, rules("gz", Hook().step), ops=replace(OPERATIONS, open_side=count), now=now)
+        assert (opened, done.held, done.next_at) == ([], set(), None)
+
+
+@pytest.mark.parametrize("method", ["gz", None])
+def test_file_that_loses_its_name_before_the_lock_is_left_alone(tmp_path: Path, method: str | None) -> None:
+    """Another process has just compressed and removed it, and somebody has put another file in its place: the lock that was had
+    is on neither."""
+    plain = make(tmp_path)
+
+    def replaced(path: str) -> int:
+        fd = OPERATIONS.open_side(path)
+        if path == str(plain):
+            plain.unlink()
+            make(tmp_path, b"another one")
+        return fd
+
+    hook = Hook()
+    done = seal(tmp_path, rules(method, hook.step), ops=replace(OPERATIONS, open_side=replaced))
+    assert (len(done.held), hook.seen, contents(tmp_path)) == (1, [], {NAME: b"another one"})
 
 
 def test_segment_of_another_schedule_is_nobodys(tmp_path: Path) -> None:
