@@ -280,7 +280,7 @@ def test_evidence_that_is_long_or_strange_does_not_matter(tmp_path: Path) -> Non
     for _ in range(2):
         seal(tmp_path, rules(None, huge))
     assert len(hook.seen) == 1
-    assert (tmp_path / f".{NAME}.sealed").stat().st_size < 4096
+    assert (tmp_path / f".{NAME}.sealed").stat().st_size == 4096
 
 
 def test_archived_segment_is_removed_when_all_is_done(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_removal_that_failed_is_made_up_for(tmp_path: Path) -> None:
 
     def refuse(path: str) -> None:
         if path.endswith(NAME):
-            raise PermissionError(errno.EPERM, "immutable")
+            raise OSError(errno.EIO, "disk")
         os.unlink(path)
 
     told = Told()
@@ -735,7 +735,7 @@ def test_full_disk_is_told_and_made_up_for(tmp_path: Path) -> None:
     make(tmp_path, b"small", name=f"{NAME}.1")
 
     def write(fd: int, data: bytes) -> int:
-        if len(data) > 100 and not data.startswith(b"{"):
+        if len(data) > 100:
             raise OSError(errno.ENOSPC, "disk full")
         return os.write(fd, data)
 
@@ -750,13 +750,54 @@ def test_full_disk_is_told_and_made_up_for(tmp_path: Path) -> None:
     assert sorted(contents(tmp_path)) == [f"{NAME}.1.gz", f"{NAME}.gz"]
 
 
+def test_hook_is_not_called_when_that_cannot_be_written_down(tmp_path: Path) -> None:
+    """Else it would be called at every run for as long as the disk is full, or the folder may only be read. Room for it is taken
+    before: a disk that becomes full while the hook runs does no harm."""
+    make(tmp_path)
+    hook = Hook()
+
+    def full(_fd: int, _data: bytes, _at: int) -> int:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    def denied(_path: str) -> int:
+        raise PermissionError(errno.EACCES, "folder")
+
+    told = Told()
+    for _ in range(2):
+        assert seal(tmp_path, rules(None, hook.step), ops=replace(OPERATIONS, write_at=full), told=told).failed
+    for _ in range(2):
+        assert not seal(tmp_path, rules(None, hook.step), ops=replace(OPERATIONS, open_new_private=denied), told=told).failed
+    assert (hook.seen, len(told.errors), hidden(tmp_path)) == ([], 2, [])
+    sizes: list[int] = []
+    hook.does = lambda _segment: sizes.append((tmp_path / f".{NAME}.sealed.tmp").stat().st_size)
+    seal(tmp_path, rules(None, hook.step))
+    assert sizes == [4096]
+    assert (tmp_path / f".{NAME}.sealed").stat().st_size == 4096
+
+
+def test_segment_that_may_not_be_opened_is_told_and_holds_up_nobody(tmp_path: Path) -> None:
+    """Another user's segment, and his temporary files, are left to his processes; that is no reason to try again soon."""
+    make(tmp_path)
+    make(tmp_path, name=f"{NAME}.1")
+    (tmp_path / ".app.log.2020-01-01_00.gz.tmp").write_bytes(b"his")
+
+    def denied(path: str) -> int:
+        if path.endswith((NAME, "00.gz.tmp")):
+            raise PermissionError(errno.EACCES, "his")
+        return OPERATIONS.open_side(path)
+
+    told = Told()
+    for _ in range(2):
+        assert not seal(tmp_path, rules(), ops=replace(OPERATIONS, open_side=denied), told=told).failed
+    assert sorted(contents(tmp_path)) == [NAME, f"{NAME}.1.gz"]
+    assert len(told.errors) == 1
+
+
 def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path) -> None:
     """What is removed after it was archived is archived plain, then."""
     make(tmp_path)
 
-    def full(fd: int, data: bytes) -> int:
-        if data.startswith(b"{"):
-            return os.write(fd, data)
+    def full(_fd: int, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, "disk full")
 
     archive = Hook("archive")
@@ -769,7 +810,15 @@ def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path) ->
 def test_short_writes_are_completed(tmp_path: Path) -> None:
     """A write may take a part."""
     make(tmp_path)
-    seal(tmp_path, rules("gz", Hook().step), ops=replace(OPERATIONS, write=lambda fd, data: os.write(fd, data[:7])))
+    ops = replace(
+        OPERATIONS,
+        write=lambda fd, data: os.write(fd, data[:7]),
+        write_at=lambda fd, data, at: os.pwrite(fd, data[:7], at),
+    )
+    hook = Hook()
+    for _ in range(2):
+        seal(tmp_path, rules("gz", hook.step), ops=ops)
+    assert len(hook.seen) == 1
     assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
 
 

@@ -70,6 +70,7 @@ class Machine:
             "open_new_private": lambda path: kernel.open(table, path, flags, 0o600),
             "close": lambda fd: kernel.close(table, fd),
             "write": lambda fd, data: kernel.write(table, fd, data),
+            "write_at": lambda fd, data, at: kernel.pwrite(table, fd, data, at),
             "read_at": lambda fd, count, at: kernel.pread(table, fd, count, at),
             "stat_link": lambda path: told(kernel.stat(path)),
             "stat_fd": lambda fd: told(kernel.fstat(table, fd)),

@@ -15,10 +15,10 @@ from .._pure.naming import COMPRESSIONS, Names, SegmentName
 from .._resources.descriptors import close_quietly
 from .compression import Refused, remove_temporary
 
-__all__ = ["Marker", "forget", "read_marker", "reclaim", "write_marker"]
+__all__ = ["Marker", "Pen", "forget", "read_marker", "reclaim"]
 
 _VERSION = 1
-_MOST = 4096  # bytes
+_MOST = 4096  # bytes, and every marker has so many
 Evidence = dict[str, object]
 
 
@@ -60,35 +60,64 @@ def read_marker(ops: Operations, path: str) -> Marker | None:
         close_quietly(ops, fd)
 
 
-def write_marker(ops: Operations, names: Names, name: SegmentName, marker: Marker, like: FileStat) -> None:
-    """Write it down. The caller has the exclusive lock on the segment.
+class Pen:
+    """Writes a marker. Room for it is taken before the step is run: a disk that is full, or a folder that may not be written to,
+    keeps a step from being run, not from being written down, after which it would be run again and again.
+
+    The caller has the exclusive lock on the segment, for as long as this lives. What was written down before stays until
+    `write` is through.
 
     Args:
         ops: the system calls.
         names: of the log.
         name: of the segment.
-        marker: what is to stand there.
-        like: the segment, whose mode and owner the marker gets: who may read the one may read the other.
 
     Raises:
-        OSError: it cannot be written. What was there before still is.
+        OSError: there is no room.
     """
-    temporary = names.marker_temporary(name)
-    _remove(ops, temporary)
-    fd = ops.open_new_private(temporary)
-    try:
-        data = _pack(marker)
-        while data:
-            data = data[ops.write(fd, data) :]
-        _share(ops, fd, like)
-        ops.fsync(fd)
-        ops.rename_over(temporary, names.marker(name))
-    except BaseException:
-        _remove(ops, temporary)
-        raise
-    finally:
-        close_quietly(ops, fd)
-    ops.fsync_folder(names.folder)
+
+    def __init__(self, ops: Operations, names: Names, name: SegmentName) -> None:
+        self._ops = ops
+        self._folder = names.folder
+        self._path = names.marker(name)
+        self._temporary = names.marker_temporary(name)
+        _remove(ops, self._temporary)
+        self._fd = ops.open_new_private(self._temporary)
+        try:
+            self._fill(b" " * _MOST)
+        except BaseException:
+            self.drop()
+            raise
+
+    def write(self, marker: Marker, like: FileStat) -> None:
+        """Write it down, and be done. Who may read the segment may read what is written about it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        try:
+            self._fill(_pack(marker).ljust(_MOST))
+            _share(self._ops, self._fd, like)
+            self._ops.fsync(self._fd)
+            self._ops.rename_over(self._temporary, self._path)
+        except BaseException:
+            self.drop()
+            raise
+        close_quietly(self._ops, self._fd)
+        self._ops.fsync_folder(self._folder)
+
+    def drop(self) -> None:
+        """Nothing is to be written down. What cannot be removed now goes the next time."""
+        try:
+            self._ops.unlink(self._temporary)
+        except OSError:
+            pass
+        close_quietly(self._ops, self._fd)
+
+    def _fill(self, data: bytes) -> None:
+        done = 0
+        while done < len(data):
+            done += self._ops.write_at(self._fd, data[done:], done)
 
 
 def forget(ops: Operations, names: Names, name: SegmentName) -> None:
@@ -110,7 +139,7 @@ def reclaim(ops: Operations, names: Names, folder: str, files: list[str]) -> Non
         files: all names in it.
 
     Raises:
-        OSError: the last of them that cannot be removed; the others are.
+        OSError: the last of them that cannot be removed; the others are. Those of another user are his.
     """
     failed: OSError | None = None
     for text in files:
@@ -124,7 +153,7 @@ def reclaim(ops: Operations, names: Names, folder: str, files: list[str]) -> Non
         except Refused:
             continue  # something else has the name
         except OSError as error:
-            failed = error
+            failed = failed if ops.fault(error) is Fault.DENIED else error
     if failed is not None:
         raise failed
 

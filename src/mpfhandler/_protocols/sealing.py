@@ -134,7 +134,10 @@ class _Run:
         except Stopped:
             raise
         except Exception as error:
-            if self.ops.fault(error) is not Fault.MISSING:  # else somebody has removed it meanwhile
+            fault = self.ops.fault(error)
+            if fault is Fault.DENIED:  # another user's, or in a folder that may only be read: for a process that may
+                self.tell.refused("seal", error)
+            elif fault is not Fault.MISSING:  # else somebody has removed it meanwhile
                 self.tell.failed("seal", error)
 
     def _one(self, segment: Segment, path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.closing import Closing
@@ -16,7 +16,7 @@ from .._resources.codec import Malformed, unpacked
 from .._resources.report import Reporter
 from .compression import Busy, Plain, Refused, compress, let_go
 from .duties import Progress, Sealed, Sealing, Step
-from .markers import Marker, forget, read_marker, write_marker
+from .markers import Marker, Pen, forget, read_marker
 from .twins import Stopped, chunks_of
 
 __all__ = ["Held", "Segment", "Tell", "Treatment", "exists"]
@@ -144,6 +144,9 @@ class Treatment:
         except OSError as error:
             if ops.fault(error) is Fault.MISSING and not exists(ops, path):
                 return False
+            if ops.fault(error) is Fault.DENIED:
+                self.tell.refused("compress", error)
+                return True
             self.tell.failed("compress", error)
             return ops.fault(error) is Fault.FULL and self.rules.delete_after is not None  # the archive makes room
         stack.callback(let_go, ops, fd)
@@ -155,19 +158,32 @@ class Treatment:
         start, end = held.closing.period
         size = self.ops.stat_fd(held.fd).size
         segment = SealedSegment(held.path, float(start), float(end), size, marker.first, marker.last)
+        pen = Pen(self.ops, self.names, held.segment.name)
         try:
             evidence = step.run(segment, held.segment.name)
         except (Exception, SystemExit) as error:  # the latter of a hook that calls `sys.exit`
+            pen.drop()
             self.tell.failed(step.name, error)
             return marker
-        standing = self._standing(held)
+        except BaseException:
+            pen.drop()
+            raise
+        return self._write_down(held, pen, marker.with_step(step.name, evidence))
+
+    def _write_down(self, held: Held, pen: Pen, marker: Marker) -> Marker | None:
+        """The end of a step, which may have changed the segment."""
+        try:
+            standing = self._standing(held)
+        except BaseException:
+            pen.drop()
+            raise
         if standing is None:
+            pen.drop()
             forget(self.ops, self.names, held.segment.name)
             return None
         found, packed = standing
-        size = marker.size if packed else found.size
-        marker = Marker(size, found.mtime_ns, marker.first, marker.last, marker.done).with_step(step.name, evidence)
-        write_marker(self.ops, self.names, held.segment.name, marker, found)
+        marker = replace(marker, size=marker.size if packed else found.size, mtime_ns=found.mtime_ns)
+        pen.write(marker, found)
         return marker
 
     def _standing(self, held: Held) -> tuple[FileStat, bool] | None:
