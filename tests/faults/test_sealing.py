@@ -79,15 +79,19 @@ def test_owner_that_cannot_be_kept_leaves_it_plain(tmp_path: Path) -> None:
     if not IS_ROOT:
         pytest.skip("only root gives files away")
     os.chown(make(tmp_path), 1234, 2345)
-    told, hook = Told(), Hook()
+    told, hook, memory, read = Told(), Hook(), Memory(), list[int]()
+    ops = replace(OPERATIONS, set_owner=refuse, write=lambda _fd, data: read.append(len(data)) or len(data))
     for _ in range(3):
-        done = seal(tmp_path, rules("gz", hook.step), ops=replace(OPERATIONS, set_owner=refuse), told=told)
+        done = seal(tmp_path, rules("gz", hook.step), ops=ops, told=told, memory=memory)
         assert not done.failed
+    assert read == [], "nothing is compressed in vain"
     assert contents(tmp_path) == {NAME: CONTENT}
     assert [one.path for one in hook.seen] == [str(tmp_path / NAME)]
     assert len(told.texts) == 1
     assert "1234:2345" in told.texts[0]
     assert hidden(tmp_path) == [f".{NAME}.sealed"]
+    seal(tmp_path, rules("gz", hook.step), memory=memory)
+    assert (list(contents(tmp_path)), len(hook.seen)) == ([f"{NAME}.gz"], 1), "when it can be kept, it is compressed"
 
 
 @pytest.mark.parametrize(
@@ -727,6 +731,70 @@ def test_stop_is_asked_between_pieces(tmp_path: Path) -> None:
     assert told[0] == (str(plain), 256 * 1024, 4 << 20)
     assert seal(tmp_path, rules(), progress=lambda *seen: told.append(seen)).done == 2
     assert (str(plain), 4 << 20, 4 << 20) in told
+
+
+def test_folder_that_may_only_be_read_leaves_it_plain(tmp_path: Path) -> None:
+    """Told once; when it may be written to, the same process compresses the segment."""
+    make(tmp_path)
+
+    def denied(_path: str) -> int:
+        raise PermissionError(errno.EACCES, "folder")
+
+    told, memory = Told(), Memory()
+    for _ in range(2):
+        assert not seal(tmp_path, rules(), ops=replace(OPERATIONS, open_new_private=denied), told=told, memory=memory).failed
+    assert len(told.errors) == 1
+    assert seal(tmp_path, rules(), memory=memory).done == 1
+
+
+def test_stop_is_asked_between_steps(tmp_path: Path) -> None:
+    """An upload may take long: what comes after it is left to the next run, which does not do the first step again."""
+    make(tmp_path)
+    hook, archive = Hook(), Hook("archive")
+    how = rules(None, hook.step, archive.step)
+    assert seal(tmp_path, how, stop=lambda: bool(hook.seen)).stopped
+    assert (len(hook.seen), len(archive.seen)) == (1, 0)
+    seal(tmp_path, how)
+    assert (len(hook.seen), len(archive.seen)) == (1, 1)
+
+
+def test_compressed_segment_that_is_broken_is_handed_over_all_the_same(tmp_path: Path) -> None:
+    """Only its records' times are not known."""
+    make(tmp_path, b"\x1f\x8bno gzip file", f"{NAME}.gz")
+    hook = Hook()
+    seal(tmp_path, rules("gz", hook.step))
+    assert [(one.first, one.last) for one in hook.seen] == [(None, None)]
+
+
+def test_compressed_segment_whose_plain_one_comes_back_is_left_for_the_next_time(tmp_path: Path) -> None:
+    """A backup is being restored: the plain one is the truth, and is looked at first then."""
+    make(tmp_path)
+    seal(tmp_path, rules())
+
+    def back(path: str) -> int:
+        make(tmp_path)
+        return OPERATIONS.open_side(path)
+
+    hook = Hook()
+    seal(tmp_path, rules("gz", hook.step), ops=replace(OPERATIONS, open_side=back))
+    assert hook.seen == []
+    seal(tmp_path, rules("gz", hook.step))
+    assert (len(hook.seen), contents(tmp_path)) == (1, {f"{NAME}.gz": CONTENT})
+
+
+def test_foreign_twin_beside_an_equal_one(tmp_path: Path) -> None:
+    """The plain segment stays as long as somebody's file makes it doubtful what is what, and no lock does."""
+    data = packed(tmp_path, "gz")
+    make(tmp_path)
+    twin(tmp_path, data, "gz")
+    twin(tmp_path, b"somebody's", "xz")
+    told = Told()
+    seal(tmp_path, rules(), told=told)
+    assert len(told.errors) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME, f"{NAME}.gz", f"{NAME}.xz"]
+    twin(tmp_path, packed(tmp_path, "xz"), "xz")
+    seal(tmp_path, rules())
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT, f"{NAME}.xz": CONTENT}
 
 
 def test_full_disk_is_told_and_made_up_for(tmp_path: Path) -> None:

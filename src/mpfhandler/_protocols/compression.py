@@ -3,11 +3,11 @@ processes, files of others in the way.
 
 The caller has the exclusive lock on the plain segment, so it is the only one of ours at it. Steps:
 
-  C1 temporary   a hidden file, created exclusively, for this user alone, with an exclusive lock; what a killed process has left
-                 under its name goes first
+  C1 temporary   a hidden file, created exclusively, for this user alone, with an exclusive lock, and given to the owner of the
+                 plain one; what a killed process has left under its name goes first
   C2 copy        read, compress, write; asked between two chunks whether to stop
   C3 look        is the plain one still what was read?
-  C4 dress       owner, mode and times of the plain one, then fsync
+  C4 dress       mode and times of the plain one, then fsync
   C5 name        rename without overwriting; from here on both stand side by side
   C6 fsync       of the folder: the name is safe
   C7 unlink      of the plain one, if its name still leads to what was read
@@ -34,12 +34,15 @@ from .._resources.codec import packer
 from .._resources.descriptors import close_quietly
 from .twins import Twin, chunks_of, compare
 
-__all__ = ["Busy", "Plain", "Refused", "compress", "let_go", "lock_file", "remove_temporary"]
+__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "let_go", "lock_file", "remove_temporary"]
 
 
 class Refused(RuntimeError):
-    """The segment stays as it is, for a reason that does not go away by itself: a file of somebody's has the name, or the owner
-    cannot be kept."""
+    """The segment stays as it is, for a reason that does not go away by itself: a file of somebody's has the name."""
+
+
+class NotOurs(Refused):
+    """The segment stays as it is, because its owner cannot be kept: it waits for a process that can do that."""
 
 
 class Busy(Exception):
@@ -216,6 +219,7 @@ def _pack(
     temporary = names.temporary(target)
     fd = _create(ops, temporary)
     try:
+        _give_away(ops, plain, fd)
         _copy(ops, plain, fd, how, stop, progress)
         _check_unchanged(ops, plain)
         _dress(ops, plain, fd)
@@ -280,24 +284,25 @@ def _check_unchanged(ops: Operations, plain: Plain) -> None:
             raise Busy(f"{plain.path} is not what it was")
 
 
-def _dress(ops: Operations, plain: Plain, fd: int) -> None:
-    """C4. The owner goes first, because chown(2) clears the set-id bits.
-
-    Raises:
-        Refused: only root, or a member of the group, could do that. The plain one stays for a process that can.
-    """
+def _give_away(ops: Operations, plain: Plain, fd: int) -> None:
+    """C1. It comes before the work, which would be in vain, and before the mode, because chown(2) clears the set-id bits."""
     mine, wanted = ops.stat_fd(fd), plain.found
     uid, gid = (-1 if mine.uid == wanted.uid else wanted.uid), (-1 if mine.gid == wanted.gid else wanted.gid)
-    if (uid, gid) != (-1, -1):
-        try:
-            ops.set_owner(fd, uid, gid)
-        except OSError as error:
-            if ops.fault(error) is not Fault.DENIED:
-                raise
-            raise Refused(f"{plain.path}: its owner {wanted.uid}:{wanted.gid} cannot be kept, so it stays plain") from error
-    if ops.stat_fd(fd).mode != wanted.mode:
-        ops.set_mode(fd, wanted.mode)
-    ops.set_times(fd, plain.accessed_ns, wanted.mtime_ns)
+    if (uid, gid) == (-1, -1):
+        return
+    try:
+        ops.set_owner(fd, uid, gid)
+    except OSError as error:
+        if ops.fault(error) is not Fault.DENIED:
+            raise
+        raise NotOurs(f"{plain.path}: its owner {wanted.uid}:{wanted.gid} cannot be kept, so it stays plain") from error
+
+
+def _dress(ops: Operations, plain: Plain, fd: int) -> None:
+    """C4."""
+    if ops.stat_fd(fd).mode != plain.found.mode:
+        ops.set_mode(fd, plain.found.mode)
+    ops.set_times(fd, plain.accessed_ns, plain.found.mtime_ns)
 
 
 def _discard(ops: Operations, temporary: str, fd: int) -> None:

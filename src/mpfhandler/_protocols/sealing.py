@@ -164,7 +164,7 @@ class _Run:
             if fd is None or (syncs and not self._sync(fd, path, key)) or self.now < full:
                 return
             held = Held(segment, told, path, fd, "" if segment.plain else segment.packed[0][0].compression)
-            if self.treatment.treat(held, stack):
+            if self.treatment.treat(held, stack) and held.settles:
                 self.memory.settled[path] = key
                 self.sealed.done += 1
 

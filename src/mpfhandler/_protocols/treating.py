@@ -14,7 +14,7 @@ from .._pure.schedule import Schedule
 from .._pure.sealed import SealedSegment
 from .._resources.codec import Malformed, unpacked
 from .._resources.report import Reporter
-from .compression import Busy, Plain, Refused, compress, let_go
+from .compression import Busy, NotOurs, Plain, Refused, compress, let_go
 from .duties import Progress, Sealed, Sealing, Step
 from .markers import Marker, Pen, forget, read_marker
 from .twins import Stopped, chunks_of
@@ -40,6 +40,7 @@ class Held:
     path: str
     fd: int
     method: str  # "" for a plain one
+    settles: bool = True  # what is not done cannot be done by this process later either, as long as the file is what it is
 
 
 @dataclass
@@ -136,6 +137,7 @@ class Treatment:
         try:
             fd, name = compress(ops, self.names, plain, held.segment.name, how, self.stop, progress)
         except Refused as error:
+            held.settles = not isinstance(error, NotOurs)
             self.tell.refused("compress", error)
             return True
         except Busy:
@@ -145,6 +147,7 @@ class Treatment:
             if ops.fault(error) is Fault.MISSING and not exists(ops, path):
                 return False
             if ops.fault(error) is Fault.DENIED:
+                held.settles = False
                 self.tell.refused("compress", error)
                 return True
             self.tell.failed("compress", error)
