@@ -27,6 +27,7 @@ __all__ = ["Helper", "command", "end_with_parent", "environment", "host_name", "
 _LOOK = 0.05  # seconds between two questions whether to stop
 _LONGEST_ANSWER = 1 << 16
 _GRACE = 1.0  # seconds that it has to end by itself
+_DYING = 5.0  # seconds that a killed one is waited for: the machine may have a lot to do
 _BOOT = (
     "import sys, json; job = json.loads(sys.stdin.readline()); sys.path[:] = job['path']; "
     "from {module} import main; main(job)"
@@ -132,7 +133,7 @@ class Helper:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
-            _gone(pid, _GRACE)
+            _gone(pid, _DYING)
         _close(self._from)
         self._from = -1
 

@@ -106,12 +106,9 @@ class Archive:
     def _understood(self, answer: bytes) -> dict[str, object]:
         """The last line tells; before it a library may have said something."""
         text = answer.decode("utf-8", "replace").strip()
-        try:
-            found: dict[str, object] = json.loads(text.rpartition("\n")[2])
-            if isinstance(found["url"], str) and isinstance(found["size"], int) and isinstance(found["sha256"], str):
-                return {key: found[key] for key in ("url", "size", "sha256")}
-        except (ValueError, TypeError, KeyError):
-            found = {}
+        found = _fields(text.rpartition("\n")[2])
+        if isinstance(found.get("url"), str) and isinstance(found.get("size"), int) and isinstance(found.get("sha256"), str):
+            return found
         failed = found.get("failed")
         if isinstance(failed, dict):
             told = cast("dict[str, object]", failed)
@@ -132,6 +129,14 @@ class Archive:
         helper, self._helper = self._helper, None
         if helper is not None:
             helper.forget()
+
+
+def _fields(line: str) -> dict[str, object]:
+    try:
+        found: object = json.loads(line)
+    except ValueError:
+        return {}
+    return cast("dict[str, object]", found) if isinstance(found, dict) else {}
 
 
 def _text(path: str) -> str:
