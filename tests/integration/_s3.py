@@ -1,4 +1,4 @@
-"""A real S3 server with its storage on disk: s3rver from npm, installed once into a temporary folder, started and killed by tests."""
+"""A real S3 server with its storage on disk: s3rver from npm, installed once into a temporary folder."""
 
 from __future__ import annotations
 
@@ -58,7 +58,6 @@ class Server:
 
     def start(self) -> None:
         """Begin, or begin again, with what is on disk."""
-        # What it would resolve is looked for in its own folder.
         where = ["-d", str(self.folder), "-p", str(self.port), "-a", "127.0.0.1", "--configure-bucket", "logs"]
         with Path(f"{self.folder}.out").open("ab") as out:
             self._process = subprocess.Popen(["node", str(self._program), *where], stdout=out, stderr=out)

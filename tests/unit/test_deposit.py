@@ -235,6 +235,17 @@ def test_the_number_is_made_once(store: Memory, tmp_path: Path) -> None:
     assert len((folder / ".app.log.owner").read_bytes()) == 33
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_who_may_read_the_number(store: Memory, tmp_path: Path) -> None:
+    """Who may read the segment: a worker of another user's archives it, too, and locks what it may only read."""
+    one = job(tmp_path)
+    os.chmod(one.file, 0o640)
+    os.chown(one.file, 1234, 2345)
+    run(store, one)
+    found = os.stat(one.owner_file)
+    assert (found.st_mode & 0o777, found.st_uid, found.st_gid) == (0o640, 1234, 2345)
+
+
 @pytest.mark.parametrize("text", [b"somebody's notes", b"0" * 40, b"0" * 31 + b"\n", b"0" * 32 + b"\nmore"])
 def test_a_file_of_somebody_else(text: bytes, store: Memory, tmp_path: Path) -> None:
     """P4: what stands where the number would is neither used nor written over."""

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from .._platform import Operations
+from .._pure.options import Access
 from .._pure.target import OWNER, Target, candidates, key_part
 from .._resources.content import Content, FileContent, Sums
 from .._resources.owner_id import OwnerId
@@ -79,10 +80,12 @@ def deposit(ops: Operations, store: Store, target: Target, job: Job, stop: Calla
     Raises:
         OSError: it could not be stored, or arrived otherwise than it is here.
     """
-    with FileContent(ops, job.file, stop) as content, OwnerId(ops, job.owner_file, stop) as own:
+    with FileContent(ops, job.file, stop) as content:
         sums = content.sums()
-        folder = _claimed(store, f"{key_part(job.host)}/{key_part(job.log)}", own)
-        key = _placed(store, folder, job, content, sums)
+        access = Access(content.mode | 0o600, content.uid, content.gid)
+        with OwnerId(ops, job.owner_file, access, stop) as own:
+            folder = _claimed(store, f"{key_part(job.host)}/{key_part(job.log)}", own)
+            key = _placed(store, folder, job, content, sums)
     return {"url": f"{target.url}/{key}", "size": sums.size, "sha256": sums.sha256}
 
 

@@ -50,11 +50,14 @@ class Content:
         size: bytes.
         blocks: reads it from its beginning; raises OSError if it cannot be read in full.
         mode: permission bits of a file that it becomes.
+        uid, gid: who it belongs to here; -1 for what is no file.
     """
 
     size: int
     blocks: Callable[[], Iterator[bytes]]
     mode: int = 0o640
+    uid: int = -1
+    gid: int = -1
 
     def sums(self) -> Sums:
         """Of the whole; reads it once."""
@@ -99,7 +102,7 @@ class FileContent:
         found = self._ops.stat_fd(self._fd)
         if not found.regular:
             raise OSError(f"{self._path}: is no regular file")
-        return Content(found.size, lambda: self._read(found.size), found.mode)
+        return Content(found.size, lambda: self._read(found.size), found.mode, found.uid, found.gid)
 
     def _close(self) -> None:
         close_quietly(self._ops, self._fd)

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from .._platform import Fault, Operations
+from .._pure.options import Access
+from .access import apply_access
 from .descriptors import close_quietly
 
 __all__ = ["OwnerId"]
@@ -31,6 +33,7 @@ class OwnerId:
     Args:
         ops: the system calls.
         path: of the file.
+        access: of a new one: who may archive a segment may read the number, too.
         stop: is asked while another process has the lock; InterruptedError is raised once it says so.
 
     Raises:
@@ -38,9 +41,10 @@ class OwnerId:
         OSError: it cannot be read or made.
     """
 
-    def __init__(self, ops: Operations, path: str, stop: Callable[[], bool]) -> None:
+    def __init__(self, ops: Operations, path: str, access: Access, stop: Callable[[], bool]) -> None:
         self._ops = ops
         self._path = path
+        self._access = access
         self._stop = stop
         self._fd = -1
 
@@ -93,6 +97,7 @@ class OwnerId:
         if self._ops.write_at(self._fd, line, 0) != len(line):
             raise OSError(f"{self._path}: could not be written in full")
         self._ops.fsync(self._fd)
+        apply_access(self._ops, self._fd, self._ops.stat_fd(self._fd), self._access, self._path)  # if this user may
         return text
 
     def _release(self) -> None:
