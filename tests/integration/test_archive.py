@@ -145,6 +145,33 @@ def test_what_is_wrong_is_told(server: Server, tmp_path: Path, monkeypatch: pyte
     assert server.objects() == {}
 
 
+IN_MEMORY = """
+import obstore.store
+from mpfhandler._resources.content import Content
+from mpfhandler._resources.store_object import ObjectStore
+from mpfhandler._pure.target import parse_target
+store = ObjectStore(parse_target("archive", "s3://logs"))
+store._store = obstore.store.MemoryStore()
+for size in (5, 20 << 20):
+    content = Content(size, lambda: iter([b"x" * size]))
+    store.create(f"a/{size}", content)
+    assert store.facts(f"a/{size}").size == size
+    assert b"".join(store.blocks(f"a/{size}")) == b"".join(content.blocks())
+try:
+    store.create("a/5", Content(1, lambda: iter([b"?"])))
+except FileExistsError:
+    print("refused", b"".join(store.blocks("a/5")))
+"""
+
+
+@with_obstore
+def test_a_store_that_can_refuse() -> None:
+    """Of obstore's own: an object is created only where there is none, if the store can tell. (s3rver cannot.)"""
+    environment = {**os.environ, **KEYS}
+    done = subprocess.run([sys.executable, "-c", IN_MEMORY], capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "refused b'xxxxx'\n", done.stderr
+
+
 HOST = """
 import sys
 from datetime import datetime

@@ -95,6 +95,14 @@ class Panic(BaseException):
     """What a library in Rust raises when it is at its end: no `Exception`."""
 
 
+class AlreadyExistsError(Exception):
+    """obstore's, which is no `FileExistsError`."""
+
+
+class UnauthenticatedError(Exception):
+    """obstore's."""
+
+
 class Obs:
     """Stands for obstore, with stores that fail as they are told to."""
 
@@ -115,6 +123,7 @@ class Obs:
 
 
 RAISED = [(Panic("it panicked"), OSError), (RuntimeError("x"), OSError), (PermissionError("no"), PermissionError)]
+RAISED += [(AlreadyExistsError("taken"), FileExistsError), (UnauthenticatedError("who"), PermissionError)]
 
 
 @pytest.mark.parametrize(("error", "kind"), RAISED)

@@ -23,6 +23,14 @@ _CONNECT, _REQUEST = "5s", "300s"  # the latter for one part: 30 kB/s are enough
 _RETRIES, _RETRYING = 2, timedelta(seconds=20)  # the housekeeper comes again by itself
 _AT_A_TIME = 3  # parts in memory
 
+# By their names: some are subclasses of these, and which ones changes with the version.
+_KINDS = {
+    "AlreadyExistsError": FileExistsError,
+    "NotFoundError": FileNotFoundError,
+    "PermissionDeniedError": PermissionError,
+    "UnauthenticatedError": PermissionError,
+}
+
 
 class ObjectStore:
     """Objects of a bucket below the URL's prefix.
@@ -80,7 +88,7 @@ class _failures:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if error is None or isinstance(error, (OSError, KeyboardInterrupt, SystemExit, GeneratorExit)):
             return
-        raise OSError(str(error) or type(error).__name__) from None
+        raise _KINDS.get(type(error).__name__, OSError)(str(error) or type(error).__name__) from None
 
 
 def _plain_http(variables: dict[str, str]) -> bool:
