@@ -219,6 +219,21 @@ def test_one_process_at_a_time(store: Memory, tmp_path: Path) -> None:
     run(store, one)
 
 
+def test_nobody_waits_for_long(store: Memory, tmp_path: Path) -> None:
+    """D1: the other process may be uploading for hours; then it is this one's turn another time."""
+    one = job(tmp_path)
+    hand = [0.0]
+
+    def sleep(seconds: float) -> None:
+        hand[0] += seconds
+
+    with Path(one.owner_file).open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InterruptedError, match="another process"):
+            run(store, one, replace(OPERATIONS, sleep=sleep, monotonic=lambda: hand[0]))
+    assert 29 < hand[0] < 31
+
+
 def test_the_number_is_made_once(store: Memory, tmp_path: Path) -> None:
     """D1: of many that begin at once, and after one that was killed while it wrote the number."""
     folder = tmp_path / "logs"
@@ -309,6 +324,25 @@ def test_a_folder(root: Path, tmp_path: Path) -> None:
     Path(one.file).write_bytes(b"other")
     archive.store(Segment(one.file), PERIOD)
     assert files(root) == {f"web/app.log/{NAME}": DATA, f"web/app.log/{NAME}.1": b"other"}
+
+
+def test_a_compressed_segment(root: Path, tmp_path: Path) -> None:
+    """Its number goes before the ending, whether the name that comes with it tells of the compression or not."""
+    archive = folder_archive(root, tmp_path / "logs")
+    for data, name in ((b"one", PERIOD), (b"two", PERIOD), (b"three", replace(PERIOD, compression="gz"))):
+        archive.store(Segment(job(tmp_path / "logs", f"{NAME}.gz", data).file), name)
+    assert files(root) == {
+        f"web/app.log/{NAME}{end}": data for end, data in ((".gz", b"one"), (".1.gz", b"two"), (".2.gz", b"three"))
+    }
+
+
+def test_a_folder_of_the_namers(root: Path, tmp_path: Path) -> None:
+    """Below the log's own it is one in the archive, too; elsewhere the file's name is what counts."""
+    for folder in (tmp_path / "logs" / "2026-11", tmp_path / "elsewhere"):
+        folder.mkdir(parents=True)
+        (folder / "16.log").write_bytes(folder.name.encode())
+        folder_archive(root, tmp_path / "logs").store(Segment(str(folder / "16.log")), PERIOD)
+    assert files(root) == {"web/app.log/2026-11/16.log": b"2026-11", "web/app.log/16.log": b"elsewhere"}
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

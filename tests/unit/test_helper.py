@@ -140,6 +140,15 @@ def test_stopped(helped: Archive, tmp_path: Path) -> None:
     assert helped.store(Segment(str(tmp_path / NAME)), PERIOD)["size"] == 9000
 
 
+def test_without_an_end(helped: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that hangs for ever is given up, and told."""
+    fd = held_up(tmp_path)
+    monkeypatch.setattr(archiving, "_PATIENCE", 0.5)
+    with pytest.raises(TimeoutError, match=r"^file://.*in time"):
+        helped.store(Segment(str(tmp_path / NAME)), PERIOD)
+    os.close(fd)
+
+
 def test_killed(helped: Archive, tmp_path: Path) -> None:
     """It is said that there was no answer; the next try is as if there had been none before."""
     fd = held_up(tmp_path)
@@ -157,6 +166,7 @@ def test_killed(helped: Archive, tmp_path: Path) -> None:
 
 def test_what_it_says_when_it_fails_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The end of what stands on its error output is told."""
+    (tmp_path / NAME).write_bytes(b"a record\n")
     archive = Archive("s3://bucket", "web", str(tmp_path / "app.log"))
     monkeypatch.setattr(archiving, "command", lambda _program: [sys.executable, "-c", "raise SystemError('of its own')"])
     with pytest.raises(OSError, match="SystemError: of its own"):
@@ -166,6 +176,23 @@ def test_what_it_says_when_it_fails_otherwise(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setattr(archiving, "command", lambda _program, code=code: [sys.executable, "-c", code])
         with pytest.raises(OSError, match="without an answer"):
             archive.store(Segment(str(tmp_path / NAME)), PERIOD)
+
+
+def test_one_that_does_not_even_listen() -> None:
+    """What it has said before it died is what is told, not that nobody read the job."""
+    closes = "import os; os.close(0); print('of no use', flush=True); os._exit(0)"
+    with pytest.MonkeyPatch.context() as patch:
+        start = module._start
+
+        def started(arguments: list[str], stdin: int, stdout: int) -> int:
+            pid = start(arguments, stdin, stdout)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            return pid
+
+        patch.setattr(module, "_start", started)
+        helper = Helper([sys.executable, "-c", closes], "{}")
+    assert helper.answer(never) == b"of no use\n"
+    helper.end()
 
 
 def test_too_much(monkeypatch: pytest.MonkeyPatch) -> None:

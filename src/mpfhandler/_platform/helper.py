@@ -143,8 +143,11 @@ class Helper:
         self._pid, self._to, self._from = 0, -1, -1
 
     def _send(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._to, data) :]
+        try:
+            while data:
+                data = data[os.write(self._to, data) :]
+        except BrokenPipeError:
+            pass  # it has died already: what it said is of more use
 
 
 def _pipes() -> tuple[int, int, int, int]:

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 
 from .._platform import OPERATIONS, Operations
 from .._platform.helper import Helper, command, host_name, search_path
-from .._pure.naming import SegmentName
+from .._pure.naming import COMPRESSIONS, SegmentName
 from .._pure.target import parse_target
 from .._resources import fork
 from .._resources.stores import needs_helper, open_store
@@ -28,6 +28,7 @@ __all__ = ["Archive"]
 
 _PROGRAM = "mpfhandler._faces.upload"
 _KINDS = {kind.__name__: kind for kind in (FileExistsError, FileNotFoundError, InterruptedError, PermissionError, TimeoutError)}
+_PATIENCE, _SLOWEST = 900.0, 50_000  # seconds that storing one segment may take, and one more for so many bytes
 _TAIL = 300  # characters of what a helper that failed otherwise has said
 
 
@@ -71,14 +72,15 @@ class Archive:
 
         Args:
             segment: is locked, so that nobody writes to it or deletes it.
-            name: of that file.
+            name: of the segment, with or without the compression of the file at `path`.
             stop: is asked often; a stop leaves the rest for the next time.
 
         Returns:
             The evidence: `url` of the object, `size` (bytes), `sha256` (hexadecimal).
 
         Raises:
-            InterruptedError: `stop` said so; no failure.
+            InterruptedError: `stop` said so, or another process is storing a segment of this log: no failure, and not to be told.
+            TimeoutError: the store does not come to an end.
             OSError: why it could not be stored. The text has no credentials in it.
         """
         job = self._job(segment.path, name)
@@ -90,18 +92,26 @@ class Archive:
         below = self._folder if self._folder.endswith("/") else f"{self._folder}/"
         inside = path.removeprefix(below) if path.startswith(below) else os.path.basename(path)
         owner_file = os.path.join(self._folder, f".{self._base}.owner")
-        return Job(self._target.url, self._host, self._base, path, inside, name.index, name.compression, owner_file)
+        ending = path.rpartition(".")[2]
+        packed = name.compression or (ending if ending in COMPRESSIONS else "")
+        return Job(self._target.url, self._host, self._base, path, inside, name.index, packed, owner_file)
 
     def _helped(self, job: Job, stop: Callable[[], bool]) -> dict[str, object]:
         fields = {key: _text(value) if isinstance(value, str) else value for key, value in job.fields().items()}
         line = json.dumps({"path": [_text(path) for path in search_path()], "parent": self._ops.pid(), "segment": fields})
+        until = self._ops.monotonic() + _PATIENCE + self._ops.stat_path(job.file).size / _SLOWEST
         helper = self._helper = Helper(command(_PROGRAM), line)
         try:
-            answer = helper.answer(stop)
+            answer = helper.answer(lambda: stop() or self._late(until))
         finally:
             self._helper = None
             helper.end()
         return self._understood(answer)
+
+    def _late(self, until: float) -> bool:
+        if self._ops.monotonic() < until:
+            return False
+        raise TimeoutError(f"{self._target.url}: storing a segment has not come to an end in time")
 
     def _understood(self, answer: bytes) -> dict[str, object]:
         """The last line tells; before it a library may have said something."""

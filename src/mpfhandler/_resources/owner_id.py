@@ -24,7 +24,8 @@ from .descriptors import close_quietly
 __all__ = ["OwnerId"]
 
 _DIGITS = 32
-_PAUSE = 0.1  # seconds; whoever has it may be uploading for minutes
+_PAUSE = 0.1  # seconds
+_PATIENCE = 30.0  # seconds; whoever has it may be uploading for hours
 
 
 class OwnerId:
@@ -34,7 +35,7 @@ class OwnerId:
         ops: the system calls.
         path: of the file.
         access: of a new one: who may archive a segment may read the number, too.
-        stop: is asked while another process has the lock; InterruptedError is raised once it says so.
+        stop: is asked while another process has the lock; InterruptedError is raised once it says so, or after half a minute.
 
     Raises:
         FileExistsError: something else stands in the file (promise P4).
@@ -50,8 +51,9 @@ class OwnerId:
 
     def __enter__(self) -> str:
         try:
+            until = self._ops.monotonic() + _PATIENCE
             while not self._locked():
-                self._pause()
+                self._pause(until)
             return self._text()
         except BaseException:
             self._release()
@@ -60,9 +62,9 @@ class OwnerId:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /) -> None:
         self._release()
 
-    def _pause(self) -> None:
-        if self._stop():
-            raise InterruptedError(f"{self._path}: waiting for the lock was stopped")
+    def _pause(self, until: float) -> None:
+        if self._stop() or self._ops.monotonic() >= until:
+            raise InterruptedError(f"{self._path}: another process archives segments of this log now")
         self._ops.sleep(_PAUSE)
 
     def _locked(self) -> bool:
