@@ -1390,7 +1390,7 @@ def test_engine_that_is_at_it_is_left_alone_from_outside(path: Path, monkeypatch
     log.write("b")
     writer = log._writer
     writer._busy = True
-    writer._let_go({kept.file for kept in writer._active._late._open})
+    writer._background.let_go({kept.file for kept in writer._active._late._open})
     assert len(writer._active._late._open) == 1
     switch.on = True
     log.write("c")
@@ -1398,7 +1398,7 @@ def test_engine_that_is_at_it_is_left_alone_from_outside(path: Path, monkeypatch
     switch.on = False
     turns = iter([False, True])
     writer._backlog.retry.clear()
-    writer._write_waiting(lambda: next(turns))
+    writer._background.write_waiting(lambda: next(turns))
     assert log.stats().spilled == 1
     writer._busy = False
     log.flush()

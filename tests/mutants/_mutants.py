@@ -962,8 +962,8 @@ MUTANTS = (
         "last-try-without-gate",
         "late_grace=0: a record that met two renames is written without a look",
         WRITER,
-        "            append = self._active.appender(segment)\n",
-        "            append = segment.append if tries else self._active.appender(segment)\n",
+        "            append = self._appender.of(segment)\n",
+        "            append = segment.append if tries else self._appender.of(segment)\n",
         ("faults/test_late_grace_zero.py::test_a_record_that_comes_too_late_twice_is_not_written_without_the_gate",),
     ),
     Mutant(

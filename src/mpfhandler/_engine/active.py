@@ -23,8 +23,6 @@ from .late import LateSegments
 from .place import Place, make_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._protocols.hooks import Hooks
 
 __all__ = ["Active"]
@@ -184,12 +182,6 @@ class Active:
         if late is not None:
             self._trace("late record", created=created, segment=late.path)
         return late or segment
-
-    def appender(self, segment: OpenSegment | OpenStream) -> Callable[[bytes], int]:
-        """How a record is appended to this segment: with `late_grace=0` only while the log's name leads to it."""
-        if self._options.late_grace or not isinstance(segment, OpenSegment):
-            return segment.append
-        return segment.append_while_named
 
     def superseded(self) -> None:
         """The open segment was renamed under us: follow before the next record."""

@@ -120,8 +120,11 @@ class Batches:
         self.writing_since = self._writer._ops.monotonic()
         try:
             if self._writer.options.late_grace:
-                return append_together(segment, group.data, group.records, entries)
-            return segment.while_named(lambda: append_together(segment, group.data, group.records, entries))
+                end = append_together(segment, group.data, group.records, entries)
+            else:
+                end = segment.while_named(lambda: append_together(segment, group.data, group.records, entries))
+            self._writer._appender.sync(segment)
+            return end
         finally:
             self.writing_since = None
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from .._platform import Fault, FileId, Operations
+from .._platform import Fault, Operations
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
@@ -26,6 +26,8 @@ from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
 from .._resources.watch import Watch
 from .active import Active
+from .appender import Appender
+from .background import Background
 from .backlog import Backlog
 from .place import Place
 from .stats import Stats
@@ -33,7 +35,6 @@ from .stats import Stats
 __all__ = ["Writer"]
 
 _CLOSE_PATIENCE, _ROTATOR_PATIENCE = 1.0, 60.0  # seconds that close() and rotate() wait for deletions, and for a user's rotator
-_BACKLOG_PAUSE = 0.05  # seconds between two looks of the housekeeper whether records that wait can be tried again
 _TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
 _FORK_PAUSE = 0.001  # seconds between two looks of a fork whether another thread's rotation is over
 _NEVER, _UNLIMITED = float("-inf"), 1 << 62
@@ -62,11 +63,13 @@ class Writer:
         self._ops = ops
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
-        self._housekeeper = Housekeeper(ops.threads, self._keep)
+        self._background = Background(self)
+        self._housekeeper = Housekeeper(ops.threads, self._background.work)
         self._limit = options.max_bytes or _UNLIMITED
         self.lock = ops.threads.lock()
         # guarded by lock:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
+        self._appender = Appender(ops, options, self._report)
         self._backlog = Backlog(options)
         self._append: Callable[[bytes], int] = _not_open
         self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
@@ -123,7 +126,7 @@ class Writer:
             self._run(lambda: self._active.force(self._ops.now()))
             rotated = self._active.rotations != before
         if rotated:
-            self._active.closed.tidy(lambda: False, self._let_go)
+            self._active.closed.tidy(lambda: False, self._background.let_go)
             if not self._backlog:  # else it is waiting for the disk; here it may have been faster with a file or two
                 self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.rotator_wanted else _CLOSE_PATIENCE)
         return rotated
@@ -272,7 +275,7 @@ class Writer:
 
     def _open_window(self) -> None:
         segment = self._active.segment
-        self._append = _not_open if segment is None else self._active.appender(segment)
+        self._append = _not_open if segment is None else self._appender.of(segment)
         self._lo, self._due, self._look = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
 
     def _ask_split(self) -> None:
@@ -287,7 +290,7 @@ class Writer:
         plain = isinstance(segment, OpenSegment) and self.options.late_grace > 0
         if plain and segment is not None and not self._backlog and segment.period.start <= created < segment.period.end:
             try:
-                segment.append(data)
+                self._appender.of(segment)(data)
             except OSError:
                 pass
             else:
@@ -302,7 +305,7 @@ class Writer:
         """Append to the file of the record's period; False if it could not be written."""
         tries = 0
         while (segment := self._active.target(created)) is not None:
-            append = self._active.appender(segment)
+            append = self._appender.of(segment)
             if watch is not None:
                 watch.begin(segment)
             try:
@@ -371,29 +374,6 @@ class Writer:
             if watch.moved(len(data)):
                 self._backlog.landed = True
             raise
-
-    # in the background
-
-    def _keep(self, stop: Callable[[], bool]) -> None:
-        """Everything that no logging call is to wait for."""
-        self._active.closed.tidy(stop, self._let_go)
-        self._write_waiting(stop)
-
-    def _let_go(self, files: set[FileId]) -> None:
-        with self.lock:
-            if not self._busy:
-                self._active.let_go(files)
-
-    def _write_waiting(self, stop: Callable[[], bool]) -> None:
-        """Try what waits for the disk again: perhaps no further record comes to do it."""
-        while self._backlog and not stop():
-            self._ops.threads.pause(_BACKLOG_PAUSE)
-            if self._ops.monotonic() >= self._backlog.retry.until and self.lock.acquire(timeout=_BACKLOG_PAUSE):
-                try:
-                    if not self._busy:
-                        self._run(self._refresh)
-                finally:
-                    self.lock.release()
 
 
 def _not_open(_data: bytes) -> int:
