@@ -3,36 +3,61 @@
 No logging call waits for it. It is stopped before a fork (Python 3.12 and newer warn of forks with threads) and goes
 on after it in the parent. It may be lost at any instruction: what it left undone, the next run does.
 
-Lock: `_guard` guards `_thread` and `_wanted`. The work itself runs without it and takes no lock of the engine's.
+There may be a second kind of work, the life of a log: what comes due by itself, without a record (`live`). It tells when it is
+due next, and the thread waits for that, until somebody asks, the log is closed or dropped, the process forks, or the interpreter
+ends. While it waits it has no reference to the log: one that is dropped without `close()` is collected, and the thread goes.
+
+    asked ──► work ──► live ──► due in some seconds ──► wait ──► live …
+                        │
+                        └─► nothing is due: the thread ends
+
+Lock: `_guard` guards `_thread`, `_wanted` and `_due`. The work itself runs without it and takes no lock of the engine's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from weakref import ref
 
-from .._platform import Joinable, Patience, Threads
-from .._resources import fork
+from .._platform import Joinable, Patience, Signal, Threads
+from .._resources import exits, fork
 
 __all__ = ["Housekeeper"]
 
 _STOPS_FOR = 10.0  # seconds: if a signal handler's exception ends a hook, nobody says that the fork is over
+_EXIT_PATIENCE = 1.0  # seconds that the interpreter's end waits for it
+_AFTER_DEFECT = 1.0  # seconds
+_PAUSE = 0.001  # seconds between two looks whether the work is done
+
+Stop = Callable[[], bool]
 
 
 class Housekeeper:
-    """Runs one kind of work in the background.
+    """Runs the work of one log in the background.
 
     Args:
         threads: of the interpreter.
         work: does everything there is to do; asks its argument between two steps whether to stop.
+        live: the same for what comes due by itself; seconds until it is due again, None if it is not. None: there is
+            no such work.
     """
 
-    def __init__(self, threads: Threads, work: Callable[[Callable[[], bool]], None]) -> None:
+    def __init__(
+        self, threads: Threads, work: Callable[[Stop], object], live: Callable[[Stop], float | None] | None = None
+    ) -> None:
         self._threads = threads
         self._work = work
+        self._live = live
         self._guard = threads.lock()
         self._thread: Joinable | None = None
         self._runner = 0  # the thread's identity, while it runs
-        self._wanted = False
+        self._wanted = self._working = False
+        self._due: Patience | None = None  # when `live` is
+        self._wake: Signal | None = None if live is None else threads.signal()
+        self._again = False  # somebody has asked during its run
+        self._resting = True  # the log is closed: `live` is not begun
+        self._ended = False  # the interpreter is ending: nor ever again
         self._stop: Patience | None = None  # a fork is under way
         self._asking = False
         self._cut = False  # the present run was told to stop
@@ -40,6 +65,77 @@ class Housekeeper:
     def ask(self) -> None:
         """There is work. Returns at once; a thread that cannot be started leaves the work to the next time."""
         self._wanted = True
+        self._begin(0.0)
+
+    def begin(self, pause: float) -> None:
+        """The log is open: its life begins after so many seconds. Returns at once, as `ask`."""
+        if self._live is not None:
+            self._begin(pause)
+
+    def finish(self, patience: float) -> None:
+        """Wait at most so many seconds until what was asked for is done; not for the log's life."""
+        thread, left = self._thread, Patience(patience)
+        if thread is None or self._runner == self._threads.identity():
+            return
+        if self._live is None:
+            thread.join(patience)
+        while (self._wanted or self._working) and self._thread is not None and left.left() > 0:
+            self._threads.pause(_PAUSE)
+
+    def rest(self, patience: float) -> None:
+        """The log is closed: wait at most so many seconds until what was asked for is done. Its life ends, between two steps."""
+        self._resting, self._due = True, None
+        self._give_wake()
+        self._join(patience)
+
+    def at_exit(self) -> None:
+        """The interpreter ends: a thread that is frozen in the middle of printing would end it by a crash."""
+        self._ended = True
+        self.rest(_EXIT_PATIENCE)
+
+    def prepare_fork(self) -> None:
+        """Stop between two steps, so that the process forks with one thread less."""
+        self._stop = Patience(_STOPS_FOR)
+        self._give_wake()
+
+    def before_fork(self) -> None:
+        """Wait until it has stopped; deleting one huge file can take long."""
+        self.prepare_fork()
+        self._join(fork.patience_left())
+
+    def after_fork_in_parent(self) -> None:
+        """Go on with what was stopped."""
+        self._stop = None
+        if self._wanted or self._due is not None:
+            self._start()
+
+    def after_fork_in_child(self) -> None:
+        """The thread and who held its lock are the parent's."""
+        self._guard = self._threads.lock()
+        self._thread, self._runner = None, 0
+        self._stop = self._due = None
+        self._wake = None if self._live is None else self._threads.signal()
+        self._wanted = self._working = self._asking = False
+
+    def _begin(self, pause: float) -> None:
+        if self._live is not None and self._resting:
+            exits.register_end(self)  # says so if it has come
+            self._resting = self._ended
+        if self._live is not None and not self._resting:
+            self._again, self._due = True, Patience(pause)
+            self._give_wake()
+        self._start()
+
+    def _give_wake(self) -> None:
+        if self._wake is not None:
+            self._wake.give()
+
+    def _join(self, patience: float) -> None:
+        thread = self._thread
+        if thread is not None and self._runner != self._threads.identity():
+            thread.join(patience)
+
+    def _start(self) -> None:
         if self._asking:  # a signal handler that logs came in while the thread is being started
             return
         self._asking = True
@@ -52,69 +148,91 @@ class Housekeeper:
         with self._guard:
             if self._thread is not None or self._stops():
                 return
-            guard = self._guard
+            guard, hand = self._guard, [self]
             try:
-                thread = self._threads.start(self._run, "mpfhandler-housekeeper")
+                thread = self._threads.start(lambda: _run(hand), "mpfhandler-housekeeper")
             except RuntimeError:  # no more threads, or the interpreter is shutting down
                 return
             if self._guard is guard:  # else a signal handler has forked in there: the child does not have that thread
                 self._thread = thread
 
-    def finish(self, patience: float) -> None:
-        """Wait at most so many seconds until what was asked for is done."""
-        thread = self._thread
-        if thread is not None and self._runner != self._threads.identity():
-            thread.join(patience)
+    # in the thread
 
-    def prepare_fork(self) -> None:
-        """Stop between two steps, so that the process forks with one thread less."""
-        self._stop = Patience(_STOPS_FOR)
-
-    def before_fork(self) -> None:
-        """Wait until it has stopped; deleting one huge file can take long."""
-        self.prepare_fork()
-        self.finish(fork.patience_left())
-
-    def after_fork_in_parent(self) -> None:
-        """Go on with what was stopped."""
-        self._stop = None
-        if self._wanted:
-            self.ask()
-
-    def after_fork_in_child(self) -> None:
-        """The thread and who held its lock are the parent's."""
-        self._guard = self._threads.lock()
-        self._thread, self._runner = None, 0
-        self._stop = None
-        self._wanted = self._asking = False
-
-    def _run(self) -> None:
+    def _go(self) -> float | None:
+        """Do what there is to do; seconds until more is due, None: the thread ends."""
         me = self._runner = self._threads.identity()
         try:
-            while self._has_work():
-                self._cut = False
+            while (pause := self._next()) == 0:
                 try:
-                    self._work(self._stopping)
+                    self._step()
                 except (Exception, SystemExit):  # the latter of a hook that calls `sys.exit`
                     continue  # the work reports what it can; a defect in it must not end the housekeeping
-                if self._cut:
-                    self._wanted = True  # not all of it was done
-        finally:
-            if self._runner == me:  # no memory
-                self._thread, self._runner = None, 0
+                finally:
+                    self._working = False
+        except BaseException:  # no memory
+            self._lose(me)
+            raise
+        if pause is None:
+            self._lose(me)
+        return pause
 
-    def _has_work(self) -> bool:
+    def _lose(self, me: int) -> None:
+        if self._runner == me:
+            self._thread, self._runner = None, 0
+
+    def _next(self) -> float | None:
         with self._guard:
-            if not self._wanted or self._stopping():
+            pause = None if self._stopping() else self._pause()
+            if pause is None:
                 self._thread, self._runner = None, 0
-                return False
-            self._wanted = False
-            return True
+            return pause
+
+    def _pause(self) -> float | None:
+        if self._wanted:
+            self._working, self._wanted = True, False
+            return 0.0
+        return None if self._due is None else self._due.left()
+
+    def _step(self) -> None:
+        self._cut = False
+        if self._working:
+            self._work(self._stopping)
+            self._working = False
+            if self._cut:
+                self._wanted = True  # not all of it was done
+        elif self._live is not None:
+            self._again, self._due = False, Patience(_AFTER_DEFECT)
+            due = self._live(self._stopping_or_resting)
+            if self._cut or self._again:
+                due = 0.0
+            self._due = None if due is None else Patience(due)
+            if self._resting:  # since, perhaps: it says so first
+                self._due = None
 
     def _stopping(self) -> bool:
         stops = self._stops()
         self._cut = self._cut or stops
         return stops
 
+    def _stopping_or_resting(self) -> bool:
+        return self._stopping() or self._resting
+
     def _stops(self) -> bool:
         return self._stop is not None and self._stop.left() > 0
+
+
+def _run(hand: list[Housekeeper]) -> None:
+    """The thread. It has the housekeeper in its hand only while there is something to do."""
+    keeper: Housekeeper | None = hand.pop()
+    while keeper is not None:
+        pause, wake = keeper._go(), keeper._wake
+        if pause is None or wake is None:
+            return
+        kept = ref(keeper, partial(_give, wake))
+        keeper = None
+        wake.wait(pause)
+        keeper = kept()
+
+
+def _give(wake: Signal, _gone: object) -> None:
+    wake.give()

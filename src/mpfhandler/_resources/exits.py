@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from .._platform import Patience
 
-__all__ = ["Flushable", "register", "watch_end_of_process"]
+__all__ = ["Ending", "Flushable", "register", "register_end", "watch_end_of_process"]
 
 _STARTS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
 _PATIENCE = 1.0  # seconds that the start of another program waits for the disk, however many logs there are
@@ -40,8 +40,16 @@ class Flushable(Protocol):
         """Write it, and hold nothing from now on: the interpreter ends."""
 
 
+class Ending(Protocol):
+    """What has a thread that must not be frozen anywhere."""
+
+    def at_exit(self) -> None:
+        """End it: the interpreter ends."""
+
+
 _everyone: WeakValueDictionary[int, Flushable] = WeakValueDictionary()
-_installed = False
+_ending: WeakValueDictionary[int, Ending] = WeakValueDictionary()
+_installed = _installed_end = False
 _finalizer: Any = None  # of multiprocessing, in this process
 _watched = False  # multiprocessing makes another one in every child
 
@@ -60,6 +68,18 @@ def register(one: Flushable) -> None:
                 sys.addaudithook(_audit)
         except Exception:  # another hook does not want one
             return
+
+
+def register_end(one: Ending) -> None:
+    """Tell this object of the end of the interpreter alone, as long as it lives; at once, if that has come."""
+    global _installed_end
+    if not threading.main_thread().is_alive():
+        one.at_exit()
+        return
+    _ending[id(one)] = one
+    if not _installed_end:
+        _installed_end = True
+        atexit.register(_end)
 
 
 def watch_end_of_process() -> None:
@@ -84,6 +104,15 @@ def _finalize(_registered: object = None) -> None:
 def _alive() -> list[Flushable]:
     """A snapshot in one step of the interpreter: another thread may be registering."""
     return [one for reference in _everyone.valuerefs() if (one := reference()) is not None]
+
+
+def _end() -> None:
+    """Everyone is told to end, in turn."""
+    for one in [one for reference in _ending.valuerefs() if (one := reference()) is not None]:
+        try:
+            one.at_exit()
+        except Exception:
+            continue
 
 
 def _before_start() -> None:
