@@ -205,6 +205,21 @@ def test_join_renames_nothing() -> None:
     assert decided(seen(T + 5 * HOUR, file(), state()), Demand.JOIN) == Plan(Action.ADOPT, NOW)
 
 
+def test_idle_log_is_rotated_as_the_clock_says() -> None:
+    """The housekeeper comes in the place of a record."""
+    assert decided(seen(T + HOUR, file(), state()), Demand.IDLE) == Plan(Action.ROTATE, AFTER, NOW)
+    assert decided(seen(T + HOUR - 1, file(), state()), Demand.IDLE) == Plan(Action.ADOPT, NOW)
+
+
+def test_idle_log_without_records_becomes_that_of_the_present_period() -> None:
+    """P2: not before the grace is over, for until then a record of the period may come; an idle night makes no empty segments."""
+    empty = file(size=0)
+    assert decided(seen(T + HOUR + GRACE, empty, state()), Demand.IDLE) == Plan(Action.ADOPT, AFTER)
+    assert decided(seen(T + HOUR + GRACE - 0.1, empty, state()), Demand.IDLE) == Plan(Action.ROTATE, AFTER, NOW)
+    assert decided(seen(T + HOUR + GRACE, empty, state()), Demand.NOTHING) == Plan(Action.ROTATE, AFTER, NOW)
+    assert decided(seen(T + HOUR + GRACE, file(size=1), state()), Demand.IDLE) == Plan(Action.ROTATE, AFTER, NOW)
+
+
 def test_other_schedule_is_noticed_and_its_end_holds() -> None:
     """The recorded period counts until it ends, whoever chose it; after that ours does."""
     minute = Period(T, T + 60)
@@ -250,6 +265,8 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
     over = evidence.now >= period.end
     not_begun = period.start - evidence.now > GRACE
     wanted = demand is Demand.FORCE or (demand is Demand.SPLIT and found.size >= limit)
+    if demand is Demand.IDLE and over and found.size == 0 and evidence.now - period.end >= GRACE:
+        return Plan(Action.ADOPT, hour_of(evidence.now), None, foreign)
     if demand is Demand.JOIN or not (over or not_begun or wanted):
         return Plan(Action.ADOPT, period, None, foreign)
     return Plan(Action.ROTATE, hour_of(evidence.now) if over or not_begun else period, period, foreign)

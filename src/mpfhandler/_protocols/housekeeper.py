@@ -148,7 +148,8 @@ class Housekeeper:
         with self._guard:
             if self._thread is not None or self._stops():
                 return
-            guard, hand = self._guard, [self]
+            guard = self._guard
+            hand: list[Housekeeper] = [self]
             try:
                 thread = self._threads.start(lambda: _run(hand), "mpfhandler-housekeeper")
             except RuntimeError:  # no more threads, or the interpreter is shutting down

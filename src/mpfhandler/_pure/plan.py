@@ -25,6 +25,7 @@ class Demand(Enum):
     JOIN = "join"  # open what is there, rename nothing: a constructor, whose namer and rotator are set only after it
     SPLIT = "split"  # the file it writes to has reached maxBytes
     FORCE = "force"  # rotate() or doRollover()
+    IDLE = "idle"  # no record comes: rotate as the clock says, but let an empty file be that of the present period
 
 
 class Action(Enum):
@@ -61,7 +62,8 @@ def decide(seen: Evidence, schedule: Schedule, grace: float, demand: Demand, lim
     Args:
         seen: the facts, all read under the rotation lock.
         schedule: of this process.
-        grace: seconds that a period may start in the future before the clock counts as set back.
+        grace: seconds that a period may start in the future before the clock counts as set back, and that its records may come
+            after its end.
         demand: what this process wants; a split is dropped when somebody else has made it already.
         limit: bytes at which a split is due (maxBytes).
     """
@@ -71,6 +73,8 @@ def decide(seen: Evidence, schedule: Schedule, grace: float, demand: Demand, lim
     foreign = _chosen_by_another(seen.file, seen.state, schedule)
     if demand is Demand.JOIN:
         return Plan(Action.ADOPT, period, None, foreign)
+    if demand is Demand.IDLE and seen.file.size == 0 and period.end + grace <= seen.now:
+        return Plan(Action.ADOPT, schedule.period(seen.now), None, foreign)  # an idle night makes no empty segments
     if period.end <= seen.now or period.start > seen.now + grace:
         return Plan(Action.ROTATE, schedule.period(seen.now), period, foreign)
     if demand is Demand.FORCE or (demand is Demand.SPLIT and seen.file.size >= limit):
