@@ -1,5 +1,5 @@
 """Closed segments: those that wait under hidden names, for the user's `rotator` or, with `late_grace=0`, for their own name,
-and those that the rules of retention do not keep.
+those that are sealed, and those that the rules of retention do not keep.
 
 Takes no lock of the engine's, so that it can run in the housekeeper's thread, where a rotator that compresses belongs.
 A second call at the same time does no harm: who hands a file over has it locked.
@@ -8,6 +8,7 @@ A second call at the same time does no harm: who hands a file over has it locked
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .._platform import FileId, Operations
 from .._protocols.handover import Begun, Handover, hand_over
@@ -18,6 +19,9 @@ from .._pure.options import Options
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .backoff import Backoff
+
+if TYPE_CHECKING:
+    from .sealer import Sealer
 
 __all__ = ["ClosedSegments"]
 
@@ -48,6 +52,7 @@ class ClosedSegments:
         self._report = report
         self._retry = Backoff(*_RETRY)
         self._begun: Begun = {}  # by a rotator that failed
+        self._sealer = None if not options.seals else _sealer(ops, segments, options, report)
         self._asked, self._answered = 1, 0  # perhaps some wait, from a process before this one
 
     def ask(self) -> None:
@@ -96,6 +101,11 @@ class ClosedSegments:
         """Everything there is to do, see `run_rotator` and `delete`. Never raises, never waits for a disk that is full."""
         self.run_rotator()
         self.delete(stop, let_go)
+
+    def seal(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> float | None:
+        """See to the segments that are sealed, if that is asked for; seconds until there is more to do, None if no segment waits.
+        What has become of them counts for the rules by which they are deleted. Never raises."""
+        return None if self._sealer is None else self._sealer.run(stop, let_go)
 
     def run_rotator(self) -> None:
         """Give what waits to the user's rotator, if there is one. Never raises."""
@@ -151,3 +161,9 @@ class ClosedSegments:
             self._retry.failed(now)
         else:
             self._retry.clear()
+
+
+def _sealer(ops: Operations, segments: Segments, options: Options, report: Reporter) -> Sealer:
+    from .sealer import Sealer  # only a log that asks for it pays for it
+
+    return Sealer(ops, segments.log, segments, options, report)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from .._platform import Fault, Operations
+from .._platform import Fault, Operations, threads_run_freely
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
@@ -35,6 +35,7 @@ from .stats import Stats
 __all__ = ["Writer"]
 
 _CLOSE_PATIENCE, _ROTATOR_PATIENCE = 1.0, 60.0  # seconds that close() and rotate() wait for deletions, and for a user's rotator
+_SETTLES = 1.0  # seconds after its construction until a log's suffix, namer and rotator are certainly set
 _TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
 _FORK_PAUSE = 0.001  # seconds between two looks of a fork whether another thread's rotation is over
 _NEVER, _UNLIMITED = float("-inf"), 1 << 62
@@ -64,7 +65,8 @@ class Writer:
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
         self._background = Background(self)
-        self._housekeeper = Housekeeper(ops.threads, self._background.work)
+        lives = options.keeps_house and not place.special and threads_run_freely()
+        self._housekeeper = Housekeeper(ops.threads, self._background.work, self._background.live if lives else None)
         self._limit = options.max_bytes or _UNLIMITED
         self.lock = ops.threads.lock()
         # guarded by lock:
@@ -116,6 +118,7 @@ class Writer:
         with self.lock:
             if self._active.segment is None and not self._busy:
                 self._active.join()
+                self._housekeeper.begin(_SETTLES)
 
     def rotate(self) -> bool:
         """Close the present segment and begin a new one, whatever the clock says; True if that was done."""
@@ -126,6 +129,7 @@ class Writer:
             self._run(lambda: self._active.force(self._ops.now()))
             rotated = self._active.rotations != before
         if rotated:
+            self._live_on()
             self._active.closed.tidy(lambda: False, self._background.let_go)
             if not self._backlog:  # else it is waiting for the disk; here it may have been faster with a file or two
                 self._housekeeper.finish(_ROTATOR_PATIENCE if self._active.closed.rotator_wanted else _CLOSE_PATIENCE)
@@ -153,7 +157,7 @@ class Writer:
             self._active.close()
             self._open_window()
         with_rotator = self._active.closed.last_look(self._housekeeper.ask)
-        self._housekeeper.finish(_ROTATOR_PATIENCE if with_rotator else _CLOSE_PATIENCE)
+        self._housekeeper.rest(_ROTATOR_PATIENCE if with_rotator else _CLOSE_PATIENCE)
 
     # questions
 
@@ -268,10 +272,17 @@ class Writer:
     def _refresh(self) -> None:
         if self.process != self._ops.pid():  # a fork that no hook told us of
             self.after_fork_in_child()
-        before = self._active.rotations
+        before, opened = self._active.rotations, self._active.segment
         self._active.refresh(self.now())
+        if self._active.segment is not opened:
+            self._live_on()
         if self._active.closed.rotator_wanted or (self._active.rotations != before and self.options.deletes):
             self._housekeeper.ask()
+
+    def _live_on(self) -> None:
+        """Another segment is open, so perhaps one is closed."""
+        self._background.changed()
+        self._housekeeper.begin(0.0)
 
     def _open_window(self) -> None:
         segment = self._active.segment

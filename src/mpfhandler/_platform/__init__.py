@@ -3,7 +3,7 @@
 from .current import OPERATIONS
 from .patience import Patience
 from .table import Fault, FileId, FileStat, Joinable, Lock, Operations, Signal, Threads
-from .threads import SYSTEM_THREADS, THREADS
+from .threads import SYSTEM_THREADS, THREADS, threads_run_freely
 
 __all__ = [
     "OPERATIONS",
@@ -18,4 +18,5 @@ __all__ = [
     "Patience",
     "Signal",
     "Threads",
+    "threads_run_freely",
 ]

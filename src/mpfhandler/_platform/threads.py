@@ -19,7 +19,7 @@ from typing import Any
 from .priority import low_priority
 from .table import Joinable, Lock, Signal, Threads
 
-__all__ = ["SYSTEM_THREADS", "THREADS", "block_signals"]
+__all__ = ["SYSTEM_THREADS", "THREADS", "block_signals", "threads_run_freely"]
 
 _LOOKS, _LOOK = 100, 0.0002  # whether a thread has gone, seconds between two
 _FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
@@ -85,6 +85,20 @@ def block_signals() -> None:
     thread itself raises is not blocked."""
     if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - every POSIX system has it
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_FAULTS)
+
+
+def threads_run_freely() -> bool:
+    """Whether a thread runs by itself. In uWSGI without `enable-threads` it runs only while a request is served: one that has a
+    lock then keeps it until the next request, perhaps for hours."""
+    options: dict[object, object] | None = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if options is None:
+        return True
+    return any(_is_on(options.get(name)) for name in ("threads", b"threads", "enable-threads", b"enable-threads"))
+
+
+def _is_on(value: object) -> bool:
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return text.lower() not in {"", "0", "false", "no", "none", "off"}
 
 
 def _start(work: Callable[[], None], _name: str) -> Joinable:

@@ -35,7 +35,7 @@ class Segments:
         self, ops: Operations, path: str, schedule: Schedule, hooks: Hooks, report: Reporter, *, late_grace: float
     ) -> None:
         self._ops = ops
-        self._path = path
+        self.log = path
         self._schedule = schedule
         self._hooks = hooks
         self._report = report
@@ -43,7 +43,7 @@ class Segments:
 
     def names(self) -> Names:
         """The names of the segments as the user's hooks have them now."""
-        return names_of(self._path, self._schedule, self._hooks, self._report)
+        return names_of(self.log, self._schedule, self._hooks, self._report)
 
     def folder(self, names: Names) -> str:
         """Where the segments of the present period go: a `namer` may have chosen another folder."""
@@ -69,7 +69,7 @@ class Segments:
         """
         try:
             period = self._schedule.period(self._ops.stat_path(path).mtime_ns / 1e9)
-            if not any(self._renamed(path, name) for name in chain((self._path,), self.targets(period))):
+            if not any(self._renamed(path, name) for name in chain((self.log,), self.targets(period))):
                 raise FileExistsError(f"{path}: is another log, and no name is free for it")
         except (OSError, OverflowError, ValueError) as error:
             self._report("rotation", error)

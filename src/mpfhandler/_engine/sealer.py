@@ -1,0 +1,105 @@
+"""When sealed segments are seen to: as soon as the next one is due, later where somebody still has one, later and later where
+something fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .._platform import FileId, Operations
+from .._protocols.archive import Archive
+from .._protocols.sealing import Memory, Sealed, Sealing, Step, seal_all
+from .._protocols.segments import Segments
+from .._pure.naming import SegmentName
+from .._pure.options import Options
+from .._resources.report import Reporter
+from .backoff import Backoff
+
+__all__ = ["Sealer"]
+
+_RETRY = (1.0, 600.0)  # seconds before something that failed is tried again: at first, at most
+_HELD = (1.0, 60.0)  # the same for a segment that somebody has: once a minute an idle process looks whether to let one go
+
+
+class Sealer:
+    """Sees to the sealed segments of one log. Takes no lock of the engine's.
+
+    Args:
+        ops: the system calls.
+        log: its path.
+        segments: of the log.
+        options: checked.
+        report: is told what fails.
+    """
+
+    def __init__(self, ops: Operations, log: str, segments: Segments, options: Options, report: Reporter) -> None:
+        self._ops = ops
+        self._segments = segments
+        self._schedule = options.schedule
+        self._report = report
+        self._memory = Memory()
+        self._retry, self._held = Backoff(*_RETRY), Backoff(*_HELD)
+        self._rules = Sealing(
+            grace=options.late_grace,
+            compression=options.compression,
+            fsync=options.fsync,
+            steps=tuple(_steps(options, log)),
+            delete_after="archive" if options.archive.delete else None,
+        )
+
+    def run(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> float | None:
+        """Do what is due now; seconds until more is, None: no segment waits. Never raises.
+
+        Args:
+            stop: is asked between two steps.
+            let_go: closes those of these files that this process itself keeps, if it may.
+        """
+        left = self._retry.until - self._ops.monotonic()
+        if left > 0:
+            return left
+        try:
+            sealed = self._seal(stop)
+            if sealed.held:
+                let_go(sealed.held)
+                sealed = self._seal(stop)
+        except Exception as error:  # a suffix or a namer that makes no names
+            self._report("seal", error)
+            return self._failed()
+        if sealed.failed:
+            return self._failed()
+        self._retry.clear()
+        pauses: list[float] = []
+        if sealed.held:
+            now = self._ops.monotonic()
+            self._held.failed(now)
+            pauses.append(self._held.until - now)
+        else:
+            self._held.clear()
+        if sealed.next_at is not None:
+            pauses.append(max(0.0, sealed.next_at - self._ops.now()))
+        return min(pauses, default=None)
+
+    def _failed(self) -> float:
+        now = self._ops.monotonic()
+        self._retry.failed(now)
+        return self._retry.until - now
+
+    def _seal(self, stop: Callable[[], bool]) -> Sealed:
+        names = self._segments.names()
+        folder, now = self._segments.folder(names), self._ops.now()
+        return seal_all(self._ops, names, folder, self._schedule, self._rules, self._report, stop, now=now, memory=self._memory)
+
+
+def _steps(options: Options, log: str) -> list[Step]:
+    """What is done to each segment once, in order."""
+    steps: list[Step] = []
+    hook = options.on_seal
+    if callable(hook):
+
+        def call(segment: object, _name: SegmentName) -> dict[str, object]:
+            hook(segment)
+            return {}
+
+        steps.append(Step("on_seal", call))
+    if options.archive.url is not None:
+        steps.append(Step("archive", Archive(options.archive.url, "", log).store))
+    return steps

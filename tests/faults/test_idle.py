@@ -1,0 +1,653 @@
+"""The life of a log without records: it is rotated if that is asked for, lets go what nobody writes to any more, and has segments
+sealed; in one thread, which is there only while something comes."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from _support import Worker, log_files, run, segment_names, wait_for
+
+from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._pure.plan import Demand
+
+System = Callable[..., None]
+Keep = Callable[[Any], Any]
+
+HOUR = 3600
+FIVE = 1_700_000_000 // 86400 * 86400 + 17 * HOUR  # a day's 17:00, UTC
+UTC = {"when": "H", "utc": True}
+GRACE = 10.0
+LOOK = 60.0  # seconds between two looks
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the log."""
+    return tmp_path / "app.log"
+
+
+class Idle:
+    """A log whose clock stands still, with a housekeeper that a test runs by hand."""
+
+    def __init__(self, path: Path, clock: list[float], closing: Keep, **options: Any) -> None:
+        self.clock = clock
+        self.log: TimedLogFile = closing(TimedLogFile(path, **{**UTC, "rotate_idle": True, **options}))
+        self.writer = self.log._writer
+        self.writer._housekeeper.at_exit()  # only the test lives on
+
+    def at(self, moment: float) -> float | None:
+        """Live at this time; seconds until the next look."""
+        self.clock[0] = moment
+        return self.writer._background.live(lambda: False)
+
+
+@pytest.fixture
+def idle(path: Path, clock: list[float], closing: Keep) -> Callable[..., Idle]:
+    clock[0] = FIVE + 60.0
+
+    def make(**options: Any) -> Idle:
+        return Idle(path, clock, closing, **options)
+
+    return make
+
+
+def leased(path: Path) -> bool:
+    """Whether somebody has a shared lock on the file."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def segments(path: Path) -> dict[str, str]:
+    """What stands in the log ("") and its segments, by their suffixes."""
+    return {one.name[len(path.name) + 1 :]: one.read_text() for one in log_files(path.parent, path.name)}
+
+
+# --- rotate_idle ------------------------------------------------------------------------------------------------------
+
+
+def test_idle_log_is_rotated_at_the_boundary(idle: Callable[..., Idle], path: Path) -> None:
+    """Not before it, and without a record; then it waits for the end of the grace, to let the segment go."""
+    one = idle()
+    one.log.write("a")
+    assert one.at(FIVE + HOUR - 5.0) == 5.0
+    assert segments(path) == {"": "a\n"}
+    assert one.at(float(FIVE + HOUR)) == GRACE
+    assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
+    assert leased(path.parent / "app.log.2023-11-14_17")
+    assert one.at(FIVE + HOUR + GRACE) == LOOK
+    assert not leased(path.parent / "app.log.2023-11-14_17")
+
+
+def test_record_within_the_grace_after_an_idle_rotation_goes_to_its_own_file(idle: Callable[..., Idle], path: Path) -> None:
+    """P2: the housekeeper's rotation is one like another."""
+    one = idle()
+    one.log.write("a")
+    one.at(float(FIVE + HOUR))
+    one.log.write("late", FIVE + HOUR - 0.5)
+    one.log.write("next")
+    assert segments(path) == {"2023-11-14_17": "a\nlate\n", "": "next\n"}
+
+
+def test_an_idle_night_makes_no_empty_segments(idle: Callable[..., Idle], path: Path) -> None:
+    """Nothing is rotated that has no record; the morning's first one goes to its own period's file."""
+    one = idle()
+    one.log.write("a")
+    for hour in range(1, 15):
+        one.at(float(FIVE + hour * HOUR))
+        one.at(FIVE + hour * HOUR + GRACE)
+    assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
+    one.clock[0] = FIVE + 14 * HOUR + 60.0
+    one.log.write("b")
+    assert segments(path) == {"2023-11-14_17": "a\n", "": "b\n"}
+    one.at(float(FIVE + 15 * HOUR))
+    assert segments(path) == {"2023-11-14_17": "a\n", "2023-11-15_07": "b\n", "": ""}
+
+
+def test_late_record_for_an_empty_log_is_in_its_period(idle: Callable[..., Idle], path: Path) -> None:
+    """P2: as long as the grace lasts, the empty log is still that of the period that is over."""
+    one = idle()
+    one.at(float(FIVE + HOUR))
+    assert segments(path) == {"": ""}
+    one.clock[0] = FIVE + HOUR + 5.0
+    one.log.write("late", FIVE + HOUR - 1.0)
+    assert segments(path) == {"2023-11-14_17": "late\n", "": ""}
+
+
+def test_program_that_was_down_names_the_old_content_for_its_own_period(path: Path, idle: Callable[..., Idle]) -> None:
+    """Over several boundaries, without a state record, without a record of its own."""
+    path.write_text("old\n")
+    os.utime(path, (FIVE - 5 * HOUR + 60, FIVE - 5 * HOUR + 60))
+    one = idle()
+    assert segments(path) == {"": "old\n"}  # a constructor never rotates: its namer is not set yet
+    one.at(FIVE + 61.0)
+    assert segments(path) == {"2023-11-14_12": "old\n", "": ""}
+
+
+def test_second_process_follows(idle: Callable[..., Idle], path: Path) -> None:
+    """Whoever is first rotates; the others find it done, and nothing is rotated twice."""
+    one, other = idle(), idle()
+    one.log.write("a")
+    other.log.write("b")
+    one.at(float(FIVE + HOUR))
+    other.at(float(FIVE + HOUR))
+    assert segments(path) == {"2023-11-14_17": "a\nb\n", "": ""}
+    assert (one.log.stats().rotations, other.log.stats().rotations) == (1, 0)
+    assert {one.writer.segment.file, other.writer.segment.file} == {one.writer._ops.stat_path(str(path)).id}
+
+
+def test_rotation_that_fails_is_tried_again_and_costs_nothing(
+    idle: Callable[..., Idle], path: Path, system: System, clock: list[float]
+) -> None:
+    """P5: the log goes on; the next try comes after a pause, not after a minute and not at once."""
+    fails = [True]
+
+    def rename(source: str, target: str) -> None:
+        if fails[0]:
+            raise PermissionError("not now")
+        OPERATIONS.rename_new(source, target)
+
+    steady = [1000.0]
+    system(now=lambda: clock[0], rename_new=rename, monotonic=lambda: steady[0])
+    one = idle()
+    one.log.write("a")
+    pause = one.at(float(FIVE + HOUR))
+    assert pause == 1.0
+    assert segments(path) == {"": "a\n"}
+    fails[0] = False
+    steady[0] += 1.0
+    one.at(FIVE + HOUR + 1.0)
+    assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
+
+
+def test_split_that_was_asked_for_is_still_made(idle: Callable[..., Idle], path: Path) -> None:
+    """A record that has filled the log has asked for it; the housekeeper comes in between."""
+    one = idle(max_bytes=4)
+    one.log.write("abcd")
+    assert one.writer._active._demand is Demand.SPLIT
+    one.at(FIVE + 61.0)
+    one.log.write("b")
+    assert segments(path) == {"2023-11-14_17": "abcd\n", "": "b\n"}
+
+
+def test_stream_is_never_rotated(tmp_path: Path, closing: Keep) -> None:
+    """A pipe has no periods, and no thread."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    log = closing(TimedLogFile(fifo, rotate_idle=True))
+    log.write("a")
+    assert log._writer._housekeeper._live is None
+    os.close(reader)
+
+
+@pytest.mark.slow
+def test_real_boundaries_without_a_record(path: Path, closing: Keep) -> None:
+    """A program that has logged once: within its second it is rotated, by a thread, and once."""
+    handler = closing(MultProcTimedRotatingFileHandler(path, "S", rotate_idle=True, late_grace=0.2))
+    handler.emit(logging.makeLogRecord({"msg": "a", "created": time.time()}))
+    created = time.time()
+    wait_for(lambda: "" in segments(path) and len(segments(path)) == 2, "the rotation", 5.0)
+    assert time.time() - created < 2.0
+    time.sleep(2.0)
+    assert sorted(segments(path).values()) == ["", "a\n"]
+    assert abs(time.mktime(time.strptime(segment_names(path.parent)[0], "%Y-%m-%d_%H-%M-%S")) - created) <= 1.1
+
+
+@pytest.mark.slow
+def test_real_start_after_several_boundaries(path: Path) -> None:
+    """A program that starts and says nothing: the suffix that is set after construction is the one that is used."""
+    old = time.time() - 90_000
+    path.write_text("old\n")
+    os.utime(path, (old, old))
+    code = """
+        import sys
+        from _support import *
+        logger, handler = make_logger(sys.argv[1], when="D", rotate_idle=True)
+        handler.suffix = "%Y.%m.%d"
+        wait_for(lambda: len(log_files(__import__("pathlib").Path(sys.argv[1]).parent)) == 2, "rotation", 10)
+        handler.close()
+    """
+    run(code, path)
+    assert segments(path) == {"": "", time.strftime("%Y.%m.%d", time.localtime(old)): "old\n"}
+
+
+# --- giving the lease up ----------------------------------------------------------------------------------------------
+
+
+def test_idle_process_lets_the_segment_of_a_past_period_go(idle: Callable[..., Idle], path: Path) -> None:
+    """At the end of its grace: its lease would keep everybody from sealing it. Then there is nothing to wait for."""
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    assert one.at(FIVE + HOUR + GRACE - 1.0) == 1.0
+    assert leased(path)
+    assert one.at(FIVE + HOUR + GRACE) is None
+    assert not leased(path)
+    assert one.log._writer.segment is None
+    assert not [fd for fd in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{fd}").startswith(str(path))]
+
+
+def test_record_after_that_opens_the_log_again(idle: Callable[..., Idle], path: Path) -> None:
+    """P1, P2: it rotates first, as every first record of a period does."""
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    one.at(FIVE + HOUR + GRACE)
+    one.log.write("b")
+    assert segments(path) == {"2023-11-14_17": "a\n", "": "b\n"}
+    assert leased(path)
+
+
+def test_segment_that_somebody_has_split_off_is_let_go(idle: Callable[..., Idle], path: Path) -> None:
+    """Within its period, at the next look: no record of this process comes there any more."""
+    one, other = idle(rotate_idle=False, fsync="seal"), idle()
+    one.log.write("a")
+    assert other.log.rotate()
+    segment = path.parent / "app.log.2023-11-14_17"
+    other.at(FIVE + 61.0)  # its own one is a late one's, perhaps
+    assert leased(segment)
+    one.at(FIVE + 61.0)
+    other.log.close()
+    assert not leased(segment)
+    one.log.write("b")
+    assert segments(path) == {"2023-11-14_17": "a\n", "": "b\n"}
+
+
+def test_renamed_segment_is_kept_for_its_grace(idle: Callable[..., Idle], path: Path) -> None:
+    """P2: another process has rotated at the boundary; a late record of this one still finds its file."""
+    one, other = idle(rotate_idle=False, fsync="seal"), idle()
+    one.log.write("a")
+    other.at(float(FIVE + HOUR))
+    assert one.at(FIVE + HOUR + 1.0) == GRACE - 1.0
+    one.log.write("late", FIVE + HOUR - 1.0)
+    assert segments(path) == {"2023-11-14_17": "a\nlate\n", "": ""}
+
+
+def test_records_that_wait_for_the_disk_keep_the_file(
+    idle: Callable[..., Idle], path: Path, system: System, clock: list[float]
+) -> None:
+    """P1: a log with a backlog is not idle."""
+
+    def write(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    system(now=lambda: clock[0], write=write)
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    one.at(FIVE + HOUR + GRACE)
+    assert one.log.stats().spilled == 1
+    assert one.log._writer.segment is not None
+
+
+def test_log_that_could_not_be_opened_again_is_kept(
+    idle: Callable[..., Idle], path: Path, system: System, clock: list[float]
+) -> None:
+    """P1: a worker that has dropped its rights keeps the descriptor that it has; the next look comes in a minute."""
+
+    def refuse(_path: str) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    system(now=lambda: clock[0], open_existing=refuse)
+    object.__setattr__(one.writer, "_ops", replace(one.writer._ops, open_existing=refuse))
+    assert one.at(FIVE + HOUR + GRACE) == LOOK
+    assert one.writer.segment is not None
+    one.log.write("b", FIVE + HOUR + GRACE)
+    assert "b\n" in segments(path)[""]
+
+
+@pytest.mark.parametrize(("may", "kept"), [(True, False), (False, True)])
+def test_log_that_is_gone_is_let_go_where_it_can_be_made_anew(
+    idle: Callable[..., Idle], path: Path, monkeypatch: pytest.MonkeyPatch, may: bool, kept: bool
+) -> None:
+    """An external `mv` within the period: the file is somebody else's to seal or to archive."""
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    path.rename(path.parent / "moved")
+    object.__setattr__(one.writer, "_ops", replace(one.writer._ops, may_create_in=lambda _folder: may))
+    one.at(FIVE + 61.0)
+    assert leased(path.parent / "moved") is kept
+
+
+def test_another_thread_at_the_log_is_not_waited_for(idle: Callable[..., Idle]) -> None:
+    """P3: who logs is not idle; the look comes a little later."""
+    one = idle()
+    one.log.write("a")
+    has, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with one.writer.lock:
+            has.set()
+            done.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert has.wait(10)
+    since = time.monotonic()
+    assert one.at(float(FIVE + HOUR)) == 1.0
+    assert time.monotonic() - since < 1.0
+    done.set()
+    holder.join()
+
+
+def test_fast_path_is_closed_with_the_segment(idle: Callable[..., Idle], path: Path) -> None:
+    """A record whose `created` lies in the window of what was let go does not find it."""
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    path.rename(path.parent / "moved")
+    one.at(FIVE + 60.5)
+    one.log.write("b", FIVE + 60.2)
+    assert segments(path) == {"": "b\n"}
+
+
+@pytest.mark.slow
+def test_idle_worker_does_not_keep_others_from_the_exclusive_lock(path: Path) -> None:
+    """A real process that has logged once and lives on: a moment after the grace nobody has the segment, and it has no thread."""
+    with Worker("idle", path, when="S", fsync="seal", late_grace=0.3) as worker:
+        worker.log()
+        wait_for(lambda: not leased(path), "the lease's end", 5.0)
+        wait_for(lambda: worker.ask("len(os.listdir('/proc/self/task'))") == 1, "the thread's end", 5.0)
+        worker.log()
+        assert len(segments(path)) == 2
+
+
+# --- sealing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def seal(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Stands in for the sealing: what it was asked, and what it answers."""
+    from mpfhandler._engine import sealer
+
+    asked: list[dict[str, Any]] = []
+    answers: list[Any] = []
+
+    def seal_all(
+        _ops: object, names: object, folder: str, _schedule: object, rules: Any, report: Any, stop: Any, **more: Any
+    ) -> Any:
+        asked.append({"folder": folder, "rules": rules, "now": more["now"], "stop": stop, "report": report})
+        answer = answers.pop(0) if answers else {}
+        if isinstance(answer, BaseException):
+            raise answer
+        return SimpleNamespace(**{"done": 0, "held": set(), "next_at": None, "failed": False, "stopped": False, **answer})
+
+    monkeypatch.setattr(sealer, "seal_all", seal_all)
+    return SimpleNamespace(asked=asked, answers=answers)
+
+
+def test_sealing_is_asked_for_when_a_segment_is_closed_and_when_the_next_is_due(seal: Any, idle: Callable[..., Idle]) -> None:
+    """At the start, after a rotation, and at the time that it has told; not at every look."""
+    one = idle(fsync="seal")
+    one.log.write("a")
+    one.at(FIVE + 61.0)
+    assert len(seal.asked) == 1
+    one.at(FIVE + 62.0)
+    assert len(seal.asked) == 1
+    seal.answers += [{"next_at": FIVE + HOUR + GRACE}]
+    assert one.at(float(FIVE + HOUR)) == GRACE
+    assert len(seal.asked) == 2
+    assert seal.asked[1]["now"] == FIVE + HOUR
+    assert seal.asked[1]["rules"].grace == GRACE
+    assert seal.asked[1]["rules"].fsync == "seal"
+
+
+def test_nothing_is_sealed_without_such_an_option(seal: Any, idle: Callable[..., Idle]) -> None:
+    """Rotating an idle log asks nobody to look at its segments."""
+    one = idle()
+    one.at(float(FIVE + HOUR))
+    assert seal.asked == []
+
+
+def test_what_is_due_keeps_the_thread_when_nothing_is_open(seal: Any, idle: Callable[..., Idle]) -> None:
+    """The segment has been let go, and waits for `compress_delay`."""
+    one = idle(rotate_idle=False, fsync="seal")
+    one.log.write("a")
+    seal.answers += [{"next_at": FIVE + HOUR + GRACE + 30.0}]
+    assert one.at(FIVE + HOUR + GRACE) == pytest.approx(30.0, abs=1.0)
+
+
+def test_failures_are_tried_again_later_and_later(
+    seal: Any, idle: Callable[..., Idle], system: System, clock: list[float]
+) -> None:
+    """P5: from a second to ten minutes; a success begins anew. Whatever is raised counts as one."""
+    steady = [1000.0]
+    system(now=lambda: clock[0], monotonic=lambda: steady[0])
+    one = idle(fsync="seal")
+    seal.answers += [{"failed": True}, ValueError("of a namer"), *[{"failed": True}] * 10]
+    pauses: list[float] = []
+    for _ in range(12):
+        one.writer._background._seal(lambda: False)
+        pauses.append(one.writer._active.closed._sealer._retry.until - steady[0])
+        steady[0] += pauses[-1]
+    assert pauses[:5] == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert pauses[-1] == 600.0
+    assert len(seal.asked) >= 12
+    steady[0] += 600
+    one.writer._background.changed()
+    one.writer._background._seal(lambda: False)
+    seal.answers += [{"failed": True}]
+    one.writer._background.changed()
+    assert one.writer._background._seal(lambda: False) == 1.0
+
+
+def test_segment_that_this_process_keeps_is_let_go_for_sealing(seal: Any, idle: Callable[..., Idle], path: Path) -> None:
+    """Split off by itself: it is kept for late records, and nobody else has it."""
+    one = idle(fsync="seal")
+    one.log.write("a")
+    one.at(float(FIVE + HOUR))
+    kept = {late.file for late in one.writer._active._late._open}
+    assert kept
+    seal.answers += [{"held": kept}, {}]
+    one.writer._background.changed()
+    one.at(FIVE + HOUR + 1.0)
+    assert not leased(path.parent / "app.log.2023-11-14_17")
+    assert len(seal.asked) == 3  # at the rotation, and twice now
+
+
+def test_segment_that_somebody_has_is_tried_again_soon(seal: Any, idle: Callable[..., Idle]) -> None:
+    """In a second at first, in a minute at most."""
+    one = idle(fsync="seal")
+    pauses = []
+    for _ in range(8):
+        seal.answers += [{"held": {1}}, {"held": {1}}]
+        one.writer._background.changed()
+        pauses.append(one.writer._background._seal(lambda: False))
+    assert pauses == pytest.approx([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0], abs=0.1)
+
+
+def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:
+    """`on_seal` is a step of the sealing, and what it returns is not written down."""
+    got: list[object] = []
+    one = idle(on_seal=got.append)
+    one.at(FIVE + 61.0)
+    (step,) = seal.asked[0]["rules"].steps
+    assert step.run("segment", None) == {}
+    assert (step.name, got) == ("on_seal", ["segment"])
+
+
+# --- the thread -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"backup_count": 3}, {"max_bytes": 100}])
+def test_no_thread_without_work(path: Path, closing: Keep, options: dict[str, Any]) -> None:
+    """A log that asks for nothing of all this has no thread, and no life."""
+    log = closing(TimedLogFile(path, **options))
+    log.write("a")
+    assert log._writer._housekeeper._live is None
+    wait_for(lambda: log._writer._housekeeper._thread is None, "no thread", 5.0)
+
+
+def test_close_ends_the_thread(path: Path) -> None:
+    """And a record after it begins another one."""
+    log = TimedLogFile(path, rotate_idle=True)
+    keeper = log._writer._housekeeper
+    for _ in range(2):
+        log.write("a")
+        wait_for(lambda: keeper._thread is not None, "a thread", 5.0)
+        since = time.monotonic()
+        log.close()
+        assert time.monotonic() - since < 0.9
+        assert keeper._thread is None
+
+
+def test_log_that_is_dropped_takes_its_thread_and_its_files_along(path: Path) -> None:
+    """Without `close()`."""
+    code = """
+        import gc, os, sys
+        from _support import *
+        for number in range(20):
+            logger, handler = make_logger(sys.argv[1], rotate_idle=True, when="H")
+            logger.info("a-%d", number)
+        del logger, handler
+        wait_for(lambda: gc.collect() >= 0 and len(os.listdir("/proc/self/task")) == 1, "the threads' end", 10)
+        say(len(os.listdir("/proc/self/fd")))
+    """
+    assert int(run(code, path)) < 12
+
+
+EXITS = {
+    "waiting": "",
+    "closed": "handler.close()",
+    "dropped": "del logger, handler",
+    "logs at exit": "import atexit; atexit.register(logger.info, 'b-0'); atexit.register(logger.info, 'b-1')",
+    "starting": "make_logger(sys.argv[1].replace('app', 'other'), rotate_idle=True, when='S')",
+    "thread goes on": """
+        import threading
+        def work():
+            while True:
+                logger.info("c-0")
+        threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.1)
+    """,
+    "raises": "raise SystemExit(0)",
+    "hook prints": "wait_for(lambda: printed, 'a hook', 10)",
+}
+
+
+@pytest.mark.parametrize("how", EXITS)
+def test_interpreter_ends_well(path: Path, how: str) -> None:
+    """No hang, no traceback, whatever the thread is at."""
+    code = f"""
+        import sys
+        from _support import *
+        printed = []
+        def hook(segment):
+            printed.append(1)
+            for _ in range(100000):
+                print("x" * 100)
+        logger, handler = make_logger(sys.argv[1], rotate_idle=True, when="S", late_grace=0.1)
+        if {how == "hook prints"}:
+            handler._writer._background._prune = lambda stop: hook(None)
+            handler._writer._housekeeper.begin(0.0)
+        logger.info("a-0")
+    """
+    since = time.monotonic()
+    run(dedent(code) + dedent(EXITS[how]), path)
+    assert time.monotonic() - since < 20.0
+    assert any("a-0" in text for text in segments(path).values())
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_child_ends_well(path: Path, method: str) -> None:
+    """A child that has a life of its own, too."""
+    code = f"""
+        import multiprocessing, sys
+        from _support import *
+        def child(path):
+            logger, handler = make_logger(path, rotate_idle=True, when="H")
+            logger.info("child-0")
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("{method}")
+            logger, handler = make_logger(sys.argv[1], rotate_idle=True, when="H")
+            logger.info("parent-0")
+            one = context.Process(target=child, args=(sys.argv[1],))
+            one.start()
+            one.join(30)
+            assert one.exitcode == 0, one.exitcode
+    """
+    script = path.parent / "program.py"
+    script.write_text(dedent(code))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script), str(path)], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.split()[1] for line in path.read_text().splitlines()} == {"parent-0", "child-0"}
+
+
+def test_forks_have_one_thread_and_go_on(path: Path) -> None:
+    """The parent's thread is not there when it forks, and is there again afterwards; the child's begins with its first record."""
+    code = """
+        import os, sys, threading
+        from _support import *
+        def tasks():
+            return len(os.listdir("/proc/self/task"))
+        logger, handler = make_logger(sys.argv[1], rotate_idle=True, when="H")
+        logger.info("parent-0")
+        wait_for(lambda: tasks() == 2, "a thread", 10)
+        seen = []
+        os.register_at_fork(before=lambda: None)
+        for number in range(5):
+            since = time.monotonic()
+            child = os.fork()
+            if child == 0:
+                first = tasks()
+                logger.info("child-%d", number)
+                wait_for(lambda: tasks() == 2, "a thread of its own", 10)
+                os._exit(first)
+            took = time.monotonic() - since
+            assert os.waitpid(child, 0)[1] >> 8 == 1
+            assert took < 1.0, took
+            wait_for(lambda: tasks() == 2, "the thread after a fork", 10)
+    """
+    run(code, path, env={"PYTHONWARNINGS": "error"})
+    assert {line.split()[1] for line in path.read_text().splitlines()} == {"parent-0", *(f"child-{n}" for n in range(5))}
+
+
+@pytest.mark.parametrize(("options", "free"), [({}, False), ({"enable-threads": True}, True), ({b"threads": b"4"}, True)])
+def test_uwsgi_without_threads_has_no_life(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, options: dict[Any, Any], free: bool
+) -> None:
+    """There a thread stands still between two requests, with whatever lock it has; commands and other processes do the work."""
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
+    log = closing(TimedLogFile(path, rotate_idle=True))
+    log.write("a")
+    assert (log._writer._housekeeper._live is not None) is free
+
+
+@pytest.mark.slow
+def test_gevent_program_that_computes_is_rotated_all_the_same(path: Path) -> None:
+    """A real thread, with the program's threads patched to greenlets before or after the import."""
+    pytest.importorskip("gevent")
+    code = """
+        import sys
+        from gevent import monkey
+        monkey.patch_all()
+        from _support import *
+        logger, handler = make_logger(sys.argv[1], rotate_idle=True, when="S", late_grace=0.2)
+        logger.info("a-0")
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            pass
+        say(len([one for one in os.listdir(os.path.dirname(sys.argv[1])) if "log." in one and not one.endswith("lock")]))
+    """
+    assert int(run(code, path)) == 1
