@@ -189,6 +189,17 @@ def test_split_that_was_asked_for_is_still_made(idle: Callable[..., Idle], path:
     assert segments(path) == {"2023-11-14_17": "abcd\n", "": "b\n"}
 
 
+@pytest.mark.parametrize("grace", [0, 10])
+def test_what_is_in_the_buffer_comes_before_an_idle_rotation(idle: Callable[..., Idle], path: Path, grace: float) -> None:
+    """P2: no rotation makes a record late, also where there is no file for late ones."""
+    one = idle(delivery="buffered", flush_interval=3600, late_grace=grace)
+    one.log.write("a")
+    assert segments(path) == {"": ""}
+    one.at(float(FIVE + HOUR))
+    one.log.flush()
+    assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
+
+
 def test_stream_is_never_rotated(tmp_path: Path, closing: Keep) -> None:
     """A pipe has no periods, and no thread."""
     fifo = tmp_path / "fifo"

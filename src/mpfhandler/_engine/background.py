@@ -58,6 +58,7 @@ class Background:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.flush: Callable[[], object] = _nothing  # what is in memory is written before a rotation
         self._changed = True  # another segment is open than at the last look
         self._seal_at: float | None = None  # by the monotonic clock
         self._prune_at = float("-inf")
@@ -132,8 +133,10 @@ class Background:
             if engine._busy:
                 return _BUSY_PAUSE
             engine._active._late.expire(engine._ops.now())
-            if engine.options.rotate_idle and self._rotation_is_due():
-                engine._run(self._rotate)
+            if engine.options.rotate_idle and self._period_is_over():
+                self.flush()
+                if self._rotation_is_due():
+                    engine._run(self._rotate)
             if self._is_over() and not engine._backlog and self._can_be_opened():
                 engine._run(self._give_up)
             return self._next_look()
@@ -158,6 +161,10 @@ class Background:
     def _open(self) -> OpenSegment | None:
         segment = self._engine._active.segment
         return segment if isinstance(segment, OpenSegment) else None
+
+    def _period_is_over(self) -> bool:
+        segment = self._open()
+        return segment is None or self._engine._ops.now() >= segment.period.end
 
     def _rotation_is_due(self) -> bool:
         """Whether the period is over, and for a log without a record its grace."""
@@ -204,3 +211,7 @@ class Background:
         if engine.options.rotate_idle and self._rotation_is_due():  # it could not be done
             pauses.append(max(_BUSY_PAUSE, active._retry.until - engine._ops.monotonic()))
         return min(pauses)
+
+
+def _nothing() -> None:
+    return None

@@ -74,6 +74,8 @@ class Buffer:
         self._more = len(self._end)  # of a text's size
         self._flusher = Flusher(writer, self._is_late, self._pending, self._flush_all)
         self._overflow = Overflow(self, writer)
+        if writer.options.rotate_idle:
+            writer._background.flush = self._flush_all
         self._renew()
         fork.register(self)
         exits.register(self)
