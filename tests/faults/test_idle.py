@@ -22,7 +22,6 @@ from _support import Worker, log_files, run, segment_names, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._platform import OPERATIONS
-from mpfhandler._pure.plan import Demand
 
 System = Callable[..., None]
 Keep = Callable[[Any], Any]
@@ -179,16 +178,6 @@ def test_rotation_that_fails_is_tried_again_and_costs_nothing(
     assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
 
 
-def test_split_that_was_asked_for_is_still_made(idle: Callable[..., Idle], path: Path) -> None:
-    """A record that has filled the log has asked for it; the housekeeper comes in between."""
-    one = idle(max_bytes=4)
-    one.log.write("abcd")
-    assert one.writer._active._demand is Demand.SPLIT
-    one.at(FIVE + 61.0)
-    one.log.write("b")
-    assert segments(path) == {"2023-11-14_17": "abcd\n", "": "b\n"}
-
-
 @pytest.mark.parametrize("grace", [0, 10])
 def test_what_is_in_the_buffer_comes_before_an_idle_rotation(idle: Callable[..., Idle], path: Path, grace: float) -> None:
     """P2: no rotation makes a record late, also where there is no file for late ones."""
@@ -234,6 +223,7 @@ def test_real_start_after_several_boundaries(path: Path) -> None:
         import sys
         from _support import *
         logger, handler = make_logger(sys.argv[1], when="D", rotate_idle=True)
+        time.sleep(0.3)
         handler.suffix = "%Y.%m.%d"
         wait_for(lambda: len(log_files(__import__("pathlib").Path(sys.argv[1]).parent)) == 2, "rotation", 10)
         handler.close()
@@ -575,6 +565,28 @@ def test_interpreter_ends_well(path: Path, how: str) -> None:
     run(dedent(code) + dedent(EXITS[how]), path)
     assert time.monotonic() - since < 20.0
     assert any("a-0" in text for text in segments(path).values())
+
+
+def test_interpreter_ends_well_with_a_log_that_nobody_closes(path: Path) -> None:
+    """The thread is told to end, and comes to its end: frozen while it prints it would end the interpreter by a crash."""
+    code = """
+        import sys
+        from _support import *
+        from mpfhandler import TimedLogFile
+        printed = []
+        def hook(stop):
+            while not stop():
+                print("x" * 1000)
+                printed.append(1)
+            with open(sys.argv[1] + ".told", "w"):
+                pass
+        log = TimedLogFile(sys.argv[1], rotate_idle=True)
+        log._writer._background._prune = hook
+        log.write("a")
+        wait_for(lambda: printed, "a hook", 10)
+    """
+    assert run(code, path)
+    assert segments(path) == {"": "a\n", "told": ""}
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -341,6 +341,8 @@ def test_child_has_no_thread_until_it_asks() -> None:
     child = os.fork()
     if child == 0:
         keeper.after_fork_in_child()
+        keeper.before_fork()  # of a child of its own
+        keeper.after_fork_in_parent()
         quiet = keeper._thread is None and len(os.listdir("/proc/self/task")) == 1
         keeper.ask()
         deadline = time.monotonic() + PATIENCE

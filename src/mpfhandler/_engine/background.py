@@ -145,8 +145,7 @@ class Background:
 
     def _rotate(self) -> None:
         active = self._engine._active
-        if active._demand is Demand.NOTHING:
-            active._demand = Demand.IDLE
+        active._demand = Demand.IDLE
         try:
             self._engine._refresh()
         finally:
