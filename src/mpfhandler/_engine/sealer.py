@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._platform import FileId, Operations
-from .._protocols.archive import Archive
-from .._protocols.sealing import Memory, Sealed, Sealing, Step, seal_all
+from .._protocols.sealing import Memory, Sealed, seal_all
 from .._protocols.segments import Segments
-from .._pure.naming import SegmentName
 from .._pure.options import Options
 from .._resources.report import Reporter
 from .backoff import Backoff
+from .steps import sealing_of
 
 __all__ = ["Sealer"]
 
@@ -38,13 +37,7 @@ class Sealer:
         self._report = report
         self._memory = Memory()
         self._retry, self._held = Backoff(*_RETRY), Backoff(*_HELD)
-        self._rules = Sealing(
-            grace=options.late_grace,
-            compression=options.compression,
-            fsync=options.fsync,
-            steps=tuple(_steps(options, log)),
-            delete_after="archive" if options.archive.delete else None,
-        )
+        self._rules = sealing_of(options, log)
 
     def run(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> float | None:
         """Do what is due now; seconds until more is, None: no segment waits. Never raises.
@@ -87,19 +80,3 @@ class Sealer:
         names = self._segments.names()
         folder, now = self._segments.folder(names), self._ops.now()
         return seal_all(self._ops, names, folder, self._schedule, self._rules, self._report, stop, now=now, memory=self._memory)
-
-
-def _steps(options: Options, log: str) -> list[Step]:
-    """What is done to each segment once, in order."""
-    steps: list[Step] = []
-    hook = options.on_seal
-    if callable(hook):
-
-        def call(segment: object, _name: SegmentName) -> dict[str, object]:
-            hook(segment)
-            return {}
-
-        steps.append(Step("on_seal", call))
-    if options.archive.url is not None:
-        steps.append(Step("archive", Archive(options.archive.url, "", log).store))
-    return steps
