@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _disk_support import needs_root, tmpfs
 from _seal_support import (
     AT,
     CONTENT,
@@ -816,6 +817,29 @@ def test_full_disk_is_told_and_made_up_for(tmp_path: Path) -> None:
     assert hidden(tmp_path) == [f".{NAME}.1.sealed"]
     seal(tmp_path, how)
     assert sorted(contents(tmp_path)) == [f"{NAME}.1.gz", f"{NAME}.gz"]
+
+
+@needs_root
+def test_disk_that_is_really_full(tmp_path: Path) -> None:
+    """A compressed file that does not fit beside the plain one leaves nothing behind; with room it is made up for."""
+    with tmpfs(tmp_path, "size=1m") as folder:
+        content = os.urandom(600_000)
+        make(folder, content)
+        told, hook = Told(), Hook()
+        for _ in range(2):
+            assert seal(folder, rules("zst", hook.step), told=told).failed
+        assert ([error.errno for error in told.errors if isinstance(error, OSError)], hook.seen) == ([errno.ENOSPC], [])
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {NAME: content}
+        _run("mount", "-o", "remount,size=4m", str(folder))
+        seal(folder, rules("zst", hook.step))
+        assert contents(folder) == {f"{NAME}.zst": content}
+        assert len(hook.seen) == 1
+
+
+def _run(*command: str) -> None:
+    import subprocess
+
+    subprocess.run(command, check=True)
 
 
 def test_hook_is_not_called_when_that_cannot_be_written_down(tmp_path: Path) -> None:
