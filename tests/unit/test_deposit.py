@@ -116,6 +116,14 @@ def test_the_same_content_is_not_stored_twice(store: Memory, tmp_path: Path) -> 
     assert not [line for line in store.log if line.startswith("create")]
 
 
+def test_an_e_tag_that_is_a_sum_saves_reading_back(tmp_path: Path) -> None:
+    """D5: a gigabyte is not fetched back from a store that has told its MD5 sum, neither after storing nor when it is found."""
+    store = Memory()
+    run(store, job(tmp_path))
+    run(store, job(tmp_path))
+    assert f"blocks web/app.log/{NAME}" not in store.log
+
+
 def test_nothing_is_written_over(store: Memory, tmp_path: Path) -> None:
     """D3: the same name with other content gets the next number, also of the same length, and each is found again later."""
     contents = [DATA, DATA[:-1] + b"!", b"", b"short"]
@@ -226,6 +234,7 @@ def test_nobody_waits_for_long(store: Memory, tmp_path: Path) -> None:
 
     def sleep(seconds: float) -> None:
         hand[0] += seconds
+        assert hand[0] < 60
 
     with Path(one.owner_file).open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

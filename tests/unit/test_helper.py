@@ -42,9 +42,9 @@ def never() -> bool:
     return False
 
 
-def until(found: Callable[[], object], what: str) -> None:
+def until(found: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Wait for something that happens soon."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not found():
         assert time.monotonic() < deadline, what
         time.sleep(0.005)
@@ -327,7 +327,7 @@ def test_the_host_is_killed(way: str, helped: Archive, tmp_path: Path) -> None:
         assert int(pipes) == 0
         host.kill()
         host.wait()
-        until(lambda: not alive(pid), "it has ended")
+        until(lambda: not alive(pid), "it has ended", 20.0)  # seconds; what holds it up would let it go after 30
         if way == "forked":
             os.kill(int(child), signal.SIGKILL)
     finally:
