@@ -213,7 +213,6 @@ def test_real_boundaries_without_a_record(path: Path, closing: Keep) -> None:
     assert abs(time.mktime(time.strptime(segment_names(path.parent)[0], "%Y-%m-%d_%H-%M-%S")) - created) <= 1.1
 
 
-@pytest.mark.slow
 def test_real_start_after_several_boundaries(path: Path) -> None:
     """A program that starts and says nothing: the suffix that is set after construction is the one that is used."""
     old = time.time() - 90_000
