@@ -49,9 +49,10 @@ class Idle:
         self.writer._housekeeper.at_exit()  # only the test lives on
 
     def at(self, moment: float) -> float | None:
-        """Live at this time; seconds until the next look."""
+        """Live at this time; whole seconds until the next look."""
         self.clock[0] = moment
-        return self.writer._background.live(lambda: False)
+        pause = self.writer._background.live(lambda: False)
+        return None if pause is None else round(pause)
 
 
 @pytest.fixture
@@ -364,8 +365,8 @@ def test_idle_worker_does_not_keep_others_from_the_exclusive_lock(path: Path) ->
     """A real process that has logged once and lives on: a moment after the grace nobody has the segment, and it has no thread."""
     with Worker("idle", path, when="S", fsync="seal", late_grace=0.3) as worker:
         worker.log()
-        wait_for(lambda: not leased(path), "the lease's end", 5.0)
-        wait_for(lambda: worker.ask("len(os.listdir('/proc/self/task'))") == 1, "the thread's end", 5.0)
+        wait_for(lambda: not leased(path), "the lease's end", 30.0)
+        wait_for(lambda: worker.ask("len(os.listdir('/proc/self/task'))") == 1, "the thread's end", 30.0)
         worker.log()
         assert len(segments(path)) == 2
 
@@ -474,6 +475,31 @@ def test_segment_that_somebody_has_is_tried_again_soon(seal: Any, idle: Callable
     assert pauses == pytest.approx([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0], abs=0.1)
 
 
+def test_boundary_in_the_middle_of_a_compression_is_kept(
+    seal: Any, idle: Callable[..., Idle], path: Path, monkeypatch: Any
+) -> None:
+    """Between two steps of the sealing, however long it takes."""
+    from mpfhandler._engine import sealer
+
+    one = idle(fsync="seal")
+    one.log.write("a")
+    seen: list[dict[str, str]] = []
+    inner = sealer.seal_all
+
+    def seal_all(*given: Any, **more: Any) -> Any:
+        stop = given[6]
+        if not seen:
+            one.clock[0] = float(FIVE + HOUR)
+            monkeypatch.setattr(one.writer._background, "_attend_at", 0.0)
+            assert not stop()
+            seen.append(segments(path))
+        return inner(*given, **more)
+
+    monkeypatch.setattr(sealer, "seal_all", seal_all)
+    one.at(FIVE + HOUR - 1.0)
+    assert seen == [{"2023-11-14_17": "a\n", "": ""}]
+
+
 def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:
     """`on_seal` is a step of the sealing, and what it returns is not written down."""
     got: list[object] = []
@@ -493,7 +519,7 @@ def test_no_thread_without_work(path: Path, closing: Keep, options: dict[str, An
     log = closing(TimedLogFile(path, **options))
     log.write("a")
     assert log._writer._housekeeper._live is None
-    wait_for(lambda: log._writer._housekeeper._thread is None, "no thread", 5.0)
+    wait_for(lambda: log._writer._housekeeper._thread is None, "no thread", 30.0)
 
 
 def test_close_ends_the_thread(path: Path) -> None:
@@ -502,7 +528,7 @@ def test_close_ends_the_thread(path: Path) -> None:
     keeper = log._writer._housekeeper
     for _ in range(2):
         log.write("a")
-        wait_for(lambda: keeper._thread is not None, "a thread", 5.0)
+        wait_for(lambda: keeper._thread is not None, "a thread", 30.0)
         since = time.monotonic()
         log.close()
         assert time.monotonic() - since < 0.9

@@ -219,6 +219,40 @@ def test_asking_during_its_run_is_one_more_run() -> None:
     assert len(runs) == 2
 
 
+@pytest.mark.parametrize("failure", [None, RuntimeError("a defect"), SystemExit("of a hook")])
+def test_work_is_done_between_two_steps_of_the_life(failure: BaseException | None) -> None:
+    """A user's rotator, and records that wait for the disk, do not wait for a compression that takes minutes."""
+    worked = threading.Event()
+    started = threading.Event()
+    told: list[bool] = []
+
+    def live(stop: Stop) -> float | None:
+        started.set()
+        deadline = time.monotonic() + PATIENCE
+        while not told and time.monotonic() < deadline:
+            if stop():
+                return None
+            if worked.is_set():
+                told.append(True)
+            time.sleep(0.001)
+        return None
+
+    def work(_stop: Stop) -> None:
+        if started.is_set():
+            worked.set()
+            if failure is not None:
+                raise failure
+
+    keeper = Housekeeper(THREADS, work, live)
+    keeper.ask()
+    assert started.wait(PATIENCE)
+    keeper.ask()
+    keeper.finish(PATIENCE)
+    assert worked.is_set()
+    wait_for(gone(keeper))
+    assert told == [True]
+
+
 def test_a_log_that_is_opened_while_the_interpreter_ends_has_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would end it any more."""
     monkeypatch.setattr(exits.threading, "main_thread", lambda: SimpleNamespace(is_alive=lambda: False))

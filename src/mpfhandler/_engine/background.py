@@ -36,6 +36,7 @@ _LOOK_EVERY = 60.0  # seconds between two looks at an idle log, and at rules tha
 _BUSY_PAUSE = 1.0  # seconds, if another thread is at the log just now
 _PATIENCE = 0.05  # seconds that the engine's lock is waited for
 _LEAST = 0.001  # seconds
+_EVER = float("inf")
 
 
 class Engine(Protocol):
@@ -62,6 +63,7 @@ class Background:
         self._changed = True  # another segment is open than at the last look
         self._seal_at: float | None = None  # by the monotonic clock
         self._prune_at = float("-inf")
+        self._attend_at = _EVER
 
     def changed(self) -> None:
         """There may be a segment that was not there before."""
@@ -98,11 +100,21 @@ class Background:
 
     def live(self, stop: Callable[[], bool]) -> float | None:
         """Everything that comes due without a record; seconds until the next look, None if nothing comes."""
-        pauses = [self._attend()]
+
+        def attending() -> bool:
+            """Asked between two steps of what may take minutes: a boundary does not wait for it."""
+            if self._engine._ops.monotonic() >= self._attend_at:
+                self._attend()
+            return stop()
+
+        self._attend()
+        pauses: list[float | None] = []
         if not stop():
-            pauses.append(self._seal(stop))
+            pauses.append(self._seal(attending))
         if not stop():
-            pauses.append(self._prune(stop))
+            pauses.append(self._prune(attending))
+        if self._attend_at < _EVER:
+            pauses.append(self._attend_at - self._engine._ops.monotonic())
         return min((max(_LEAST, pause) for pause in pauses if pause is not None), default=None)
 
     def _seal(self, stop: Callable[[], bool]) -> float | None:
@@ -124,8 +136,13 @@ class Background:
             self._prune_at = now + _LOOK_EVERY
         return self._prune_at - now
 
-    def _attend(self) -> float | None:
-        """Do for the open segments what a record would do."""
+    def _attend(self) -> None:
+        self._attend_at = _EVER  # not within itself: a hook may ask
+        pause = self._look_after()
+        self._attend_at = _EVER if pause is None else self._engine._ops.monotonic() + pause
+
+    def _look_after(self) -> float | None:
+        """Do for the open segments what a record would do; seconds until that is due again, None: nothing is open."""
         engine = self._engine
         if not engine.lock.acquire(timeout=_PATIENCE):
             return _BUSY_PAUSE

@@ -203,7 +203,7 @@ class Housekeeper:
                 self._wanted = True  # not all of it was done
         elif self._live is not None:
             self._again, self._due = False, Patience(_AFTER_DEFECT)
-            due = self._live(self._stopping_or_resting)
+            due = self._live(self._between)
             if self._cut or self._again:
                 due = 0.0
             self._due = None if due is None else Patience(due)
@@ -215,7 +215,19 @@ class Housekeeper:
         self._cut = self._cut or stops
         return stops
 
-    def _stopping_or_resting(self) -> bool:
+    def _between(self) -> bool:
+        """Whether the life is to stop. What was asked for meanwhile is done first: it does not wait for a compression."""
+        with self._guard:
+            self._working = self._wanted and not self._stops() and not self._resting
+            self._wanted = self._wanted and not self._working
+        if self._working:
+            try:
+                self._work(self._stopping)
+            except (Exception, SystemExit):  # as in `_go`
+                pass
+            finally:
+                self._working = False
+            self._wanted = self._wanted or self._cut
         return self._stopping() or self._resting
 
     def _stops(self) -> bool:
