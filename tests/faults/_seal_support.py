@@ -82,7 +82,7 @@ class Hook:
         self.does: Callable[[SealedSegment], object] = lambda _segment: None
         self.step = Step(name, self._run)
 
-    def _run(self, segment: SealedSegment, name: SegmentName) -> dict[str, object]:
+    def _run(self, segment: SealedSegment, name: SegmentName, stop: Callable[[], bool]) -> dict[str, object]:
         self.seen.append(segment)
         if self.fails:
             raise self.fails.pop(0)

@@ -506,7 +506,7 @@ def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:
     one = idle(on_seal=got.append)
     one.at(FIVE + 61.0)
     (step,) = seal.asked[0]["rules"].steps
-    assert step.run("segment", None) == {}
+    assert step.run("segment", None, None) == {}
     assert (step.name, got) == ("on_seal", ["segment"])
 
 

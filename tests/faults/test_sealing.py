@@ -759,6 +759,19 @@ def test_stop_is_asked_between_steps(tmp_path: Path) -> None:
     assert (len(hook.seen), len(archive.seen)) == (1, 1)
 
 
+@pytest.mark.parametrize("stops", [True, False], ids=["it was stopped", "another process is at it"])
+def test_step_that_leaves_off_is_no_failure(tmp_path: Path, stops: bool) -> None:
+    """An upload is left off for a fork, or because another process uploads: nothing is told, and it is done by a later run."""
+    make(tmp_path)
+    archive = Hook("archive")
+    archive.fails = [InterruptedError()]
+    how = rules(None, archive.step)
+    done = seal(tmp_path, how, stop=lambda: stops and bool(archive.seen))
+    assert (done.stopped, bool(done.held)) == (stops, not stops)
+    assert seal(tmp_path, how).done == 1
+    assert len(archive.seen) == 2
+
+
 def test_compressed_segment_that_is_broken_is_handed_over_all_the_same(tmp_path: Path) -> None:
     """Only its records' times are not known."""
     make(tmp_path, b"\x1f\x8bno gzip file", f"{NAME}.gz")

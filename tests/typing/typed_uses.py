@@ -323,12 +323,7 @@ def foreign_stream(handler: MultProcTimedRotatingFileHandler, stream: IO[str]) -
 # --- sealed segments --------------------------------------------------------------------------------------------------
 
 
-def ship(segment: SealedSegment) -> None:
-    """A hook of the user's."""
-    assert_type(segment.path, str)
-    assert_type(segment.end - segment.start, float)
-    assert_type(segment.size, int)
-    assert_type(segment.first, "float | None")
-    assert_type(segment.last, "float | None")
+def change(segment: SealedSegment) -> None:
+    """It is frozen."""
     with contextlib.suppress(FrozenInstanceError):
         segment.size = 0  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]

@@ -30,7 +30,7 @@ def test_every_wish_is_passed_on(tmp_path: Path) -> None:
     assert (rules.grace, rules.compression, rules.fsync, rules.delete_after) == (3.0, options.compression, "seal", "archive")
     assert [step.name for step in rules.steps] == ["on_seal", "archive"]
     segment = SealedSegment("/app.log.2026", 0.0, 3600.0, 5)
-    assert rules.steps[0].run(segment, SegmentName(datetime(2026, 1, 1))) == {}
+    assert rules.steps[0].run(segment, SegmentName(datetime(2026, 1, 1)), lambda: False) == {}
     assert seen == [segment]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._protocols.sealing import Sealing, Step
 from .._pure.naming import SegmentName
 from .._pure.options import Options
@@ -31,7 +33,7 @@ def _steps(options: Options, log: str) -> list[Step]:
     hook = options.on_seal
     if hook is not None:
 
-        def call(segment: SealedSegment, _name: SegmentName) -> dict[str, object]:
+        def call(segment: SealedSegment, _name: SegmentName, _stop: Callable[[], bool]) -> dict[str, object]:
             hook(segment)
             return {}
 

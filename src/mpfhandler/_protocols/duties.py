@@ -21,11 +21,12 @@ class Step:
 
     Attributes:
         name: in the marker, and in what is reported.
-        run: does it, and gives what is to be written down about it; an exception means that it is to be tried again.
+        run: does it, and gives what is to be written down about it; an exception means that it is to be tried again. The last
+            argument is asked whether to stop. `InterruptedError` is no failure: it says so, or another process is at it.
     """
 
     name: str
-    run: Callable[[SealedSegment, SegmentName], dict[str, object]]
+    run: Callable[[SealedSegment, SegmentName, Callable[[], bool]], dict[str, object]]
 
 
 @dataclass(frozen=True)

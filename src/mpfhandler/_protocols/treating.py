@@ -163,7 +163,13 @@ class Treatment:
         segment = SealedSegment(held.path, float(start), float(end), size, marker.first, marker.last)
         pen = Pen(self.ops, self.names, held.segment.name)
         try:
-            evidence = step.run(segment, held.segment.name)
+            evidence = step.run(segment, held.segment.name, self.stop)
+        except InterruptedError:
+            pen.drop()
+            if self.stop():
+                raise Stopped from None
+            self.tell.sealed.held.add(self.ops.stat_fd(held.fd).id)
+            return marker
         except (Exception, SystemExit) as error:  # the latter of a hook that calls `sys.exit`
             pen.drop()
             self.tell.failed(step.name, error)
