@@ -52,11 +52,8 @@ def _ours(setup: Setup, **more: Any) -> logging.Handler:
     from ..handler import MultProcTimedRotatingFileHandler as Handler
 
     if setup.compress:
-        more["late_grace"] = 1
-    handler = Handler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8", **more)
-    if setup.compress:
-        handler.namer, handler.rotator = _compressed, _compress
-    return handler
+        more |= {"late_grace": 1, "compress": "gz", "compress_delay": 0}
+    return Handler(setup.path, when=setup.when, interval=setup.interval, encoding="utf-8", **more)
 
 
 def _timed(setup: Setup) -> logging.Handler:
