@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -757,6 +758,29 @@ def test_stop_is_asked_between_steps(tmp_path: Path) -> None:
     assert (len(hook.seen), len(archive.seen)) == (1, 0)
     seal(tmp_path, how)
     assert (len(hook.seen), len(archive.seen)) == (1, 1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_compression_has_a_low_priority_and_gives_it_back(tmp_path: Path, fails: bool) -> None:
+    """Before any other step, and whatever happens: hooks are the user's."""
+    make(tmp_path)
+    seen: list[str] = []
+
+    def low_priority() -> Callable[[], None]:
+        seen.append("low")
+        return lambda: seen.append("as before")
+
+    def denied(path: str) -> int:
+        if ".gz" in path:
+            raise PermissionError(errno.EACCES, "denied")
+        return OPERATIONS.open_new_private(path)
+
+    hook = Hook()
+    hook.does = lambda _segment: seen.append("hook")
+    threads = replace(OPERATIONS.threads, low_priority=low_priority)
+    ops = replace(OPERATIONS, threads=threads, **({"open_new_private": denied} if fails else {}))
+    seal(tmp_path, rules("gz", hook.step), ops=ops, told=Told())
+    assert seen == ["low", "as before", "hook"]
 
 
 @pytest.mark.parametrize("stops", [True, False], ids=["it was stopped", "another process is at it"])

@@ -159,7 +159,7 @@ class Process:
             start=self._start,
             signal=self._signal,
             pause=self.scheduler.nap,
-            low_priority=_nothing,
+            low_priority=lambda: _nothing,
         )
         points = {name: functools.partial(self._call, name) for name in CALLS}
         points |= {"stat_path": self._look_at_path, "stat_link": self._look_at_path, "stat_fd": self._look_at_fd}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -474,35 +475,58 @@ def test_free_bytes_are_those_of_an_ordinary_user(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
 @pytest.mark.parametrize("which", [THREADS, SYSTEM_THREADS], ids=["threads", "system threads"])
-def test_low_priority_is_of_one_thread(which: Threads) -> None:
-    """The thread that asks has the lowest priority from then on, the program keeps its own."""
-    before, found = os.getpriority(os.PRIO_PROCESS, 0), list[int]()
+def test_low_priority_is_of_one_thread_for_a_while(which: Threads) -> None:
+    """The thread that asks yields to others until it takes that back; the program keeps its own priority."""
+    found: list[int] = []
 
     def work() -> None:
-        which.low_priority()
-        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        thread = threading.get_native_id()
+        found.append(os.sched_getscheduler(thread))
+        as_before = which.low_priority()
+        found.extend([os.sched_getscheduler(thread), os.sched_getscheduler(os.getpid())])
+        as_before()
+        found.append(os.sched_getscheduler(thread))
 
     which.start(work, "low").join(60)
-    assert found == [19]
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+    assert found == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_OTHER]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+def test_low_priority_is_of_the_disk_too() -> None:
+    """As the kernel tells it."""
+    number = priority._IOPRIO_GET.get(os.uname().machine)
+    if number is None:
+        pytest.skip("the number of this system call is not known here")
+    call: Any = ctypes.CDLL(None).syscall
+    classes: list[int] = []
+
+    def work() -> None:
+        as_before = priority.low_priority()
+        classes.append(call(number, 1, threading.get_native_id()) >> 13)
+        as_before()
+        classes.append(call(number, 1, threading.get_native_id()) >> 13)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert classes[0] == 3
+    assert classes[1] != 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
 def test_priority_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container may forbid the calls, another machine has other numbers, and another system would slow the program down."""
-
-    def refuse(*_arguments: object, **_options: object) -> None:
-        raise PermissionError(errno.EPERM, "not here")
-
-    monkeypatch.setattr(os, "setpriority", refuse)
-    monkeypatch.setattr("ctypes.CDLL", refuse)
-    priority.low_priority()
+    """Another machine, a scheduler that refuses, another system."""
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="vax"))
-    priority.low_priority()
-    called: list[object] = []
-    monkeypatch.setattr(os, "setpriority", lambda *arguments: called.append(arguments))
+    priority.low_priority()()
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "refused")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refused)
+    priority.low_priority()()
     monkeypatch.setattr(sys, "platform", "darwin")
-    priority.low_priority()
-    assert not called
+    monkeypatch.delattr(os, "sched_setscheduler")
+    priority.low_priority()()
 
 
 def test_folder_that_may_be_created_in(tmp_path: Path) -> None:

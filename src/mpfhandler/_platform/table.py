@@ -62,7 +62,7 @@ class Threads:
     start: Callable[[Callable[[], None], str], Joinable]  # a daemon with this name; RuntimeError: no more threads are to be had
     signal: Callable[[], Signal]
     pause: Callable[[float], None]  # of a thread that nobody waits for, seconds
-    low_priority: Callable[[], None]  # of the calling thread alone, for good, where that can be had
+    low_priority: Callable[[], Callable[[], None]]  # of the calling thread alone, where that can be had, until this is called
 
 
 @dataclass(frozen=True)

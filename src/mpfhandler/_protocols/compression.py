@@ -89,9 +89,13 @@ def compress(
         Busy: see there.
         Stopped: `stop` said so.
     """
-    twin = _settle_twins(ops, names, plain, name, stop)
-    if twin is None:
-        twin = _pack(ops, names, plain, name, how, stop, progress)
+    as_before = ops.threads.low_priority()
+    try:
+        twin = _settle_twins(ops, names, plain, name, stop)
+        if twin is None:
+            twin = _pack(ops, names, plain, name, how, stop, progress)
+    finally:
+        as_before()
     fd, packed = twin
     try:
         ops.fsync_folder(os.path.dirname(plain.path))

@@ -53,7 +53,7 @@ class Plan:
     keys: tuple[str, ...]
     parts: tuple[str, ...] = PARTS
     stall_mb: int = 200
-    stall_procs: int = 2
+    stall_procs: int = 3
     stall_secs: float = 20.0
     stall_rounds: int = 1
     calls: int = 1000
