@@ -55,6 +55,14 @@ def children(pid: int | str = "self") -> list[int]:
     return [int(number) for task in Path(f"/proc/{pid}/task").iterdir() for number in (task / "children").read_text().split()]
 
 
+others: set[int] = set()  # children of other tests: a resource tracker of multiprocessing stays
+
+
+def ours() -> list[int]:
+    """Children of this process that the present test has made."""
+    return [pid for pid in children() if pid not in others]
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs: not a dead one that nobody has waited for."""
     try:
@@ -67,9 +75,10 @@ def alive(pid: int) -> bool:
 def nothing_left() -> Iterator[None]:
     """No test leaves a process, a descriptor or a thread behind."""
     before = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
-    assert not children()
+    others.clear()
+    others.update(children())
     yield
-    assert not children()
+    assert not ours()
     until(lambda: (len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))) == before, "all is closed")
 
 
@@ -154,7 +163,7 @@ def test_killed(helped: Archive, tmp_path: Path) -> None:
     fd = held_up(tmp_path)
 
     def stop() -> bool:
-        for pid in children():
+        for pid in ours():
             os.kill(pid, signal.SIGKILL)
         return False
 
@@ -217,7 +226,7 @@ def test_one_that_does_not_end_by_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     helper = Helper([sys.executable, "-c", code], "{}")
     with pytest.raises(InterruptedError):
         helper.answer(lambda: True)
-    (pid,) = children()
+    (pid,) = ours()
     helper.end()
     assert not alive(pid)
 
