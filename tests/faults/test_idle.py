@@ -21,7 +21,7 @@ import pytest
 from _support import Worker, log_files, run, segment_names, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS
 
 System = Callable[..., None]
 Keep = Callable[[Any], Any]
@@ -680,6 +680,12 @@ def test_uwsgi_without_threads_has_no_life(
     log = closing(TimedLogFile(path, rotate_idle=True))
     log.write("a")
     assert (log._writer._housekeeper._live is not None) is free
+
+
+@pytest.mark.parametrize("option", [{"rotate_idle": True}, {"compress": "gz"}, {"max_age": 60}, {"delivery": "buffered"}])
+def test_what_happens_by_itself_has_a_real_thread(path: Path, closing: Keep, option: dict[str, Any]) -> None:
+    """A greenlet, as which gevent begins threads, would have the whole program wait while it waits."""
+    assert closing(TimedLogFile(path, delay=True, **option))._writer._ops.threads is SYSTEM_THREADS
 
 
 @pytest.mark.slow

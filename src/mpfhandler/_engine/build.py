@@ -86,7 +86,7 @@ def build(
         delivery=to_delivery(given["delivery"], given["flush_interval"], given["buffer_bytes"], given["overflow"]),
     )
     options = with_housekeeping(options, given)
-    if options.delivery.buffered and ops.threads is THREADS:
+    if (options.delivery.buffered or options.keeps_house) and ops.threads is THREADS:  # what happens by itself: see there
         ops = replace(ops, threads=SYSTEM_THREADS)
     with importing():
         ops.prepare()
