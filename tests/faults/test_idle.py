@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from _disk_support import tmpfs
 from _support import Worker, log_files, run, segment_names, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
@@ -680,6 +681,26 @@ def test_uwsgi_without_threads_has_no_life(
     log = closing(TimedLogFile(path, rotate_idle=True))
     log.write("a")
     assert (log._writer._housekeeper._live is not None) is free
+
+
+def test_full_disk_is_emptied_while_records_wait_for_it(tmp_path: Path, closing: Keep) -> None:
+    """The archive was away until the disk was full. What waits in memory does not keep the segments from going there."""
+    with tmpfs(tmp_path, "size=1m") as disk:
+        store = tmp_path.parent / f"{tmp_path.name}-store"
+        options = {"when": "S", "late_grace": 0.1, "archive": store.as_uri(), "archive_delete": True}
+        log = closing(TimedLogFile(disk / "app.log", **options))
+
+        def filled() -> bool:
+            log.write("x" * 9999)
+            return log.stats().spilled > 9 and len(log_files(disk)) > 3
+
+        wait_for(filled, "a full disk")
+        segments = len(log_files(disk)) - 1
+        log.write("the last")
+        store.mkdir()
+        log._writer._active.closed._sealer._retry.clear()
+        wait_for(lambda: not log.stats().spilled, "room")
+        assert len([path for path in store.rglob("app.log.*") if path.is_file()]) >= segments > 0
 
 
 @pytest.mark.parametrize("option", [{"rotate_idle": True}, {"compress": "gz"}, {"max_age": 60}, {"delivery": "buffered"}])

@@ -1396,9 +1396,8 @@ def test_engine_that_is_at_it_is_left_alone_from_outside(path: Path, monkeypatch
     log.write("c")
     assert (log.stats().spilled, reported) == (1, [])
     switch.on = False
-    turns = iter([False, True])
     writer._backlog.retry.clear()
-    writer._background.write_waiting(lambda: next(turns))
+    assert writer._background.write_waiting()
     assert log.stats().spilled == 1
     writer._busy = False
     log.flush()

@@ -922,17 +922,24 @@ def test_segment_that_may_not_be_opened_is_told_and_holds_up_nobody(tmp_path: Pa
     assert len(told.errors) == 1
 
 
-def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path) -> None:
-    """What is removed after it was archived is archived plain, then."""
+@pytest.mark.parametrize("entries", [("write",), ("write", "write_at"), ("open_new_private",)])
+def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path, entries: tuple[str, ...]) -> None:
+    """What is removed after it was archived is archived plain, then, also where there is no room for a marker; a hook that is to be
+    called once is not called."""
     make(tmp_path)
 
-    def full(_fd: int, _data: bytes) -> int:
+    def full(*_arguments: object) -> int:
         raise OSError(errno.ENOSPC, "disk full")
 
-    archive = Hook("archive")
-    how = rules("gz", archive.step, delete_after="archive")
-    seal(tmp_path, how, ops=replace(OPERATIONS, write=full), told=Told())
-    assert [one.path for one in archive.seen] == [str(tmp_path / NAME)]
+    archive, hook = Hook("archive"), Hook()
+    how, disk = rules("gz", archive.step, delete_after="archive"), replace(OPERATIONS, **dict.fromkeys(entries, full))
+    if len(entries) > 1:
+        seal(tmp_path, replace(how, steps=(hook.step, archive.step)), ops=disk, told=Told())
+        assert (hook.seen, contents(tmp_path)) == ([], {NAME: CONTENT})
+    archive.fails = [OSError("the store is away")]
+    for _ in range(2):
+        seal(tmp_path, how, ops=disk, told=Told())
+    assert [one.path for one in archive.seen] == [str(tmp_path / NAME)] * 2
     assert (contents(tmp_path), hidden(tmp_path)) == ({}, [])
 
 

@@ -253,6 +253,59 @@ def test_work_is_done_between_two_steps_of_the_life(failure: BaseException | Non
     assert told == [True]
 
 
+@pytest.mark.parametrize("failure", [None, RuntimeError("a defect")])
+def test_nothing_waits_for_what_waits_for_the_disk(failure: BaseException | None) -> None:
+    """The life of a log, and what it is asked for, may be what makes room on a full disk. It is tried again until it is through,
+    which is in the parent of a fork, too."""
+    full, worked, lived, tries = [True], [0], [0], [0]
+
+    def work(_stop: Stop) -> None:
+        worked[0] += 1
+
+    def live(_stop: Stop) -> float | None:
+        lived[0] += 1
+        return 0.01 if full else None
+
+    def retry() -> bool:
+        tries[0] += 1
+        if failure is not None and tries[0] == 3:
+            raise failure
+        return bool(full)
+
+    keeper = Housekeeper(THREADS, work, live, retry)
+    keeper.ask()
+    wait_for(lambda: lived[0] >= 3 and tries[0] >= 4)
+    keeper.ask()
+    wait_for(lambda: worked[0] == 2)
+    keeper.before_fork()
+    assert keeper._thread is None
+    keeper.after_fork_in_parent()
+    before = tries[0]
+    wait_for(lambda: tries[0] > before)
+    full.clear()
+    wait_for(gone(keeper))
+
+
+def test_what_waits_for_the_disk_is_tried_between_two_steps_of_the_life() -> None:
+    """A compression that takes minutes does not hold it up."""
+    tries: list[int] = []
+
+    def live(stop: Stop) -> float | None:
+        deadline = time.monotonic() + PATIENCE
+        while len(tries) < 3 and time.monotonic() < deadline:
+            assert not stop()
+        return None
+
+    def retry() -> bool:
+        tries.append(1)
+        return len(tries) < 3
+
+    keeper = Housekeeper(THREADS, nothing, live, retry)
+    keeper.ask()
+    wait_for(gone(keeper))
+    assert len(tries) == 3
+
+
 def test_a_log_that_is_opened_while_the_interpreter_ends_has_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would end it any more."""
     monkeypatch.setattr(exits.threading, "main_thread", lambda: SimpleNamespace(is_alive=lambda: False))

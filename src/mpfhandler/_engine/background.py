@@ -1,6 +1,7 @@
 """What an engine does in its housekeeper's thread.
 
-*The work* is what a record, `close()` or `rotate()` has asked for: deletions, a user's rotator, records that wait for the disk.
+*The work* is what a record, `close()` or `rotate()` has asked for: deletions, a user's rotator; after it records that wait for the
+disk are tried again.
 
 *The life* is what comes due by itself, for logs whose options ask for such a thing (`Options.keeps_house`): where no record
 comes, somebody else has to do what the next one would have done.
@@ -31,7 +32,6 @@ from .place import Place
 
 __all__ = ["Background", "Engine"]
 
-_BACKLOG_PAUSE = 0.05  # seconds between two looks whether records that wait can be tried again
 _LOOK_EVERY = 60.0  # seconds between two looks at an idle log, and at rules that time alone may make apply
 _BUSY_PAUSE = 1.0  # seconds, if another thread is at the log just now
 _PATIENCE = 0.05  # seconds that the engine's lock is waited for
@@ -74,7 +74,6 @@ class Background:
     def work(self, stop: Callable[[], bool]) -> None:
         """Everything that no logging call is to wait for."""
         self._engine._active.closed.tidy(stop, self.let_go)
-        self.write_waiting(stop)
 
     def let_go(self, files: set[FileId]) -> None:
         """Close those of these files that are kept for late records."""
@@ -83,18 +82,18 @@ class Background:
             if not engine._busy:
                 engine._active.let_go(files)
 
-    def write_waiting(self, stop: Callable[[], bool]) -> None:
-        """Try what waits for the disk again: perhaps no further record comes to do it."""
+    def write_waiting(self) -> bool:
+        """Try what waits for the disk again, when that is due: perhaps no further record comes to do it. Whether something still
+        waits."""
         engine = self._engine
-        ops = engine._ops
-        while engine._backlog and not stop():
-            ops.threads.pause(_BACKLOG_PAUSE)
-            if ops.monotonic() >= engine._backlog.retry.until and engine.lock.acquire(timeout=_BACKLOG_PAUSE):
-                try:
-                    if not engine._busy:
-                        engine._run(engine._refresh)
-                finally:
-                    engine.lock.release()
+        waiting = engine._backlog
+        if waiting and engine._ops.monotonic() >= waiting.retry.until and engine.lock.acquire(timeout=_PATIENCE):
+            try:
+                if not engine._busy:
+                    engine._run(engine._refresh)
+            finally:
+                engine.lock.release()
+        return bool(engine._backlog)
 
     # life
 

@@ -66,7 +66,8 @@ class Writer:
         self._report = Reporter(self._trace, on_error)
         self._background = Background(self)
         lives = options.keeps_house and not place.special and threads_run_freely()
-        self._housekeeper = Housekeeper(ops.threads, self._background.work, self._background.live if lives else None)
+        live = self._background.live if lives else None
+        self._housekeeper = Housekeeper(ops.threads, self._background.work, live, self._background.write_waiting)
         self._limit = options.max_bytes or _UNLIMITED
         self.lock = ops.threads.lock()
         # guarded by lock:

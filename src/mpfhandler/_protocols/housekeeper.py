@@ -28,6 +28,7 @@ __all__ = ["Housekeeper"]
 _STOPS_FOR = 10.0  # seconds: if a signal handler's exception ends a hook, nobody says that the fork is over
 _EXIT_PATIENCE = 1.0  # seconds that the interpreter's end waits for it
 _AFTER_DEFECT = 1.0  # seconds
+_RETRY_PAUSE = 0.05  # seconds between two looks whether what waits for the disk can be tried again
 _PAUSE = 0.001  # seconds between two looks whether the work is done
 
 Stop = Callable[[], bool]
@@ -41,18 +42,25 @@ class Housekeeper:
         work: does everything there is to do; asks its argument between two steps whether to stop.
         live: the same for what comes due by itself; seconds until it is due again, None if it is not. None: there is
             no such work.
+        retry: after the work, tries what waits for the disk; whether something still does. Then it is asked again and again, and
+            the rest goes on meanwhile: that may be what makes room.
     """
 
     def __init__(
-        self, threads: Threads, work: Callable[[Stop], object], live: Callable[[Stop], float | None] | None = None
+        self,
+        threads: Threads,
+        work: Callable[[Stop], object],
+        live: Callable[[Stop], float | None] | None = None,
+        retry: Callable[[], bool] = lambda: False,
     ) -> None:
         self._threads = threads
         self._work = work
         self._live = live
+        self._retry = retry
         self._guard = threads.lock()
         self._thread: Joinable | None = None
         self._runner = 0  # the thread's identity, while it runs
-        self._wanted = self._working = False
+        self._wanted = self._working = self._waits = False
         self._due: Patience | None = None  # when `live` is
         self._wake: Signal | None = None if live is None else threads.signal()
         self._again = False  # somebody has asked during its run
@@ -106,7 +114,7 @@ class Housekeeper:
     def after_fork_in_parent(self) -> None:
         """Go on with what was stopped."""
         self._stop = None
-        if self._wanted or self._due is not None:
+        if self._wanted or self._waits or self._due is not None:
             self._start()
 
     def after_fork_in_child(self) -> None:
@@ -115,7 +123,7 @@ class Housekeeper:
         self._thread, self._runner = None, 0
         self._stop = self._due = None
         self._wake = None if self._live is None else self._threads.signal()
-        self._wanted = self._working = self._asking = False
+        self._wanted = self._working = self._waits = self._asking = False
 
     def _begin(self, pause: float) -> None:
         if self._live is not None and self._resting:
@@ -192,6 +200,8 @@ class Housekeeper:
         if self._wanted:
             self._working, self._wanted = True, False
             return 0.0
+        if self._waits:
+            return 0.0
         return None if self._due is None else self._due.left()
 
     def _step(self) -> None:
@@ -201,6 +211,10 @@ class Housekeeper:
             self._working = False
             if self._cut:
                 self._wanted = True  # not all of it was done
+            self._waits = self._retry()
+        elif self._waits and (self._due is None or self._due.left() > 0):
+            self._threads.pause(_RETRY_PAUSE)
+            self._waits = self._retry()
         elif self._live is not None:
             self._again, self._due = False, Patience(_AFTER_DEFECT)
             due = self._live(self._between)
@@ -220,9 +234,11 @@ class Housekeeper:
         with self._guard:
             self._working = self._wanted and not self._stops() and not self._resting
             self._wanted = self._wanted and not self._working
-        if self._working:
+        if self._working or self._waits:
             try:
-                self._work(self._stopping)
+                if self._working:
+                    self._work(self._stopping)
+                self._waits = self._retry()
             except (Exception, SystemExit):  # as in `_go`
                 pass
             finally:

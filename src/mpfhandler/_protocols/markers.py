@@ -15,7 +15,7 @@ from .._pure.naming import COMPRESSIONS, Names, SegmentName
 from .._resources.descriptors import close_quietly
 from .compression import Refused, remove_temporary
 
-__all__ = ["Marker", "Pen", "forget", "read_marker", "reclaim"]
+__all__ = ["Marker", "Pen", "Unwritten", "forget", "read_marker", "reclaim"]
 
 _VERSION = 1
 _MOST = 4096  # bytes, and every marker has so many
@@ -118,6 +118,16 @@ class Pen:
         done = 0
         while done < len(data):
             done += self._ops.write_at(self._fd, data[done:], done)
+
+
+class Unwritten:
+    """In the place of a `Pen`: nothing is written down."""
+
+    def write(self, marker: Marker, like: FileStat) -> None:
+        """See `Pen`."""
+
+    def drop(self) -> None:
+        """See `Pen`."""
 
 
 def forget(ops: Operations, names: Names, name: SegmentName) -> None:

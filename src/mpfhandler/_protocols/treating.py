@@ -16,7 +16,7 @@ from .._resources.codec import Malformed, unpacked
 from .._resources.report import Reporter
 from .compression import Busy, NotOurs, Plain, Refused, compress, let_go
 from .duties import Progress, Sealed, Sealing, Step
-from .markers import Marker, Pen, forget, read_marker
+from .markers import Marker, Pen, Unwritten, forget, read_marker
 from .twins import Stopped, chunks_of
 
 __all__ = ["Held", "Segment", "Tell", "Treatment", "exists"]
@@ -161,7 +161,7 @@ class Treatment:
         start, end = held.closing.period
         size = self.ops.stat_fd(held.fd).size
         segment = SealedSegment(held.path, float(start), float(end), size, marker.first, marker.last)
-        pen = Pen(self.ops, self.names, held.segment.name)
+        pen = self._pen(held, step)
         try:
             evidence = step.run(segment, held.segment.name, self.stop)
         except InterruptedError:
@@ -179,7 +179,17 @@ class Treatment:
             raise
         return self._write_down(held, pen, marker.with_step(step.name, evidence))
 
-    def _write_down(self, held: Held, pen: Pen, marker: Marker) -> Marker | None:
+    def _pen(self, held: Held, step: Step) -> Pen | Unwritten:
+        """What the step is written down with. On a disk that is full the step after which the segment goes is run all the same: it
+        makes room, and finds what it has done."""
+        try:
+            return Pen(self.ops, self.names, held.segment.name)
+        except OSError as error:
+            if step.name != self.rules.delete_after or self.ops.fault(error) is not Fault.FULL:
+                raise
+        return Unwritten()
+
+    def _write_down(self, held: Held, pen: Pen | Unwritten, marker: Marker) -> Marker | None:
         """The end of a step, which may have changed the segment."""
         try:
             standing = self._standing(held)
