@@ -476,6 +476,28 @@ def test_segment_that_somebody_has_is_tried_again_soon(seal: Any, idle: Callable
     assert pauses == pytest.approx([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0], abs=0.1)
 
 
+@pytest.mark.parametrize("answer", [{"failed": True}, {"stopped": True}])
+def test_what_has_failed_is_not_tried_again_at_once(seal: Any, idle: Callable[..., Idle], answer: dict[str, Any]) -> None:
+    """Not because somebody has another segment: a hook that fails would be called twice each time."""
+    one = idle(fsync="seal")
+    seal.answers.append({"held": {1}, **answer})
+    one.writer._background._seal(lambda: False)
+    assert len(seal.asked) == 1
+
+
+def test_sealing_that_was_stopped_goes_on(idle: Callable[..., Idle], path: Path) -> None:
+    """A fork stops a compression. After it nothing has changed, and still there is something to be done."""
+    segment = path.with_name("app.log.2023-11-14_10")
+    segment.write_bytes(b"x" * 1_000_000)
+    os.utime(segment, (FIVE - 6 * HOUR, FIVE - 6 * HOUR))
+    one = idle(compress="gz", compress_delay=0)
+    answers = iter([False] * 3)
+    assert one.writer._background.live(lambda: next(answers, True)) is not None
+    assert segment.exists()
+    one.at(FIVE + 61.0)
+    assert not segment.exists()
+
+
 def test_boundary_in_the_middle_of_a_compression_is_kept(
     seal: Any, idle: Callable[..., Idle], path: Path, monkeypatch: Any
 ) -> None:

@@ -924,8 +924,8 @@ def test_segment_that_may_not_be_opened_is_told_and_holds_up_nobody(tmp_path: Pa
 
 @pytest.mark.parametrize("entries", [("write",), ("write", "write_at"), ("open_new_private",)])
 def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path, entries: tuple[str, ...]) -> None:
-    """What is removed after it was archived is archived plain, then, also where there is no room for a marker; a hook that is to be
-    called once is not called."""
+    """What is removed after it was archived is archived plain, then, also where there is no room for a marker; a hook that is
+    to be called once is not called."""
     make(tmp_path)
 
     def full(*_arguments: object) -> int:

@@ -1,7 +1,7 @@
 """What an engine does in its housekeeper's thread.
 
-*The work* is what a record, `close()` or `rotate()` has asked for: deletions, a user's rotator; after it records that wait for the
-disk are tried again.
+*The work* is what a record, `close()` or `rotate()` has asked for: deletions, a user's rotator; after it records that wait for
+the disk are tried again.
 
 *The life* is what comes due by itself, for logs whose options ask for such a thing (`Options.keeps_house`): where no record
 comes, somebody else has to do what the next one would have done.

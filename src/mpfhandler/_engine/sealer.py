@@ -53,13 +53,16 @@ class Sealer:
             sealed = self._seal(stop)
             if sealed.held:
                 let_go(sealed.held)
-                sealed = self._seal(stop)
+                if not (sealed.failed or sealed.stopped):  # what has failed is not tried again at once
+                    sealed = self._seal(stop)
         except Exception as error:  # a suffix or a namer that makes no names
             self._report("seal", error)
             return self._failed()
         if sealed.failed:
             return self._failed()
         self._retry.clear()
+        if sealed.stopped:
+            return 0.0  # before it was through: a fork, after which it goes on
         pauses: list[float] = []
         if sealed.held:
             now = self._ops.monotonic()

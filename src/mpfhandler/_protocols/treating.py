@@ -180,8 +180,8 @@ class Treatment:
         return self._write_down(held, pen, marker.with_step(step.name, evidence))
 
     def _pen(self, held: Held, step: Step) -> Pen | Unwritten:
-        """What the step is written down with. On a disk that is full the step after which the segment goes is run all the same: it
-        makes room, and finds what it has done."""
+        """What the step is written down with. On a disk that is full the step after which the segment goes is run all the same:
+        it makes room, and finds what it has done."""
         try:
             return Pen(self.ops, self.names, held.segment.name)
         except OSError as error:
