@@ -943,6 +943,34 @@ def test_full_disk_does_not_keep_the_archive_from_making_room(tmp_path: Path, en
     assert (contents(tmp_path), hidden(tmp_path)) == ({}, [])
 
 
+@pytest.mark.parametrize("number", ["", ".3"])
+def test_what_a_rotator_is_writing_is_left_alone(tmp_path: Path, number: str) -> None:
+    """A user's `rotator` that copies, in another process: the period is long over, the name is there, and it has no lock on it.
+    The file that waits for the rotator is there until it has done."""
+    half, hook = make(tmp_path, CONTENT[:99]), Hook()
+    waiting = make(tmp_path, name=f".{NAME}{number}.rotating")
+    make(tmp_path, name="app.log.2026-11-23_15", written=AT - 9)
+    assert len(seal(tmp_path, rules("gz", hook.step)).held) == 1
+    assert (half.read_bytes(), len(hook.seen)) == (CONTENT[:99], 1)
+    half.write_bytes(CONTENT)
+    waiting.unlink()
+    seal(tmp_path, rules("gz", hook.step))
+    assert (contents(tmp_path)[f"{NAME}.gz"], len(hook.seen)) == (CONTENT, 2)
+
+
+def test_rotator_that_begins_during_a_run_is_seen(tmp_path: Path) -> None:
+    """The folder was read before."""
+    half = make(tmp_path, CONTENT[:99])
+
+    def names(folder: str) -> list[str]:
+        found = OPERATIONS.names(folder)
+        make(tmp_path, name=f".{NAME}.rotating")
+        return found
+
+    assert len(seal(tmp_path, rules(), ops=replace(OPERATIONS, names=names)).held) == 1
+    assert half.read_bytes() == CONTENT[:99]
+
+
 def test_short_writes_are_completed(tmp_path: Path) -> None:
     """A write may take a part."""
     make(tmp_path)

@@ -13,6 +13,7 @@ what is not done yet:
 - **L2** A step is called again only if the process died between its end and the marker, or the marker was removed.
 - **L3** A segment that fails does not hold up the others; what somebody has is left for the next time.
 - **L4** Nothing is looked at, opened or removed but names that read in full as this log's.
+- **L5** No segment is touched while a file of its period waits for a user's rotator.
 """
 
 from __future__ import annotations
@@ -118,14 +119,21 @@ class _Run:
 
     def _segments(self, folder: str, files: list[str]) -> list[Segment]:
         found: dict[tuple[object, int], Segment] = {}
+        waiting = self._waiting(folder, files)
         for name, path in self.names.known(folder, files):
             plain = SegmentName(name.wall, name.index)
-            segment = found.setdefault((name.wall, name.index), Segment(plain))
+            segment = found.setdefault((name.wall, name.index), Segment(plain, waits=name.wall in waiting))
             if name.compression:
                 segment.packed.append((name, path))
             else:
                 segment.plain = path
         return list(found.values())
+
+    def _waiting(self, folder: str, files: list[str]) -> set[object]:
+        """The periods of which a file waits for a user's rotator. It may be just at it, and a segment of that period what it is
+        writing: it takes no lock on that, and the file that waits goes when it has done."""
+        beside = files if folder == self.names.folder else self.ops.names(self.names.folder)
+        return {found.wall for text in beside if (found := self.names.read_pending(text)) is not None}
 
     def _try(self, segment: Segment) -> None:
         path = segment.plain or segment.packed[0][1]
@@ -159,6 +167,9 @@ class _Run:
         elif not syncs and not self.treatment.packs(path) and self._is_done(segment, found):
             self.memory.settled[path] = key
             return
+        if segment.waits:
+            self.sealed.held.add(found.id)
+            return
         with ExitStack() as stack:
             fd = self._lock(segment, path, found, stack)
             if fd is None or (syncs and not self._sync(fd, path, key)) or self.now < full:
@@ -189,6 +200,9 @@ class _Run:
             stack.callback(let_go, self.ops, fd)
             if not segment.plain and exists(self.ops, self.names.write(segment.name)):
                 return None  # it has just come to be
+            if exists(self.ops, self.names.pending(segment.name)):
+                self.sealed.held.add(found.id)
+                return None
         return fd
 
     def _sync(self, fd: int, path: str, key: Key) -> bool:

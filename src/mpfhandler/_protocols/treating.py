@@ -29,6 +29,7 @@ class Segment:
     name: SegmentName  # of the plain one
     plain: str = ""  # path
     packed: list[tuple[SegmentName, str]] = field(default_factory=list[tuple[SegmentName, str]])
+    waits: bool = False  # for a user's rotator that may be just writing it
 
 
 @dataclass
