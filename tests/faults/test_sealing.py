@@ -971,6 +971,30 @@ def test_rotator_that_begins_during_a_run_is_seen(tmp_path: Path) -> None:
     assert half.read_bytes() == CONTENT[:99]
 
 
+@pytest.mark.parametrize("place", ["", "closed/"])
+def test_who_does_not_know_the_namer_leaves_what_is_written_down(tmp_path: Path, place: str) -> None:
+    """A command takes no `namer`, so it finds no segment of these names. Their markers, and one that is just being written, stay
+    for as long as the segments; else the hook would be called twice."""
+    (tmp_path / "closed").mkdir()
+
+    def namer(default: str) -> str:
+        return default.replace("app.log.", f"{place}app-")
+
+    def command(_segment: object = None) -> None:
+        seal(tmp_path, rules(None, fsync="seal"))
+
+    knows, hook = Names(str(tmp_path / "app.log"), "%Y-%m-%d_%H", namer), Hook()
+    path = make(tmp_path, name=f"{place}app-2026-11-23_16")
+    hook.does = command
+    seal(path.parent, rules("gz", hook.step), names=knows)
+    command()
+    seal(path.parent, rules("gz", hook.step), names=knows)
+    assert (len(hook.seen), hidden(tmp_path)) == (1, [f".{NAME}.sealed"])
+    path.with_suffix(".gz").unlink()
+    command()
+    assert hidden(tmp_path) == []
+
+
 def test_short_writes_are_completed(tmp_path: Path) -> None:
     """A write may take a part."""
     make(tmp_path)

@@ -34,7 +34,7 @@ from .._resources.codec import packer
 from .._resources.descriptors import close_quietly
 from .twins import Twin, chunks_of, compare
 
-__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "let_go", "lock_file", "remove_temporary"]
+__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "create", "let_go", "lock_file", "remove_temporary"]
 
 
 class Refused(RuntimeError):
@@ -105,6 +105,23 @@ def compress(
         let_go(ops, fd)
         raise
     return fd, packed
+
+
+def create(ops: Operations, temporary: str) -> int:
+    """A hidden file of ours, made anew, with the exclusive lock on it; one that a killed process has left goes first.
+
+    Raises:
+        Busy: somebody has it.
+        Refused: something else has the name.
+        OSError: it cannot be made.
+    """
+    if not remove_temporary(ops, temporary):
+        raise Busy(f"{temporary} is being written by somebody")
+    fd = ops.open_new_private(temporary)
+    if _lock(ops, fd, temporary):
+        return fd
+    let_go(ops, fd)
+    raise Busy(f"{temporary} was taken for a dead process's")
 
 
 def remove_temporary(ops: Operations, path: str) -> bool:
@@ -221,7 +238,7 @@ def _pack(
     packed = SegmentName(name.wall, name.index, how.method or "")
     target = names.write(packed)
     temporary = names.temporary(target)
-    fd = _create(ops, temporary)
+    fd = create(ops, temporary)
     try:
         _give_away(ops, plain, fd)
         _copy(ops, plain, fd, how, stop, progress)
@@ -235,17 +252,6 @@ def _pack(
             raise Busy(f"{target} has just come to be") from error  # looked at the next time
         raise
     return fd, packed
-
-
-def _create(ops: Operations, temporary: str) -> int:
-    """C1."""
-    if not remove_temporary(ops, temporary):
-        raise Busy(f"{temporary} is being written by somebody")
-    fd = ops.open_new_private(temporary)
-    if _lock(ops, fd, temporary):
-        return fd
-    let_go(ops, fd)
-    raise Busy(f"{temporary} was taken for a dead process's")
 
 
 def _lock(ops: Operations, fd: int, path: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from .._platform import Fault, FileStat, Operations
 from .._pure.naming import COMPRESSIONS, Names, SegmentName
 from .._resources.descriptors import close_quietly
-from .compression import Refused, remove_temporary
+from .compression import Refused, create, let_go, remove_temporary
 
 __all__ = ["Marker", "Pen", "Unwritten", "forget", "read_marker", "reclaim"]
 
@@ -32,6 +32,7 @@ class Marker:
     first: float | None = None  # times of records (epoch seconds)
     last: float | None = None
     done: dict[str, Evidence] = field(default_factory=dict[str, Evidence])  # by step: what it has to tell
+    file: str = ""  # the plain segment, from the log's folder on, for who does not know the user's `namer`
 
     def tells_of(self, found: FileStat, *, packed: bool) -> bool:
         """Whether it speaks of this file."""
@@ -64,8 +65,8 @@ class Pen:
     """Writes a marker. Room for it is taken before the step is run: a disk that is full, or a folder that may not be written to,
     keeps a step from being run, not from being written down, after which it would be run again and again.
 
-    The caller has the exclusive lock on the segment, for as long as this lives. What was written down before stays until
-    `write` is through.
+    The caller has the exclusive lock on the segment, for as long as this lives; this has one on what it writes, for those who
+    take the segment for gone. What was written down before stays until `write` is through.
 
     Args:
         ops: the system calls.
@@ -74,15 +75,16 @@ class Pen:
 
     Raises:
         OSError: there is no room.
+        Busy: somebody has it.
     """
 
     def __init__(self, ops: Operations, names: Names, name: SegmentName) -> None:
         self._ops = ops
         self._folder = names.folder
         self._path = names.marker(name)
+        self._file = os.path.relpath(names.write(name), names.folder)
         self._temporary = names.marker_temporary(name)
-        _remove(ops, self._temporary)
-        self._fd = ops.open_new_private(self._temporary)
+        self._fd = create(ops, self._temporary)
         try:
             self._fill(b" " * _MOST)
         except BaseException:
@@ -96,14 +98,14 @@ class Pen:
             OSError: it cannot be written.
         """
         try:
-            self._fill(_pack(marker).ljust(_MOST))
+            self._fill(_pack(replace(marker, file=self._file)).ljust(_MOST))
             _share(self._ops, self._fd, like)
             self._ops.fsync(self._fd)
             self._ops.rename_over(self._temporary, self._path)
         except BaseException:
             self.drop()
             raise
-        close_quietly(self._ops, self._fd)
+        let_go(self._ops, self._fd)
         self._ops.fsync_folder(self._folder)
 
     def drop(self) -> None:
@@ -112,7 +114,7 @@ class Pen:
             self._ops.unlink(self._temporary)
         except OSError:
             pass
-        close_quietly(self._ops, self._fd)
+        let_go(self._ops, self._fd)
 
     def _fill(self, data: bytes) -> None:
         done = 0
@@ -154,11 +156,14 @@ def reclaim(ops: Operations, names: Names, folder: str, files: list[str]) -> Non
     failed: OSError | None = None
     for text in files:
         path = os.path.join(folder, text)
-        marked = names.read_marker(text) or names.read_marker_temporary(text) if folder == names.folder else None
+        marked, unwritten = (
+            (names.read_marker(text), names.read_marker_temporary(text)) if folder == names.folder else (None, None)
+        )
         try:
-            if marked is not None and not _stands(ops, names, marked):
+            if marked is not None and not _stands(ops, names, marked) and not _stands_elsewhere(ops, folder, path):
                 _remove(ops, path)
-            elif names.read_temporary(folder, text) is not None:
+            left = unwritten is not None and not _stands(ops, names, unwritten)
+            if left or names.read_temporary(folder, text) is not None:
                 remove_temporary(ops, path)
         except Refused:
             continue  # something else has the name
@@ -170,14 +175,22 @@ def reclaim(ops: Operations, names: Names, folder: str, files: list[str]) -> Non
 
 def _stands(ops: Operations, names: Names, name: SegmentName) -> bool:
     """Whether there is such a segment, plain or compressed. First the plain one: it goes when the other one is there."""
-    for method in ("", *COMPRESSIONS):
-        try:
-            ops.stat_link(names.write(SegmentName(name.wall, name.index, method)))
-        except OSError as error:
-            if ops.fault(error) is Fault.MISSING:
-                continue
-        return True
-    return False
+    return any(_exists(ops, names.write(SegmentName(name.wall, name.index, method))) for method in ("", *COMPRESSIONS))
+
+
+def _stands_elsewhere(ops: Operations, folder: str, marker: str) -> bool:
+    """Whether there is such a segment under the name that a user's `namer` has given to it. A command does not know that one."""
+    found = read_marker(ops, marker)
+    plain = os.path.join(folder, found.file) if found is not None and found.file else ""
+    return bool(plain) and any(_exists(ops, f"{plain}{ending}") for ending in ("", *(f".{method}" for method in COMPRESSIONS)))
+
+
+def _exists(ops: Operations, path: str) -> bool:
+    try:
+        ops.stat_link(path)
+    except OSError as error:
+        return ops.fault(error) is not Fault.MISSING
+    return True
 
 
 def _share(ops: Operations, fd: int, like: FileStat) -> None:
@@ -204,7 +217,7 @@ def _pack(marker: Marker) -> bytes:
 
     def text(done: dict[str, Evidence]) -> bytes:
         fields = {"size": marker.size, "mtime_ns": marker.mtime_ns, "first": marker.first, "last": marker.last}
-        return json.dumps({"version": _VERSION, **fields, "done": done}, default=str).encode() + b"\n"
+        return json.dumps({"version": _VERSION, "file": marker.file, **fields, "done": done}, default=str).encode() + b"\n"
 
     whole = text(marker.done)
     return whole if len(whole) <= _MOST else text({step: {} for step in marker.done})
@@ -221,6 +234,6 @@ def _unpack(data: bytes) -> Marker | None:
             return None
         done = {str(step): dict(evidence) for step, evidence in found["done"].items()}
         first, last = (None if found[key] is None else float(found[key]) for key in ("first", "last"))
-        return Marker(int(found["size"]), int(found["mtime_ns"]), first, last, done)
+        return Marker(int(found["size"]), int(found["mtime_ns"]), first, last, done, str(found.get("file", "")))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None
