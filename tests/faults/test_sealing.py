@@ -995,6 +995,26 @@ def test_who_does_not_know_the_namer_leaves_what_is_written_down(tmp_path: Path,
     assert hidden(tmp_path) == []
 
 
+def test_child_that_is_forked_meanwhile_has_nothing_of_it(tmp_path: Path) -> None:
+    """Else it keeps the lock of a parent that is killed, and the space of the removed file, for as long as it lives."""
+    make(tmp_path)
+    hook, codes = Hook(), list[int]()
+
+    def fork(_segment: object) -> None:
+        child = os.fork()
+        if child:
+            codes.append(os.waitpid(child, 0)[1])
+            return
+        found = [os.path.join("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+        open_here = [os.readlink(link) for link in found if os.path.islink(link)]
+        os._exit(len([path for path in open_here if path.startswith(str(tmp_path))]))
+
+    hook.does = fork
+    seal(tmp_path, rules("gz", hook.step))
+    assert codes == [0]
+    assert (len(hook.seen), contents(tmp_path)) == (1, {f"{NAME}.gz": CONTENT})
+
+
 def test_short_writes_are_completed(tmp_path: Path) -> None:
     """A write may take a part."""
     make(tmp_path)

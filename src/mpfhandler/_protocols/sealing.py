@@ -27,6 +27,7 @@ from .._pure.closing import closing
 from .._pure.errors import InvalidOption
 from .._pure.naming import Names, SegmentName
 from .._pure.schedule import Schedule
+from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 from .compression import Busy, Refused, let_go, lock_file
 from .duties import Key, Memory, Progress, Sealed, Sealing, Step
@@ -66,7 +67,7 @@ def seal_all(
         memory: of the runs before.
     """
     tell = Tell(report)
-    treatment = Treatment(ops, names, schedule, rules, stop, progress, tell)
+    treatment = Treatment(HeldDescriptors(ops).table(), names, schedule, rules, stop, progress, tell)
     if rules.wanted and not names.readable:
         problem = "what it writes cannot be read back, so no segment is compressed, archived or handed to a hook"
         report("seal", InvalidOption("suffix", names.suffix, problem, "use year, month and day, such as '%Y-%m-%d'"))
