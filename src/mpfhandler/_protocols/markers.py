@@ -32,7 +32,7 @@ class Marker:
     first: float | None = None  # times of records (epoch seconds)
     last: float | None = None
     done: dict[str, Evidence] = field(default_factory=dict[str, Evidence])  # by step: what it has to tell
-    file: str = ""  # the plain segment, from the log's folder on, for who does not know the user's `namer`
+    file: str = ""  # the plain segment, from the log's folder on if it lies there, for who does not know the user's `namer`
 
     def tells_of(self, found: FileStat, *, packed: bool) -> bool:
         """Whether it speaks of this file."""
@@ -82,7 +82,7 @@ class Pen:
         self._ops = ops
         self._folder = names.folder
         self._path = names.marker(name)
-        self._file = os.path.relpath(names.write(name), names.folder)
+        self._file = names.write(name).removeprefix(os.path.join(names.folder, ""))
         self._temporary = names.marker_temporary(name)
         self._fd = create(ops, self._temporary)
         try:
