@@ -1015,6 +1015,23 @@ def test_child_that_is_forked_meanwhile_has_nothing_of_it(tmp_path: Path) -> Non
     assert (len(hook.seen), contents(tmp_path)) == (1, {f"{NAME}.gz": CONTENT})
 
 
+def test_what_is_written_while_it_is_archived_is_archived_too(tmp_path: Path) -> None:
+    """By a program that knows nothing of leases. The segment goes only when the archive has all of it."""
+    path, archive, stored = make(tmp_path), Hook("archive"), list[bytes]()
+
+    def store(_segment: object) -> None:
+        stored.append(path.read_bytes())
+        if len(stored) == 1:
+            path.write_bytes(CONTENT + b"another one\n")
+
+    archive.does = store
+    how = rules(None, replace(archive.step, reads=True), delete_after="archive")
+    assert len(seal(tmp_path, how).held) == 1
+    assert contents(tmp_path) == {NAME: CONTENT + b"another one\n"}
+    seal(tmp_path, how, now=END + 1e6)
+    assert (stored[-1], contents(tmp_path), hidden(tmp_path)) == (CONTENT + b"another one\n", {}, [])
+
+
 def test_short_writes_are_completed(tmp_path: Path) -> None:
     """A write may take a part."""
     make(tmp_path)

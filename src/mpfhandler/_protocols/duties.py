@@ -23,10 +23,13 @@ class Step:
         name: in the marker, and in what is reported.
         run: does it, and gives what is to be written down about it; an exception means that it is to be tried again. The last
             argument is asked whether to stop. `InterruptedError` is no failure: it says so, or another process is at it.
+        reads: it only reads the segment: where somebody who knows nothing of leases has written to that meanwhile, it is to be
+            done again.
     """
 
     name: str
     run: Callable[[SealedSegment, SegmentName, Callable[[], bool]], dict[str, object]]
+    reads: bool = False
 
 
 @dataclass(frozen=True)

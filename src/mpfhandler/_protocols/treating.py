@@ -160,8 +160,8 @@ class Treatment:
     def _step(self, held: Held, step: Step, marker: Marker) -> Marker | None:
         """S3: one step, and what stands in the marker then: the same as before if it fails, None if the segment is gone."""
         start, end = held.closing.period
-        size = self.ops.stat_fd(held.fd).size
-        segment = SealedSegment(held.path, float(start), float(end), size, marker.first, marker.last)
+        before = self.ops.stat_fd(held.fd)
+        segment = SealedSegment(held.path, float(start), float(end), before.size, marker.first, marker.last)
         pen = self._pen(held, step)
         try:
             evidence = step.run(segment, held.segment.name, self.stop)
@@ -178,6 +178,11 @@ class Treatment:
         except BaseException:
             pen.drop()
             raise
+        after = self.ops.stat_fd(held.fd)
+        if step.reads and (after.size, after.mtime_ns) != (before.size, before.mtime_ns):
+            pen.drop()
+            self.tell.sealed.held.add(after.id)
+            return marker
         return self._write_down(held, pen, marker.with_step(step.name, evidence))
 
     def _pen(self, held: Held, step: Step) -> Pen | Unwritten:

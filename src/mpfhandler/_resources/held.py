@@ -28,8 +28,14 @@ class HeldDescriptors:
 
     def table(self) -> Operations:
         """The same calls. What they open is closed through the same table, and nothing else is."""
-        opening = {name: self._told(getattr(self._ops, name)) for name in ("open_side", "open_new_private", "open_read")}
-        return replace(self._ops, close=self._close, **opening)
+        ops, told = self._ops, self._told
+        return replace(
+            ops,
+            open_side=told(ops.open_side),
+            open_new_private=told(ops.open_new_private),
+            open_read=told(ops.open_read),
+            close=self._close,
+        )
 
     def prepare_fork(self) -> None:
         """Nothing: the housekeeper has the run come to its end."""
