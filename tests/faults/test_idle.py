@@ -523,6 +523,40 @@ def test_boundary_in_the_middle_of_a_compression_is_kept(
     assert seen == [{"2023-11-14_17": "a\n", "": ""}]
 
 
+def test_last_segment_of_a_folder_is_sealed(idle: Callable[..., Idle], path: Path) -> None:
+    """A namer gives each day a folder of its own. The last segment of one comes due in the next one's time; then the folder is
+    forgotten. What fails there is told once, and a folder that is not there is no failure."""
+
+    def namer(default: str) -> str:
+        folder, name = os.path.split(default)
+        return os.path.join(folder, name[8:18], name)
+
+    got: list[str] = []
+    told: list[Exception] = []
+
+    def hook(segment: Any) -> None:
+        got.append(segment.path)
+        if len(got) <= 3:
+            raise ValueError("not yet")
+
+    one = idle(on_seal=hook, on_error=told.append, rotate_idle=False)
+    writer, midnight = one.writer, FIVE + 7 * HOUR
+    writer._active.closed._segments._hooks = replace(writer._active.closed._segments._hooks, namer=lambda: namer)
+    one.at(FIVE + 61.0)
+    last = path.parent / "2023-11-14" / "app.log.2023-11-14_23"
+    last.parent.mkdir()
+    last.write_text("x\n")
+    os.utime(last, (midnight - 1, midnight - 1))
+    sealer = writer._active.closed._sealer
+    for hours in range(4):
+        writer._background.changed()
+        sealer._retry.clear()
+        one.at(midnight + hours * HOUR + GRACE)
+    assert got == [str(last)] * 4
+    assert [str(error) for error in told] == ["not yet"]
+    assert set(sealer._memories) <= {str(path.parent / "2023-11-15")}
+
+
 def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:
     """`on_seal` is a step of the sealing, and what it returns is not written down."""
     got: list[object] = []

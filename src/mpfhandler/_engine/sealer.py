@@ -35,7 +35,7 @@ class Sealer:
         self._segments = segments
         self._schedule = options.schedule
         self._report = report
-        self._memory = Memory()
+        self._memories: dict[str, Memory] = {}  # by folder, as long as there is something to be done in it
         self._retry, self._held = Backoff(*_RETRY), Backoff(*_HELD)
         self._rules = sealing_of(options, log)
 
@@ -80,6 +80,46 @@ class Sealer:
         return self._retry.until - now
 
     def _seal(self, stop: Callable[[], bool]) -> Sealed:
-        names = self._segments.names()
-        folder, now = self._segments.folder(names), self._ops.now()
-        return seal_all(self._ops, names, folder, self._schedule, self._rules, self._report, stop, now=now, memory=self._memory)
+        """In all folders: a `namer` may give each day, or month, one of its own, and the last segment of one comes due when the
+        next one has begun."""
+        names, whole, report = self._segments.names(), Sealed(), _Together(self._report)
+        present = self._segments.folders(names)
+        for folder in sorted(present | set(self._memories)):
+            memory, now = self._memories.setdefault(folder, Memory()), self._ops.now()
+            done = seal_all(
+                self._ops, names, folder, self._schedule, self._rules, report, stop, now=now, memory=memory
+            )  # fmt: skip
+            if folder not in present and not done.goes_on:
+                del self._memories[folder]
+            whole.add(done)
+            if done.stopped:
+                break
+        report.end()
+        return whole
+
+
+class _Together(Reporter):
+    """Of several folders: what fails in one of them is not solved by another one.
+
+    Args:
+        report: is told.
+    """
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self._failed: set[str] = set()
+        self._solved: set[str] = set()
+
+    def __call__(self, what: str, error: Exception) -> None:
+        """See `Reporter`."""
+        self._failed.add(what)
+        self._report(what, error)
+
+    def solved(self, what: str) -> None:
+        """For the end."""
+        self._solved.add(what)
+
+    def end(self) -> None:
+        """All folders have been looked at."""
+        for what in self._solved - self._failed:
+            self._report.solved(what)

@@ -70,6 +70,19 @@ class Sealed:
         """A segment becomes due then."""
         self.next_at = instant if self.next_at is None else min(self.next_at, instant)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is something left to be done."""
+        return bool(self.held) or self.next_at is not None or self.failed or self.stopped
+
+    def add(self, other: Sealed) -> None:
+        """What came of the run over another folder."""
+        self.done += other.done
+        self.held |= other.held
+        if other.next_at is not None:
+            self.wait_until(other.next_at)
+        self.failed, self.stopped = self.failed or other.failed, self.stopped or other.stopped
+
 
 Key = tuple[FileId, int, int, int]  # a segment as it was: file, size, last write, files of its name
 

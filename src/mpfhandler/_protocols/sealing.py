@@ -99,7 +99,7 @@ class _Run:
     def folder(self, folder: str) -> None:
         """Everything in it."""
         try:
-            files = self.ops.names(folder)
+            files = self._files(folder)
             segments = self._segments(folder, files) if self.rules.wanted else []
             self.memory.keep_only({one.plain or one.packed[0][1] for one in segments})
             for segment in segments:
@@ -117,6 +117,14 @@ class _Run:
             self.tell.failed("seal", error)
         for what in {"seal", "fsync", "compress", *(step.name for step in self.rules.steps)} - self.tell.what:
             self.tell.report.solved(what)
+
+    def _files(self, folder: str) -> list[str]:
+        try:
+            return self.ops.names(folder)
+        except OSError as error:
+            if self.ops.fault(error) is not Fault.MISSING:  # else a `namer` has one in mind that nobody has made yet
+                raise
+            return []
 
     def _segments(self, folder: str, files: list[str]) -> list[Segment]:
         found: dict[tuple[object, int], Segment] = {}

@@ -49,6 +49,11 @@ class Segments:
         """Where the segments of the present period go: a `namer` may have chosen another folder."""
         return _folder_of(names, names.at(self._schedule.wall(int(self._ops.now()))))
 
+    def folders(self, names: Names) -> set[str]:
+        """Where those of the present period go, and those of the one before, which has just been closed."""
+        start = self._schedule.period(self._ops.now()).start
+        return {self.folder(names), _folder_of(names, names.at(self._schedule.wall(self._schedule.period(start - 1).start)))}
+
     def targets(self, closing: Period) -> Iterator[str]:
         """Paths to try for a closing segment, in order: after the last one of the same period, so that `.1`, `.2` … are in
         order of time. Where the segment is to be handed over they are hidden waiting names."""
