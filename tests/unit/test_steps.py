@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from mpfhandler._engine.steps import sealing_of
 from mpfhandler._pure.naming import SegmentName
@@ -38,3 +42,21 @@ def test_nothing_is_deleted_for_an_archive_that_there_is_not() -> None:
     """P1: `archive_delete` without an archive deletes nothing."""
     options = Options(HOURS, on_seal=print, archive=Archive(None, delete=True))
     assert sealing_of(options, "/app.log").delete_after is None
+
+
+async def coroutine(_segment: SealedSegment) -> None:
+    """Does nothing until somebody awaits it."""
+
+
+def cancelled(_segment: SealedSegment) -> None:
+    """What asyncio does to a task."""
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("hook", [coroutine, cancelled])
+@pytest.mark.filterwarnings("error")
+def test_hook_that_has_not_done_it_has_failed(hook: Callable[[SealedSegment], object]) -> None:
+    """As an ordinary exception, which is told and tried again: the thread has other segments to see to."""
+    (step,) = sealing_of(Options(HOURS, on_seal=hook), "/app.log").steps
+    with pytest.raises(Exception, match=r"^on_seal: "):
+        step.run(SealedSegment("/app.log.2026", 0.0, 3600.0, 5), SegmentName(datetime(2026, 1, 1)), lambda: False)

@@ -28,13 +28,31 @@ def sealing_of(options: Options, log: str) -> Sealing:
     )
 
 
+def _called(hook: Callable[[SealedSegment], object], segment: SealedSegment) -> object:
+    try:
+        return hook(segment)
+    except (Exception, SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # asyncio's, gevent's, trio's: meant for the hook's own loop, not for this thread
+        raise RuntimeError(f"on_seal: {error!r}") from error
+
+
+def _check(given: object) -> None:
+    """Whether it has been done when the call returns."""
+    if hasattr(given, "__await__"):
+        end = getattr(given, "close", None)
+        if callable(end):
+            end()
+        raise TypeError("on_seal: has given something that is to be awaited, which nobody does here; use a plain function")
+
+
 def _steps(options: Options, log: str) -> list[Step]:
     steps: list[Step] = []
     hook = options.on_seal
     if hook is not None:
 
         def call(segment: SealedSegment, _name: SegmentName, _stop: Callable[[], bool]) -> dict[str, object]:
-            hook(segment)
+            _check(_called(hook, segment))
             return {}
 
         steps.append(Step("on_seal", call))

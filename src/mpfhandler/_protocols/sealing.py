@@ -122,8 +122,8 @@ class _Run:
         try:
             return self.ops.names(folder)
         except OSError as error:
-            if self.ops.fault(error) is not Fault.MISSING:  # else a `namer` has one in mind that nobody has made yet
-                raise
+            if self.ops.fault(error) is not Fault.MISSING or folder == self.names.folder:
+                raise  # else a `namer` has one in mind that nobody has made yet
             return []
 
     def _segments(self, folder: str, files: list[str]) -> list[Segment]:
