@@ -391,8 +391,8 @@ def late_by_another(clock: Clock, monkeypatch: pytest.MonkeyPatch, path: Path, *
 
 def test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P1, I6: a sealer unlinks the segment between its opening and its lease: the late record goes to the active file."""
-    opening = Once(OPERATIONS.open_append, SEGMENT)
-    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_append=opening)
+    opening = Once(OPERATIONS.open_existing, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_existing=opening)
     segment = path.with_name(SEGMENT)
     opening.after = lambda: os.rename(segment, f"{segment}.gz")
     log.write("late", made)
@@ -404,8 +404,8 @@ def test_segment_that_is_sealed_beside_the_look_at_it_takes_no_late_record(path:
     """P1, I6: a sealer has the segment while it is opened, and is done right after a look at its name. So the look comes after
     the lease, which cannot be had: the late record goes to the active file."""
     looking, segment = Once(OPERATIONS.stat_path, SEGMENT), path.with_name(SEGMENT)
-    opening = Once(OPERATIONS.open_append, SEGMENT)
-    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, stat_path=looking, open_append=opening)
+    opening = Once(OPERATIONS.open_existing, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, stat_path=looking, open_existing=opening)
     with segment.open() as sealer:
         fcntl.flock(sealer, fcntl.LOCK_EX)
 
@@ -419,11 +419,24 @@ def test_segment_that_is_sealed_beside_the_look_at_it_takes_no_late_record(path:
     assert lines(path) == ["b", "late"]
 
 
+def test_segment_that_is_sealed_before_it_is_opened_is_not_made_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a sealer is done between the look into the folder and the opening: the late record goes to the active file. Under the
+    segment's name it would stand beside a compressed file with another content, and stay plain for ever."""
+    opening = Once(OPERATIONS.open_existing, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_existing=opening)
+    segment = path.with_name(SEGMENT)
+    opening.before = lambda: segment.rename(f"{segment}.gz")
+    log.write("late", made)
+    assert opening.before is None
+    assert lines(path) == ["b", "late"]
+    assert not segment.exists()
+
+
 def test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: retention unlinks the segment between its opening and the look at it: the late record stands under that name all the
     same, not in the active file."""
-    opening = Once(OPERATIONS.open_append, SEGMENT)
-    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_append=opening)
+    opening = Once(OPERATIONS.open_existing, SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, open_existing=opening)
     opening.after = path.with_name(SEGMENT).unlink
     log.write("late", made)
     assert opening.after is None
@@ -1108,8 +1121,8 @@ def test_child_does_not_wait_for_what_failed_in_the_parent(path: Path, monkeypat
 
 def test_shared_descriptor_is_not_kept_for_late_records(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P1, P2: a late record of a segment that was open over a fork goes there by a descriptor of its own."""
-    opening = Once(OPERATIONS.open_append, SEGMENT)
-    clock = use_clock(monkeypatch, open_append=opening)
+    opening = Once(OPERATIONS.open_existing, SEGMENT)
+    clock = use_clock(monkeypatch, open_existing=opening)
     log = log_at(path, "H")
     log.write("a")
     made = clock.now()
@@ -1256,7 +1269,11 @@ def test_log_that_is_rotated_while_it_is_opened_without_the_lock(path: Path, mon
     first = log_at(path, "H", lock_timeout=0)
     first.write("a")
     opening = Once(OPERATIONS.open_append, "app.log")
-    use(monkeypatch, **clock.entries(), open_append=opening, open_existing=failing(errno.EACCES))
+
+    def open_existing(name: str) -> int:
+        return failing(errno.EACCES)(name) if name == str(path) else OPERATIONS.open_existing(name)
+
+    use(monkeypatch, **clock.entries(), open_append=opening, open_existing=open_existing)
     second = log_at(path, "H", delay=True, lock_timeout=0)
     made = end_of_period(clock)
     with open(f"{path}.lock") as other:

@@ -22,8 +22,7 @@ Invariants (tests and docs cite them by number):
 - I4  Between any two steps the process may die. The next one to lock finds the old file under the log's name (R2
       decides as before), or no file there (create), or a file that the state record does not name (its own time or
       its emptiness tells its period).
-- I5  A writer with an open descriptor is never cut off: files are renamed, never truncated, never copied; nothing but
-      retention unlinks.
+- I5  A writer with an open descriptor is never cut off: files are renamed, never truncated or copied; only unleased ones go.
 - I6  The lease is taken while the rotation lock is held, or (R0) before a last look whether the log's name leads to
       the file: a sealer of a segment that has its name sees every writer there will be.
 - I7  A step that fails leaves the process with a file to write to, if there is any.
@@ -206,29 +205,30 @@ class Rotation:
             if state is not None and state.period.start != period.end:
                 state = None  # it tells of another period which segment is the last
             for _ in range(_ROUNDS):
-                path = self.segments.late(period, 0 if state is None else state.before)
-                segment = None if path is None else self._open_late(path, period, terminator)
+                place = self.segments.late(period, 0 if state is None else state.before)
+                segment = None if place is None else self._open_late(*place, period, terminator)
                 if segment is not None and state is not None and state.before != segment.file.inode:
                     self._write_state(held, replace(state, before=segment.file.inode))
-                if path is None or segment is not None:
+                if place is None or segment is not None:
                     return segment
             return None
         finally:
             self._lock.release(held)
 
-    def _open_late(self, path: str, period: Period, terminator: bytes) -> OpenSegment | None:
-        """A closed segment with its lease; None if somebody has just sealed or deleted it."""
-        access = self._options.access
-        segment, _ = open_segment(self._ops, path, period, terminator, access, self._trace, opening=Opening.ANY)
+    def _open_late(self, path: str, opening: Opening, period: Period, terminator: bytes) -> OpenSegment | None:
+        """A closed segment with its lease; None if somebody has just sealed, deleted or made it."""
+        segment: OpenSegment | None = None
+        good = False
         try:
-            if segment.try_lease() and self._ops.stat_path(path).id == segment.file:  # in this order: invariant I6
-                return segment
+            segment, _ = open_segment(self._ops, path, period, terminator, self._options.access, self._trace, opening=opening)
+            good = segment.try_lease() and self._ops.stat_path(path).id == segment.file  # in this order: invariant I6
         except OSError as error:
-            if self._ops.fault(error) is not Fault.MISSING:
-                segment.close()
+            if self._ops.fault(error) not in {Fault.MISSING, Fault.EXISTS}:
                 raise
-        segment.close()
-        return None
+        finally:
+            if segment is not None and not good:
+                segment.close()
+        return segment if good else None
 
     def period(self, created: float) -> Period:
         """The period of an instant.

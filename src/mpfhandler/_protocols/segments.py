@@ -10,6 +10,7 @@ from itertools import chain
 from .._platform import Fault, Operations
 from .._pure.naming import Names, SegmentName, show
 from .._pure.schedule import Period, Schedule
+from .._resources.append import Opening
 from .._resources.report import Reporter
 from .hooks import Hooks, names_of
 
@@ -89,9 +90,10 @@ class Segments:
             return False
         return True
 
-    def late(self, period: Period, last: int) -> str | None:
+    def late(self, period: Period, last: int) -> tuple[str, Opening] | None:
         """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
-        another process's rotator, which is to have the name to itself.
+        another process's rotator, which is to have the name to itself. What is there may be sealed meanwhile: it must not be
+        created again, for it would stand beside its compressed form and have another content.
 
         Args:
             period: of the record.
@@ -110,9 +112,9 @@ class Segments:
         own = self._own(names, first, period, same, last)
         if own:
             found, path = own[-1]
-            return None if found.compression else path
+            return None if found.compression else (path, Opening.EXISTING)
         path = names.write(replace(first, index=self._next_index(names, first) if same else 0))
-        return None if self._taken(path) else path  # what is there does not read as ours: a namer may give any name
+        return None if self._taken(path) else (path, Opening.NEW)  # what is there does not read as ours: a namer may give any name
 
     def _own(
         self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]], last: int
