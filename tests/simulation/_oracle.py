@@ -387,7 +387,7 @@ class Ledger(Watcher):
         self._look_into(inode, over=False)
         self.torn.update(line for line in data.split(b"\n") if line)
 
-    def deleting(self, path: str) -> None:
+    def deleting(self, process: Process, path: str) -> None:
         """Only segments go, and only those older than the newest that are to be kept."""
         mine = self._order_of(path)
         newer = [name for name in self.kernel.names if mine is not None and (order := self._order_of(name)) and order > mine]
@@ -476,9 +476,9 @@ class Ledger(Watcher):
             inode = self.kernel.names.get(name)
             if inode is None or bytes(inode.data) != data:
                 raise Violation(f"P4: {name}, a file of somebody else, was changed or deleted")
+        contents = dict(self._contents()) if self.occupied else {}
         for name, data in self.occupied.items():
-            inode = self.kernel.names.get(name)
-            if inode is None or not inode.data.startswith(data):
+            if not contents.get(name, b"").startswith(data):
                 raise Violation(f"P4: {name} was there before, and was overwritten or deleted")
 
     def _places(self) -> dict[bytes, list[str]]:
@@ -617,13 +617,17 @@ class Ledger(Watcher):
 
     def _is_mistaken(self, name: str, record: Record) -> bool:
         """Somebody has, or may have, guessed the period of this file wrongly."""
-        inode = self.kernel.names.get(name)
+        inode = self._file_of(name)
         if inode is None:
             return False
         straddled = any(one is inode for one in self.straddling)
         if straddled and record.process.name == OLD and any(one.hindered for one in self.records.values()):
             return True
         return any(one is inode for one in self.mistaken) or self._may_be_guessed_wrong(inode)
+
+    def _file_of(self, name: str) -> Inode | None:
+        """What has had this name while records were written to it."""
+        return self.kernel.names.get(name)
 
     def _may_be_anywhere(self, record: Record) -> bool:
         """Later than the grace, or from the future: it goes to the active file."""

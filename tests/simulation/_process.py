@@ -261,17 +261,25 @@ class Process:
         return fd
 
     def _open_append(self, path: str, mode: int) -> int:
-        if self.scheduler.watcher.is_segment(path):
-            self.slow_until, self.in_order, self.failed_last = self.before_grant  # it has the lock for nothing but a late record
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)
 
     def _open_new(self, path: str, mode: int) -> int:
+        self._opens(path)
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode)
 
     def _open_existing(self, path: str) -> int:
+        late = self._opens(path)
         fd = self._open(path, os.O_WRONLY | os.O_APPEND)
-        self.follow()
+        if not late:
+            self.follow()
         return fd
+
+    def _opens(self, path: str) -> bool:
+        """Whether it has the lock for nothing but a late record."""
+        late = self.scheduler.watcher.is_segment(path)
+        if late:
+            self.slow_until, self.in_order, self.failed_last = self.before_grant
+        return late
 
     def _open_side(self, path: str) -> int:
         return self._open(path, os.O_RDWR)
@@ -370,7 +378,7 @@ class Process:
         self.kernel.rename(source, target, replace=False)
 
     def _unlink(self, path: str) -> None:
-        self.scheduler.watcher.deleting(path)
+        self.scheduler.watcher.deleting(self, path)
         self.kernel.unlink(path)
 
     def _names(self, path: str) -> list[str]:

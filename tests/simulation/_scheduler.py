@@ -32,6 +32,7 @@ PLAUSIBLE = {
     "open_side_of": (errno.EACCES, errno.EIO, errno.EMFILE),
     "open_lock": _OPENING,
     "open_read": (errno.EACCES, errno.EIO),
+    "open_new_private": _OPENING,
     "write": (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EINTR),
     "read_at": (errno.EIO, errno.ESTALE),
     "write_at": (errno.ENOSPC, errno.EIO),
@@ -40,6 +41,10 @@ PLAUSIBLE = {
     "rename_new": (errno.EACCES, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE),
     "unlink": (errno.EACCES, errno.EIO, errno.EROFS),
     "names": (errno.EACCES, errno.EIO),
+    "set_mode": (errno.EPERM, errno.EROFS),
+    "set_times": (errno.EPERM, errno.EROFS),
+    "fsync": (errno.EIO, errno.ENOSPC),
+    "fsync_folder": (errno.EIO,),
     "try_lock": (errno.EINTR, errno.EIO, errno.ENOLCK),
     "unlock": (errno.EIO,),
 }
@@ -189,7 +194,7 @@ class Watcher:
     def incomplete(self, process: Process, inode: Inode, data: bytes) -> None:
         """A write was cut off."""
 
-    def deleting(self, path: str) -> None:
+    def deleting(self, process: Process, path: str) -> None:
         """A name is about to be removed."""
 
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
@@ -276,7 +281,7 @@ class Scheduler:
     ) -> Thread:
         """A new thread, which runs when it is chosen."""
         frames = greenlet(lambda: self._run_thread(thread, work), self.main)
-        number = len(self.threads) + 1 if identity is None else identity
+        number = max((one.identity for one in self.threads), default=0) + 1 if identity is None else identity
         thread = Thread(process, name, number, frames, daemon)
         self.threads.append(thread)
         process.threads.append(thread)

@@ -96,7 +96,7 @@ class World:
         self.choices = choices
         self.kernel = Kernel(spec.boundary - spec.before, spec.capacity)
         self.kernel.mkdir("/logs")
-        self.ledger = Ledger(self.kernel, spec.when, spec.late_grace, spec.zone, spec.backup_count)
+        self.ledger = self.make_ledger()
         self.scheduler = Scheduler(
             self.kernel, choices, replace(spec.budget), self._events(), see,
             every=spec.every, granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
@@ -123,6 +123,7 @@ class World:
             self.scheduler.run()
             self._check_threads()
             self.ledger.check()
+            self.afterwards()
         except Pruned:
             self._check_so_far()
             raise
@@ -139,6 +140,18 @@ class World:
             program = self.program(process, writer, name if number == 0 else f"{name}.{number}")
             program.thread = self.scheduler.start(process, program.name, lambda program=program: program.run(steps))
         return process
+
+    def make_ledger(self) -> Ledger:
+        """Who judges it."""
+        spec = self.spec
+        return Ledger(self.kernel, spec.when, spec.late_grace, spec.zone, spec.backup_count)
+
+    def prepare(self, process: Process, writer: Writer, number: int) -> None:
+        """What a process has done before the world starts moving."""
+        writer.open()
+
+    def afterwards(self) -> None:
+        """What is to be tried out when all have come to their ends."""
 
     def engine(self, process: Process) -> Writer:
         """The engine of a new process."""
@@ -283,14 +296,16 @@ class World:
         for number, steps in enumerate(self.spec.programs):
             process = scheduler.process(f"p{number}")
             writer = self.engine(process)
-            scheduler.start(process, f"open{number}", writer.open)
+            scheduler.start(process, f"open{number}", functools.partial(self.prepare, process, writer, number))
             opened.append((f"p{number}", process, writer, steps))
         scheduler.run()
-        scheduler.threads.clear()
+        background = scheduler.threads[:] = [one for one in scheduler.threads if one.daemon and not one.done]
         scheduler.current = None  # type: ignore[assignment]
         for name, process, writer, steps in opened:
             process.threads.clear()
-            self.launch(name, steps, writer, process)
+            if process.alive:
+                self.launch(name, steps, writer, process)
+            process.threads += [one for one in background if one.process is process]
         scheduler.budget, scheduler.events, scheduler.see, scheduler.choices = whole, events, see, made
 
     def _reported(self, error: Exception) -> None:
