@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from _scheduler import Scheduler, Thread
 
 _HIGH = 512
-_PERHAPS_LOCAL = {"seek", "close", "unlock"}
+_NOBODYS = (".zst", ".xz", ".bz2")  # endings of names that no world has
+# What is done to a segment, or a hidden file, by who has the exclusive lock on it: nobody else may change it then (a write is a
+# violation in itself) or looks at what is in it; but a kill leaves each of these steps behind.
+_UNDER_LOCK = {"read_at", "accessed", "stat_fd", "write", "set_mode", "set_times", "fsync"}
+_PERHAPS_LOCAL = {"seek", "close", "unlock", *_UNDER_LOCK}
 _PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds before something that failed is tried again: at first, at most
 _LOOK = 1.0  # seconds between two looks at the log's name
 LOCK_RETRY = 2.0  # seconds: the pause before a lock that was busy is tried again, and the time between two looks
@@ -201,12 +205,16 @@ class Process:
     def _local(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Whether nobody else can notice this operation or change what it gives: then it is no point of its own where every
         schedule is run, for all of them with it before or after somebody else's are the same."""
-        if name not in _PERHAPS_LOCAL or not self.scheduler.exhaustive(name):
+        if not self.scheduler.exhaustive(name):
             return False
+        if name not in _PERHAPS_LOCAL:
+            return name == "stat_path" and arguments[0].endswith(_NOBODYS)
         description = self.table.open.get(arguments[0])
         if description is None or description.refs > 1:
             return False
         inode = description.inode
+        if name in _UNDER_LOCK:
+            return inode.writer is description and not self.scheduler.budget.kills and not self._is_rotation_lock(arguments[0])
         locked = inode.writer is description or description in inode.shared
         if name == "seek":
             return bool(arguments[2] == os.SEEK_CUR)

@@ -166,7 +166,7 @@ class SealingProgram(Program):
 
 
 def sealing_table(process: Process) -> Operations:
-    """The operations of a process that seals. It looks long after at what it was told of a file, so all of that counts as seen."""
+    """The operations of a process that seals. It looks at what it was told of a file long after: all of that counts as seen."""
 
     def look(name: str, what: object) -> FileStat:
         found: FileStat = process._call(name, what)

@@ -114,7 +114,7 @@ class Segments:
             found, path = own[-1]
             return None if found.compression else (path, Opening.EXISTING)
         path = names.write(replace(first, index=self._next_index(names, first) if same else 0))
-        return None if self._taken(path) else (path, Opening.NEW)  # what is there does not read as ours: a namer may give any name
+        return None if self._taken(path) else (path, Opening.NEW)  # what is there is not ours: a namer may give any name
 
     def _own(
         self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]], last: int
