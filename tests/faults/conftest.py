@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from _proof import COUNTS
+
+
+@pytest.fixture
+def young_heap() -> Iterator[None]:
+    """For tests that collect garbage at each point: what other tests have left in memory is not looked at each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -47,6 +47,7 @@ def everything(folder: Path) -> list[str]:
 # a signal handler at any point
 
 
+@pytest.mark.usefixtures("young_heap")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of generators that are interrupted
 @pytest.mark.parametrize("trouble", ["none", "boundary", "full disk"])

@@ -65,6 +65,7 @@ def is_free(path: Path) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("young_heap")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of generators that are interrupted
 @pytest.mark.parametrize("late_grace", [10.0, 0.0])
@@ -160,6 +161,7 @@ def no_thread(*_: object) -> NoReturn:
     raise RuntimeError("can't start new thread")
 
 
+@pytest.mark.usefixtures("young_heap")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_exception_at_any_point_of_writing_what_waited(tmp_path: Path) -> None:
     """P1: wherever it comes while records that waited for the disk are written, each of those is there once afterwards."""
