@@ -337,3 +337,22 @@ def test_many_processes_delete_at_once(tmp_path: Path) -> None:
     deleted = [line.split()[1] for out, _ in answers for line in out.splitlines() if ": backupCount: " in line]
     assert sorted(deleted) == sorted(f"{tmp_path}/app.log.{name}:" for name in names[:300])
     assert closed(tmp_path) == names[300:]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_what_is_written_down_about_a_segment_goes_with_it(tmp_path: Path, failing: bool) -> None:
+    """No hidden file of a segment that is gone stays behind `mpfhandler prune`; that of one that stays does, and one that cannot
+    be removed is no failure."""
+    make(tmp_path, *hours(1, 2, 3))
+    for hour in hours(1, 3):
+        (tmp_path / f".app.log.{hour}.sealed").write_bytes(b" " * 4096)
+
+    def refuse(path: str) -> None:
+        if path.endswith(".sealed"):
+            raise PermissionError(errno.EPERM, "immutable", path)
+        OPERATIONS.unlink(path)
+
+    done, told = swept(tmp_path, count=1, entries={"unlink": refuse} if failing else {})
+    assert (done.failed, told) == (False, [])
+    left = [f".app.log.{hour}.sealed" for hour in hours(*((1, 3) if failing else (3,)))]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*left, f"app.log.{hours(3)[0]}"]

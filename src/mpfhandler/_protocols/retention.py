@@ -166,7 +166,7 @@ class _Sweep:
     def _try(self, one: Doomed) -> bool:
         """Whether it is gone, or will be once somebody lets go of it."""
         try:
-            _delete(self._ops, one.paths, self.swept)
+            _delete(self._ops, one.paths, self._shelf.names.marker(one.name), self.swept)
         except OSError as error:
             self.failed(one.rule, error)
             return False
@@ -188,9 +188,9 @@ class _Sweep:
                 self._report(rule, error)
 
 
-def _delete(ops: Operations, paths: tuple[str, ...], swept: Swept) -> None:
+def _delete(ops: Operations, paths: tuple[str, ...], marker: str, swept: Swept) -> None:
     """Delete the files of one segment, unless somebody has one of them. Where there are no locks, or a file may not be opened,
-    nobody is waited for. The plain one goes last: it is the truth of the two."""
+    nobody is waited for. The plain one goes last: it is the truth of the two. After it goes what is written down about it."""
     locked: list[int] = []
     try:
         there = [path for path in paths if _take(ops, path, locked, swept)]
@@ -204,9 +204,18 @@ def _delete(ops: Operations, paths: tuple[str, ...], swept: Swept) -> None:
                     raise
                 continue
             swept.gone.append(path)
+        _forget(ops, marker)
     finally:
         for fd in locked:
             _let_go(ops, fd)
+
+
+def _forget(ops: Operations, marker: str) -> None:
+    """What cannot be removed now goes with the next segment that is sealed."""
+    try:
+        ops.unlink(marker)
+    except OSError:
+        pass
 
 
 def _take(ops: Operations, path: str, locked: list[int], swept: Swept) -> bool:
