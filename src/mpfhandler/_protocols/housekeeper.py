@@ -252,8 +252,6 @@ class Housekeeper:
 
 def _run(hand: list[Housekeeper]) -> None:
     """The thread. It has the housekeeper in its hand only while there is something to do."""
-    if hand[0]._humble:
-        hand[0]._threads.low_priority()
     keeper: Housekeeper | None = hand.pop()
     while keeper is not None:
         pause, wake = keeper._go(), keeper._wake
