@@ -144,7 +144,7 @@ def test_any_call_fails_once(tmp_path: Path, kind: str, number: int) -> None:
 
     def check(scene: Scene, doomed: Doomed) -> None:
         seal(scene.folder, scene.rules, ops=doomed.ops, told=Told())
-        assert doomed.fds == set()
+        assert doomed.fds == set(), doomed.names[doomed._at - 3 : doomed._at + 4]
         scene.check_now()
         seal(scene.folder, scene.rules, told=Told())
         scene.check_end(most=2)

@@ -178,7 +178,11 @@ class Treatment:
         except BaseException:
             pen.drop()
             raise
-        after = self.ops.stat_fd(held.fd)
+        try:
+            after = self.ops.stat_fd(held.fd)
+        except BaseException:
+            pen.drop()
+            raise
         if step.reads and (after.size, after.mtime_ns) != (before.size, before.mtime_ns):
             pen.drop()
             self.tell.sealed.held.add(after.id)
