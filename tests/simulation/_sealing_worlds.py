@@ -21,9 +21,9 @@ WHOLE = {
     "a late record for a segment that is sealed": _LATE,
     "a late record for a segment that is kept open": _KEPT,
     "a late record, two preemptions": replace(_LATE, budget=Budget(preemptions=2)),
-    "one process seals, one kill anywhere": replace(_ALONE, budget=Budget(kills=1)),
-    "one process seals, with a hook, one kill anywhere": replace(_ALONE, hook=True, budget=Budget(kills=1)),
-    "one process seals, one failure": replace(_ALONE, hook=True, budget=Budget(faults=1)),
+    "one seals, one kill anywhere": replace(_ALONE, budget=Budget(kills=1)),
+    "one seals, with a hook, one kill anywhere": replace(_ALONE, hook=True, budget=Budget(kills=1)),
+    "one seals, one failure": replace(_ALONE, hook=True, budget=Budget(faults=1)),
     "two processes seal": _SEALERS,
     "two processes seal, with a hook": replace(_SEALERS, hook=True),
 }
