@@ -115,9 +115,10 @@ class SealingWorld(World):
         self.kernel.uptime_ns += int(max(0.0, over - wall) * 1e9) + 1_000_000
 
     def event_twin_taken(self) -> None:
-        """Somebody has a file of the name that the oldest plain segment would get."""
+        """Somebody has a file of the name that the oldest plain segment to which nothing is written any more would get."""
         plain = sorted(name for name in self.kernel.names if self.ledger._order_of(name))
-        name = next((one + ENDING for one in plain if one + ENDING not in self.kernel.names), None)
+        over = [name for name in plain if self.ledger._over(name) <= self.kernel.wall()]
+        name = next((one + ENDING for one in over if one + ENDING not in self.kernel.names), None)
         if name is not None:
             self._put(name, b"somebody's\n")
             self.ledger.foreign[name] = b"somebody's\n"
