@@ -728,12 +728,21 @@ def test_forks_have_one_thread_and_go_on(path: Path) -> None:
     assert {line.split()[1] for line in path.read_text().splitlines()} == {"parent-0", *(f"child-{n}" for n in range(5))}
 
 
-@pytest.mark.parametrize(("options", "free"), [({}, False), ({"enable-threads": True}, True), ({b"threads": b"4"}, True)])
+@pytest.mark.parametrize(
+    ("server", "free"),
+    [
+        ({"opt": {}}, False),
+        ({"opt": {"enable-threads": True}}, True),
+        ({"opt": {b"threads": b"4"}}, True),
+        ({"opt": {}, "has_threads": 1}, True),  # uWSGI 2.0.27 and newer
+        ({"opt": {"threads": b"1"}, "has_threads": 0}, False),
+    ],
+)
 def test_uwsgi_without_threads_has_no_life(
-    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, options: dict[Any, Any], free: bool
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, server: dict[str, Any], free: bool
 ) -> None:
     """There a thread stands still between two requests, with whatever lock it has; commands and other processes do the work."""
-    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(opt=options))
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(**server))
     log = closing(TimedLogFile(path, rotate_idle=True))
     log.write("a")
     assert (log._writer._housekeeper._live is not None) is free

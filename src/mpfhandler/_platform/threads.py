@@ -88,9 +88,13 @@ def block_signals() -> None:
 
 
 def threads_run_freely() -> bool:
-    """Whether a thread runs by itself. In uWSGI without `enable-threads` it runs only while a request is served: one that has a
-    lock then keeps it until the next request, perhaps for hours."""
-    options: dict[object, object] | None = getattr(sys.modules.get("uwsgi"), "opt", None)
+    """Whether a thread runs by itself. In uWSGI before 2.0.27 without `enable-threads` it runs only while a request is served: one
+    that has a lock then keeps it until the next request, perhaps for hours."""
+    server = sys.modules.get("uwsgi")
+    runs: object = getattr(server, "has_threads", None)
+    if runs is not None:
+        return bool(runs)
+    options: dict[object, object] | None = getattr(server, "opt", None)
     if options is None:
         return True
     return any(_is_on(options.get(name)) for name in ("threads", b"threads", "enable-threads", b"enable-threads"))
