@@ -774,6 +774,58 @@ def test_what_happens_by_itself_has_a_real_thread(path: Path, closing: Keep, opt
     assert closing(TimedLogFile(path, delay=True, **option))._writer._ops.threads is SYSTEM_THREADS
 
 
+@pytest.mark.parametrize("options", [{"compress": "gz"}, {"backup_count": 3}, {}])
+def test_master_of_uwsgi_keeps_no_lease_and_no_thread(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """It logs while it loads the application, then perhaps never again, and forks without telling: a thread could be in the
+    middle of anything then, and a lease would never be given up. A worker has both."""
+    pid = [os.getpid(), 0]
+    server = SimpleNamespace(opt={}, has_threads=1, masterpid=lambda: pid[0], worker_id=lambda: pid[1])
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+    log = closing(TimedLogFile(path, "H", **options))
+    housekeeper = log._writer._housekeeper
+    assert not leased(path)
+    for number in range(3):
+        log.write(f"{number}")
+        assert not leased(path)
+        assert housekeeper._thread is None
+    pid[:] = [1, 1]
+    log.write("3")
+    assert leased(path)
+    assert (housekeeper._thread is not None) is ("compress" in options)
+    assert path.read_text() == "0\n1\n2\n3\n"
+
+
+@pytest.mark.parametrize("master", [os.getpid(), 0])
+def test_master_of_uwsgi_writes_its_buffer_at_once(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, master: int
+) -> None:
+    """Nobody else would: also without a master, where the process that loads the application becomes the first worker."""
+    server = SimpleNamespace(opt={}, has_threads=1, masterpid=lambda: master, worker_id=lambda: 0)
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+    log = closing(TimedLogFile(path, "H", delivery="buffered", flush_interval=60.0))
+    log.write("a")
+    assert path.read_text() == "a\n"
+
+
+def test_master_of_uwsgi_keeps_the_file_for_records_that_wait(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, system: System
+) -> None:
+    """The disk is full: what has been begun in that file is ended in it."""
+    server = SimpleNamespace(opt={}, has_threads=1, masterpid=os.getpid, worker_id=lambda: 0)
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+
+    def refuse(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    system(write=refuse)
+    log = closing(TimedLogFile(path, "H"))
+    log.write("a")
+    assert log.stats().spilled == 1
+    assert leased(path)
+
+
 @pytest.mark.slow
 def test_gevent_program_that_computes_is_rotated_all_the_same(path: Path) -> None:
     """A real thread, with the program's threads patched to greenlets before or after the import."""

@@ -225,6 +225,13 @@ class Active:
             self.segment.shared = True
             self._fresh = True
 
+    def give_leases_up(self) -> None:
+        """Keep the append descriptor alone, and open anew before the next record."""
+        self._late.close()
+        if isinstance(self.segment, OpenSegment):
+            self.segment.after_fork_in_child()
+            self._fresh = True
+
     def after_fork_in_child(self) -> None:
         """Close what is the parent's, but for the append descriptor: it may be the only one this process will ever have."""
         self._lock.after_fork_in_child()

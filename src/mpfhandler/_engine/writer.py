@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from .._platform import Fault, Operations, threads_run_freely
+from .._platform import Fault, Operations, forks_unannounced, threads_run_freely
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
@@ -120,6 +120,7 @@ class Writer:
             if self._active.segment is None and not self._busy:
                 self._active.join()
                 self._housekeeper.begin(_SETTLES)
+                self._leave()
 
     def rotate(self) -> bool:
         """Close the present segment and begin a new one, whatever the clock says; True if that was done."""
@@ -258,6 +259,7 @@ class Writer:
             if record is not None and (self._backlog or not self._deliver(*record)):
                 self._backlog.spill.add(*record)
             self._drain()
+            self._leave()
         finally:
             try:
                 self._open_window()
@@ -284,6 +286,11 @@ class Writer:
         """Another segment is open, so perhaps one is closed."""
         self._background.changed()
         self._housekeeper.begin(0.0)
+
+    def _leave(self) -> None:
+        """In uWSGI's master neither a thread nor, perhaps, a further record would ever give a lease up."""
+        if forks_unannounced() and not self._backlog:
+            self._active.give_leases_up()
 
     def _open_window(self) -> None:
         segment = self._active.segment

@@ -3,7 +3,7 @@
 from .current import OPERATIONS
 from .patience import Patience
 from .table import Fault, FileId, FileStat, Joinable, Lock, Operations, Signal, Threads
-from .threads import SYSTEM_THREADS, THREADS, threads_run_freely
+from .threads import SYSTEM_THREADS, THREADS, forks_unannounced, threads_run_freely
 
 __all__ = [
     "OPERATIONS",
@@ -18,5 +18,6 @@ __all__ = [
     "Patience",
     "Signal",
     "Threads",
+    "forks_unannounced",
     "threads_run_freely",
 ]

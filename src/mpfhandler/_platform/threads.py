@@ -19,7 +19,7 @@ from typing import Any
 from .priority import low_priority
 from .table import Joinable, Lock, Signal, Threads
 
-__all__ = ["SYSTEM_THREADS", "THREADS", "block_signals", "threads_run_freely"]
+__all__ = ["SYSTEM_THREADS", "THREADS", "block_signals", "forks_unannounced", "threads_run_freely"]
 
 _LOOKS, _LOOK = 100, 0.0002  # whether a thread has gone, seconds between two
 _FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT", "SIGTRAP", "SIGSYS")
@@ -88,8 +88,8 @@ def block_signals() -> None:
 
 
 def threads_run_freely() -> bool:
-    """Whether a thread runs by itself. In uWSGI before 2.0.27 without `enable-threads` it runs only while a request is served: one
-    that has a lock then keeps it until the next request, perhaps for hours."""
+    """Whether a thread runs by itself. In uWSGI before 2.0.27 without `enable-threads` it runs only while a request is served:
+    one that has a lock keeps it until the next request, perhaps for hours."""
     server = sys.modules.get("uwsgi")
     runs: object = getattr(server, "has_threads", None)
     if runs is not None:
@@ -100,6 +100,16 @@ def threads_run_freely() -> bool:
     return any(_is_on(options.get(name)) for name in ("threads", b"threads", "enable-threads", b"enable-threads"))
 
 
+def forks_unannounced() -> bool:
+    """Whether this process may fork at any moment without Python's hooks: uWSGI's master, or who becomes it, or the first worker,
+    once the application is loaded. A thread could be in the middle of anything then."""
+    server: Any = sys.modules.get("uwsgi")
+    try:
+        return server is not None and server.worker_id() == 0 and server.masterpid() in {0, os.getpid()}
+    except Exception:  # another module of that name
+        return False
+
+
 def _is_on(value: object) -> bool:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
     return text.lower() not in {"", "0", "false", "no", "none", "off"}
@@ -107,11 +117,17 @@ def _is_on(value: object) -> bool:
 
 def _start(work: Callable[[], None], _name: str) -> Joinable:
     """A greenlet, if gevent has made those of threads."""
-    return _Thread(work, _thread.start_new_thread, _Signal(_thread.allocate_lock()))
+    return _begin(work, _thread.start_new_thread, _Signal(_thread.allocate_lock()))
 
 
 def _start_system(work: Callable[[], None], _name: str) -> Joinable:
-    return _Thread(work, _original("_thread", "start_new_thread"), _signal())
+    return _begin(work, _original("_thread", "start_new_thread"), _signal())
+
+
+def _begin(work: Callable[[], None], begin: Callable[..., Any], end: Signal) -> Joinable:
+    if forks_unannounced():
+        raise RuntimeError("no thread in a process that forks without telling")
+    return _Thread(work, begin, end)
 
 
 def _signal() -> Signal:
