@@ -218,6 +218,8 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "archive", "s3://", {}),
     (TypeError, "archive", 5, {}),
     (TypeError, "archive_delete", "perhaps", {}),
+    (ValueError, "archive_delete", True, {}),
+    (ValueError, "archive_delete", "yes", {"archive": ""}),
     (TypeError, "rotate_idle", "perhaps", {}),
     (TypeError, "rotate_idle", None, {}),
 ]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from .._pure.convert import to_flag
+from .._pure.errors import InvalidOption
 from .._pure.options import Archive, Compression, Options, to_compression, to_fsync, to_retention
 from .._resources.dotted import to_function
 from .._resources.extras import check_method
@@ -68,8 +69,12 @@ def _compression(method: object, level: object, delay: object) -> Compression:
 
 def _archive(url: object, delete: object) -> Archive:
     remove = to_flag("archive_delete", delete)
-    if url is None:
-        return Archive(None, remove)
-    with importing():
-        from .._resources.stores import to_archive  # only a log that is archived pays for it
-    return Archive(to_archive("archive", url), remove)
+    where: str | None = None
+    if url is not None:
+        with importing():
+            from .._resources.stores import to_archive  # only a log that is archived pays for it
+        where = to_archive("archive", url)
+    if remove and where is None:
+        remedy = 'set archive="s3://bucket/prefix" or "file:///folder", or leave it out'
+        raise InvalidOption("archive_delete", delete, "there is no archive that the segments would be in", remedy)
+    return Archive(where, remove)
