@@ -797,12 +797,15 @@ def test_master_of_uwsgi_keeps_no_lease_and_no_thread(
     assert path.read_text() == "0\n1\n2\n3\n"
 
 
-@pytest.mark.parametrize("master", [os.getpid(), 0])
-def test_master_of_uwsgi_writes_its_buffer_at_once(
-    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, master: int
+@pytest.mark.parametrize(
+    ("threads", "master", "worker"), [(1, os.getpid(), 0), (1, 0, 0), (0, 1, 1)], ids=["master", "loading", "no-threads"]
+)
+def test_uwsgi_writes_a_buffer_at_once_where_no_thread_would(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, threads: int, master: int, worker: int
 ) -> None:
-    """Nobody else would: also without a master, where the process that loads the application becomes the first worker."""
-    server = SimpleNamespace(opt={}, has_threads=1, masterpid=lambda: master, worker_id=lambda: 0)
+    """Also without a master, where the process that loads the application becomes the first worker; and in a worker whose threads
+    stand still between two requests: a record would be in memory until the next one."""
+    server = SimpleNamespace(opt={}, has_threads=threads, masterpid=lambda: master, worker_id=lambda: worker)
     monkeypatch.setitem(sys.modules, "uwsgi", server)
     log = closing(TimedLogFile(path, "H", delivery="buffered", flush_interval=60.0))
     log.write("a")

@@ -2452,6 +2452,14 @@ MUTANTS = (
         ("faults/test_idle.py::test_master_of_uwsgi_keeps_no_lease_and_no_thread",),
     ),
     Mutant(
+        "buffer-in-uwsgi-without-threads",
+        "records wait in memory for a thread that stands still until the next request",
+        BUFFER,
+        "threads_run_freely() and ",
+        "",
+        ("faults/test_idle.py::test_uwsgi_writes_a_buffer_at_once_where_no_thread_would",),
+    ),
+    Mutant(
         "uwsgi-by-its-options",
         "uWSGI 2.0.27 and newer run threads without being asked to",
         THREADS,

@@ -30,7 +30,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from .._platform import Patience
+from .._platform import Patience, threads_run_freely
 from .._resources import exits, fork
 from .._resources.spill import Lost
 from .batch import Batches
@@ -383,7 +383,7 @@ class Buffer:
 
     def _ensure_thread(self) -> bool:
         exits.watch_end_of_process()
-        return self._flusher.start()
+        return threads_run_freely() and self._flusher.start()
 
 
 Sink = Writer | Buffer
