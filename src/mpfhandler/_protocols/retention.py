@@ -211,8 +211,9 @@ def _delete(ops: Operations, paths: tuple[str, ...], marker: str, swept: Swept) 
 
 
 def _forget(ops: Operations, marker: str) -> None:
-    """What cannot be removed now goes with the next segment that is sealed."""
+    """If there is one; what cannot be removed now goes with the next segment that is sealed."""
     try:
+        ops.stat_link(marker)
         ops.unlink(marker)
     except OSError:
         pass
