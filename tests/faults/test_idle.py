@@ -764,6 +764,7 @@ def test_full_disk_is_emptied_while_records_wait_for_it(tmp_path: Path, closing:
         log.write("the last")
         store.mkdir()
         log._writer._active.closed._sealer._retry.clear()
+        log._writer._live_on()  # it may have decided to wait for minutes
         wait_for(lambda: not log.stats().spilled, "room")
         assert len([path for path in store.rglob("app.log.*") if path.is_file()]) >= segments > 0
 
