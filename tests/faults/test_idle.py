@@ -579,6 +579,20 @@ def test_no_thread_without_work(path: Path, closing: Keep, options: dict[str, An
     wait_for(lambda: log._writer._housekeeper._thread is None, "no thread", 30.0)
 
 
+def test_closed_log_is_not_opened_by_what_was_under_way(idle: Callable[..., Idle], path: Path) -> None:
+    """`close()` meets a boundary: the housekeeper has waited for the lock, or was at a compression. The next record opens it,
+    and what comes due is done again."""
+    one = idle()
+    one.log.write("a")
+    one.log.close()
+    path.unlink()
+    assert one.at(FIVE + HOUR) is None
+    assert one.writer.segment is None
+    assert not path.exists()
+    one.log.write("b")
+    assert one.at(FIVE + HOUR + 1.0) is not None
+
+
 def test_close_ends_the_thread(path: Path) -> None:
     """And a record after it begins another one."""
     log = TimedLogFile(path, rotate_idle=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import stat
@@ -777,10 +778,18 @@ def test_compression_has_a_low_priority_and_gives_it_back(tmp_path: Path, fails:
 
     hook = Hook()
     hook.does = lambda _segment: seen.append("hook")
+
+    def stop() -> bool:
+        seen.append("asked")
+        return False
+
     threads = replace(OPERATIONS.threads, low_priority=low_priority)
     ops = replace(OPERATIONS, threads=threads, **({"open_new_private": denied} if fails else {}))
-    seal(tmp_path, rules("gz", hook.step), ops=ops, told=Told())
-    assert seen == ["low", "as before", "hook"]
+    seal(tmp_path, rules("gz", hook.step), ops=ops, told=Told(), stop=stop)
+    assert "low" in seen
+    changes = [one for one in seen if one != "asked"]
+    assert changes == ["low", "as before"] * (len(changes) // 2) + ["hook"]
+    assert ("low", "asked") not in itertools.pairwise(seen), "what is done meanwhile has the thread's own priority"
 
 
 @pytest.mark.parametrize("stops", [True, False], ids=["it was stopped", "another process is at it"])

@@ -514,6 +514,21 @@ def test_low_priority_is_of_the_disk_too() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+def test_disk_priority_without_a_class_is_given_back_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux before 5.15 tells a level with it, and refuses that when it is to be set."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    calls: list[tuple[int, ...]] = []
+
+    def syscall(number: int, *arguments: int) -> int:
+        calls.append((number, *arguments[2:]))
+        return 4 if number == 252 else 0
+
+    monkeypatch.setattr(priority, "_syscall", lambda: syscall)
+    priority.low_priority()()
+    assert calls == [(252,), (251, 3 << 13), (251, 0)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
 def test_priority_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another machine, a scheduler that refuses, another system."""
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="vax"))

@@ -60,6 +60,7 @@ class Background:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.flush: Callable[[], object] = _nothing  # what is in memory is written before a rotation
+        self._closed = False  # the log, by the program
         self._changed = True  # another segment is open than at the last look
         self._seal_at: float | None = None  # by the monotonic clock
         self._prune_at = float("-inf")
@@ -67,7 +68,11 @@ class Background:
 
     def changed(self) -> None:
         """There may be a segment that was not there before."""
-        self._changed = True
+        self._changed, self._closed = True, False
+
+    def closed(self) -> None:
+        """The log is closed: nothing opens it but the next record. The engine's lock is held."""
+        self._closed = True
 
     # work
 
@@ -148,6 +153,8 @@ class Background:
         try:
             if engine._busy:
                 return _BUSY_PAUSE
+            if self._closed:  # while the lock was waited for, or a compression was under way
+                return None
             engine._active._late.expire(engine._ops.now())
             if engine.options.rotate_idle and self._period_is_over():
                 self.flush()

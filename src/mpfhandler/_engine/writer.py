@@ -119,7 +119,7 @@ class Writer:
         with self.lock:
             if self._active.segment is None and not self._busy:
                 self._active.join()
-                self._housekeeper.begin(_SETTLES)
+                self._live_on(_SETTLES)
                 self._leave()
 
     def rotate(self) -> bool:
@@ -157,6 +157,7 @@ class Writer:
             if lost:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
             self._active.close()
+            self._background.closed()
             self._open_window()
         with_rotator = self._active.closed.last_look(self._housekeeper.ask)
         self._housekeeper.rest(_ROTATOR_PATIENCE if with_rotator else _CLOSE_PATIENCE)
@@ -282,10 +283,10 @@ class Writer:
         if self._active.closed.rotator_wanted or (self._active.rotations != before and self.options.deletes):
             self._housekeeper.ask()
 
-    def _live_on(self) -> None:
+    def _live_on(self, pause: float = 0.0) -> None:
         """Another segment is open, so perhaps one is closed."""
         self._background.changed()
-        self._housekeeper.begin(0.0)
+        self._housekeeper.begin(pause)
 
     def _leave(self) -> None:
         """In uWSGI's master neither a thread nor, perhaps, a further record would ever give a lease up."""

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 __all__ = ["low_priority"]
@@ -57,13 +58,12 @@ def _idle_disk(thread: int) -> Callable[[], None]:
     machine = os.uname().machine
     if machine not in _IOPRIO_SET or sys.maxsize < 1 << 32:
         return _nothing
-    try:
-        import ctypes
-
-        call: Any = ctypes.CDLL(None).syscall
-    except (ImportError, OSError, AttributeError):
+    call = _syscall()
+    if call is None:
         return _nothing
     before = call(_IOPRIO_GET[machine], _OF_THREAD, thread)
+    if before >= 0 and not before >> 13:
+        before = 0  # no class: Linux before 5.15 tells a level with it, and does not take that back (EINVAL)
     if before < 0 or call(_IOPRIO_SET[machine], _OF_THREAD, thread, _IDLE) != 0:
         return _nothing
 
@@ -71,6 +71,16 @@ def _idle_disk(thread: int) -> Callable[[], None]:
         call(_IOPRIO_SET[machine], _OF_THREAD, thread, before)
 
     return as_before
+
+
+@cache
+def _syscall() -> Any:
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None).syscall
+    except (ImportError, OSError, AttributeError):
+        return None
 
 
 def _nothing() -> None:

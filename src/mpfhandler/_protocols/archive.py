@@ -21,6 +21,7 @@ from .._platform.helper import Helper, command, host_name, search_path
 from .._pure.naming import COMPRESSIONS, SegmentName
 from .._pure.target import parse_target
 from .._resources import fork
+from .._resources.held import HeldDescriptors
 from .._resources.stores import needs_helper, open_store
 from .deposit import Job, deposit
 
@@ -62,7 +63,7 @@ class Archive:
         self._target = parse_target("archive", url)
         self._host = host or host_name()
         self._folder, self._base = os.path.split(log)
-        self._ops = ops
+        self._ops = HeldDescriptors(ops).table()
         self._helper: Helper | None = None
         fork.register(self)
 

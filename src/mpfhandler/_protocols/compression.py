@@ -89,13 +89,23 @@ def compress(
         Busy: see there.
         Stopped: `stop` said so.
     """
-    as_before = ops.threads.low_priority()
+    low = [ops.threads.low_priority()]
+
+    def asked() -> bool:
+        """With the thread's own priority: a rotation that has come due is done in there, under the locks that others wait for."""
+        low.pop()()
+        try:
+            return stop()
+        finally:
+            low.append(ops.threads.low_priority())
+
     try:
-        twin = _settle_twins(ops, names, plain, name, stop)
+        twin = _settle_twins(ops, names, plain, name, asked)
         if twin is None:
-            twin = _pack(ops, names, plain, name, how, stop, progress)
+            twin = _pack(ops, names, plain, name, how, asked, progress)
     finally:
-        as_before()
+        for as_before in low:
+            as_before()
     fd, packed = twin
     try:
         ops.fsync_folder(os.path.dirname(plain.path))

@@ -11,7 +11,7 @@ ends. While it waits it has no reference to the log: one that is dropped without
                         │
                         └─► nothing is due: the thread ends
 
-Lock: `_guard` guards `_thread`, `_wanted` and `_due`. The work itself runs without it and takes no lock of the engine's.
+Lock: `_guard` guards `_thread`. The work itself runs without it, and takes the engine's lock only for moments.
 """
 
 from __future__ import annotations
@@ -218,9 +218,9 @@ class Housekeeper:
         elif self._live is not None:
             self._again, self._due = False, Patience(_AFTER_DEFECT)
             due = self._live(self._between)
-            if self._cut or self._again:
-                due = 0.0
             self._due = None if due is None else Patience(due)
+            if self._cut or self._again:  # looked at last: whoever opens the log meanwhile says so before he sets `_due`
+                self._due = Patience(0.0)
             if self._resting:  # since, perhaps: it says so first
                 self._due = None
 

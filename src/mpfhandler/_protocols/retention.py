@@ -19,6 +19,7 @@ from .._pure.keeping import Closed, Doomed, Rules, doomed, next_too_old
 from .._pure.naming import Names, SegmentName
 from .._pure.schedule import Schedule
 from .._resources.descriptors import close_quietly
+from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 
 __all__ = ["Rules", "Shelf", "Swept", "plan", "survey", "sweep"]
@@ -110,7 +111,7 @@ def sweep(
         stop: is asked between two segments.
         progress: is told of each segment that is looked at, before that.
     """
-    run = _Sweep(ops, shelf, rules, report)
+    run = _Sweep(HeldDescriptors(ops).table(), shelf, rules, report)
     if not rules.names:
         return run.swept
     if not shelf.names.readable:

@@ -34,6 +34,7 @@ class HeldDescriptors:
             open_side=told(ops.open_side),
             open_new_private=told(ops.open_new_private),
             open_read=told(ops.open_read),
+            open_lock=self._open_lock,
             close=self._close,
         )
 
@@ -59,6 +60,11 @@ class HeldDescriptors:
             return fd
 
         return call
+
+    def _open_lock(self, path: str, mode: int) -> tuple[int, bool]:
+        fd, writable = self._ops.open_lock(path, mode)
+        self._open.add(fd)
+        return fd, writable
 
     def _close(self, fd: int) -> None:
         """Forgotten first: its number may be another file's as soon as it is closed."""
