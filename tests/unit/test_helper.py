@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import json
@@ -52,7 +53,11 @@ def until(found: Callable[[], object], what: str, patience: float = PATIENCE) ->
 
 def children(pid: int | str = "self") -> list[int]:
     """Of a process, dead ones that nobody has waited for included."""
-    return [int(number) for task in Path(f"/proc/{pid}/task").iterdir() for number in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 others: set[int] = set()  # children of other tests: a resource tracker of multiprocessing stays
