@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -202,11 +203,7 @@ def test_killed_processes_leave_the_content_once(tmp_path: Path, method: str) ->
     for number in range(8):
         child = start(SEAL, folder, method, calls)
         with ended(child):
-            assert child.stdin is not None
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n"
-            child.stdin.write("\n")
-            child.stdin.flush()
+            begin(child)
             if number % 2:
                 time.sleep(luck.random() * 0.3)
             else:  # however slow the machine is, some are in the middle of it
@@ -222,14 +219,20 @@ def test_killed_processes_leave_the_content_once(tmp_path: Path, method: str) ->
     assert hidden(folder) == sorted(f".{name}.sealed" for name in wanted)
 
 
+def begin(child: subprocess.Popen[str]) -> None:
+    """Let it go on, once it is ready."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    child.stdin.write("\n")
+    child.stdin.flush()
+
+
 def finish_one(folder: Path, method: str, calls: Path) -> None:
     """A process that may come to its end."""
     child = start(SEAL, folder, method, calls)
     with ended(child):
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        child.stdin.write("\n")
+        begin(child)
         finish(child)
 
 

@@ -59,6 +59,7 @@ MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
 FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
+DESCRIPTORS = "_resources/descriptors.py"
 BACKGROUND, APPENDER, SEALER = "_engine/background.py", "_engine/appender.py", "_engine/sealer.py"
 
 MUTANTS = (
@@ -537,8 +538,8 @@ MUTANTS = (
         "close-without-unlock",
         "a child between fork and exec keeps the lock",
         LOCK,
-        "            self._ops.unlock(fd)\n",
-        "            pass\n",
+        "unlock_and_close(self._ops, fd)",
+        "close_quietly(self._ops, fd)",
         ("unit/test_lock.py::test_released_lock_is_not_kept_by_an_inherited_description",),
     ),
     Mutant(
@@ -1046,8 +1047,8 @@ MUTANTS = (
         "deletion-lock-lives-on",
         "the lock on a segment is closed and not given up, so that a child forked meanwhile keeps it",
         RETENTION,
-        "        ops.unlock(fd)\n",
-        "        pass\n",
+        "unlock_and_close(ops, fd)",
+        "ops.close(fd)",
         ("faults/test_retention_rules.py::test_lock_is_given_up_explicitly",),
     ),
     Mutant(
@@ -2076,11 +2077,11 @@ MUTANTS = (
     ),
     Mutant(
         "seal-unlock",
-        "a forked child keeps the lock",
-        COMPRESSION,
-        "        ops.unlock(fd)\n",
+        "a child that was forked without a hook keeps a lock on a segment",
+        DESCRIPTORS,
+        "        ops.unlock(number)\n",
         "        pass\n",
-        ("faults/test_sealing_crash.py::test_locks_are_given_back_where_a_child_shares_them",),
+        ("faults/test_retention_rules.py::test_lock_is_given_up_explicitly",),
     ),
     Mutant(
         "pack-fsync",
@@ -2134,8 +2135,8 @@ MUTANTS = (
         "pack-lock-let-go",
         "K4: the lock on the compressed file is let go before the last step",
         TREATING,
-        "        stack.callback(let_go, ops, fd)\n",
-        "        ops.unlock(fd)\n        stack.callback(let_go, ops, fd)\n",
+        "        stack.callback(unlock_and_close, ops, fd)\n",
+        "        ops.unlock(fd)\n        stack.callback(unlock_and_close, ops, fd)\n",
         ("simulation/test_sealing_worlds.py::test_every_schedule_of_a_small_world[one seals, with a hook, one kill anywhere]",),
     ),
     Mutant(

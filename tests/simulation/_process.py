@@ -334,10 +334,10 @@ class Process:
         return written
 
     def _stat_path(self, path: str) -> FileStat:
-        return _file_stat(self.kernel.stat(path))
+        return file_stat(self.kernel.stat(path))
 
     def _stat_fd(self, fd: int) -> FileStat:
-        return _file_stat(self.kernel.fstat(self.table, fd))
+        return file_stat(self.kernel.fstat(self.table, fd))
 
     def _look_at_path(self, path: str) -> Any:
         return self._looked_at(self._call("stat_path", path))
@@ -575,7 +575,7 @@ class Look:
 FIELDS = [field.name for field in dataclasses.fields(FileStat) if field.name not in {"id", "regular"}]
 
 
-def _file_stat(found: Stat) -> FileStat:
+def file_stat(found: Stat) -> FileStat:
     return FileStat(
         FileId(found.device, found.inode),
         found.size,
@@ -589,4 +589,4 @@ def _file_stat(found: Stat) -> FileStat:
     )
 
 
-__all__ = ["CALLS", "Fault", "Killed", "Process", "SimulatedLock"]
+__all__ = ["CALLS", "Fault", "Killed", "Process", "SimulatedLock", "file_stat"]

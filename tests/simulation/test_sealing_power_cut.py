@@ -11,9 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from _kernel import EXCLUSIVE, SHARED, UNLOCK, Kernel, Stat, Table
 
-from mpfhandler._platform import FileId, FileStat, Operations
+pytest.importorskip("greenlet", reason="simulated processes are greenlets")
+
+from _kernel import EXCLUSIVE, SHARED, UNLOCK, Kernel, Table
+from _process import file_stat
+
+from mpfhandler._platform import Operations
 from mpfhandler._platform.posix import POSIX
 from mpfhandler._protocols.duties import Sealing, Step
 from mpfhandler._protocols.sealing import seal_all
@@ -72,8 +76,8 @@ class Machine:
             "write": lambda fd, data: kernel.write(table, fd, data),
             "write_at": lambda fd, data, at: kernel.pwrite(table, fd, data, at),
             "read_at": lambda fd, count, at: kernel.pread(table, fd, count, at),
-            "stat_link": lambda path: told(kernel.stat(path)),
-            "stat_fd": lambda fd: told(kernel.fstat(table, fd)),
+            "stat_link": lambda path: file_stat(kernel.stat(path)),
+            "stat_fd": lambda fd: file_stat(kernel.fstat(table, fd)),
             "set_mode": lambda fd, mode: kernel.fchmod(table, fd, mode),
             "set_owner": lambda fd, uid, gid: kernel.fchown(table, fd, uid, gid),
             "accessed": lambda _fd: 0,
@@ -117,21 +121,6 @@ class Machine:
         """What can be seen, unpacked."""
         files = self.kernel.files().items()
         return {path: gzip.decompress(data) if path.endswith(".gz") else data for path, data in files if "/." not in path}
-
-
-def told(found: Stat) -> FileStat:
-    """In the package's form."""
-    return FileStat(
-        FileId(found.device, found.inode),
-        found.size,
-        found.mtime_ns,
-        found.ctime_ns,
-        found.mode,
-        found.uid,
-        found.gid,
-        found.regular,
-        found.links,
-    )
 
 
 def twin(machine: Machine, data: bytes, *, safe: bool) -> None:

@@ -31,10 +31,10 @@ from .._platform import Fault, FileStat, Operations
 from .._pure.naming import COMPRESSIONS, Names, SegmentName
 from .._pure.options import Compression
 from .._resources.codec import packer
-from .._resources.descriptors import close_quietly
+from .._resources.descriptors import unlock_and_close
 from .twins import Twin, chunks_of, compare
 
-__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "create", "let_go", "lock_file", "remove_temporary"]
+__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "create", "lock_file", "remove_temporary"]
 
 
 class Refused(RuntimeError):
@@ -112,7 +112,7 @@ def compress(
         _check_unchanged(ops, plain)
         ops.unlink(plain.path)
     except BaseException:
-        let_go(ops, fd)
+        unlock_and_close(ops, fd)
         raise
     return fd, packed
 
@@ -130,7 +130,7 @@ def create(ops: Operations, temporary: str) -> int:
     fd = ops.open_new_private(temporary)
     if _lock(ops, fd, temporary):
         return fd
-    let_go(ops, fd)
+    unlock_and_close(ops, fd)
     raise Busy(f"{temporary} was taken for a dead process's")
 
 
@@ -149,7 +149,7 @@ def remove_temporary(ops: Operations, path: str) -> bool:
     try:
         ops.unlink(path)
     finally:
-        let_go(ops, fd)
+        unlock_and_close(ops, fd)
     return True
 
 
@@ -171,17 +171,8 @@ def lock_file(ops: Operations, path: str) -> int | None:
         raise
     if _lock(ops, fd, path):
         return fd
-    let_go(ops, fd)
+    unlock_and_close(ops, fd)
     raise Busy(f"{path} is held by somebody, or is another file by now")
-
-
-def let_go(ops: Operations, fd: int) -> None:
-    """Unlock, then close: a child that was forked meanwhile shares the description, and would keep the lock."""
-    try:
-        ops.unlock(fd)
-    except OSError:
-        pass
-    close_quietly(ops, fd)
 
 
 def _settle_twins(
@@ -199,12 +190,12 @@ def _settle_twins(
             fd = _settle(ops, names.write(other), plain, method, stop)
         except BaseException:
             if equal is not None:
-                let_go(ops, equal[0])
+                unlock_and_close(ops, equal[0])
             raise
         if fd is not None and equal is None:
             equal = fd, other
         elif fd is not None:
-            let_go(ops, fd)  # the same content a third time is nothing to decide here
+            unlock_and_close(ops, fd)  # the same content a third time is nothing to decide here
     return equal
 
 
@@ -219,9 +210,9 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
             return fd
         ops.unlink(path)
     except BaseException:
-        let_go(ops, fd)
+        unlock_and_close(ops, fd)
         raise
-    let_go(ops, fd)
+    unlock_and_close(ops, fd)
     return None
 
 
@@ -271,7 +262,7 @@ def _lock(ops: Operations, fd: int, path: str) -> bool:
     except BaseException as error:
         if isinstance(error, OSError) and ops.fault(error) is Fault.MISSING:
             return False
-        let_go(ops, fd)
+        unlock_and_close(ops, fd)
         raise
 
 
@@ -331,4 +322,4 @@ def _discard(ops: Operations, temporary: str, fd: int) -> None:
         ops.unlink(temporary)
     except OSError:
         pass
-    let_go(ops, fd)
+    unlock_and_close(ops, fd)

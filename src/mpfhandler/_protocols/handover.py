@@ -18,7 +18,7 @@ from enum import Enum
 
 from .._platform import Fault, FileId, Operations
 from .._pure.naming import Names, SegmentName
-from .._resources.descriptors import close_quietly
+from .._resources.descriptors import unlock_and_close
 from .._resources.report import Reporter
 
 __all__ = ["Begun", "Handover", "hand_over"]
@@ -106,7 +106,7 @@ def _hand_over_one(
         report("rotator", error)
         return Handover.FAILED
     finally:
-        _let_go(ops, side)
+        unlock_and_close(ops, side)
     report.solved("rotator")
     return Handover.DONE
 
@@ -120,7 +120,7 @@ def _at_hand(ops: Operations, path: str) -> bool:
     try:
         return not ops.try_lock(side, False)
     finally:
-        _let_go(ops, side)
+        unlock_and_close(ops, side)
 
 
 class _Targets:
@@ -192,16 +192,6 @@ def _after(ops: Operations, names: Names, source: str, name: SegmentName, report
             continue
         report("rotator", RuntimeError(f"the rotator left its source behind; it is kept as {target}"))
         return
-
-
-def _let_go(ops: Operations, side: int) -> None:
-    """Unlock, then close: a child that was forked meanwhile, perhaps by the rotator itself, shares the description and would keep
-    the lock for as long as it lives."""
-    try:
-        ops.unlock(side)
-    except OSError:
-        pass
-    close_quietly(ops, side)
 
 
 def _exists(ops: Operations, path: str) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.naming import COMPRESSIONS, Names, SegmentName
-from .._resources.descriptors import close_quietly
-from .compression import Refused, create, let_go, remove_temporary
+from .._resources.descriptors import close_quietly, unlock_and_close
+from .compression import Refused, create, remove_temporary
 
 __all__ = ["Marker", "Pen", "Unwritten", "forget", "read_marker", "reclaim"]
 
@@ -105,7 +105,7 @@ class Pen:
         except BaseException:
             self.drop()
             raise
-        let_go(self._ops, self._fd)
+        unlock_and_close(self._ops, self._fd)
         self._ops.fsync_folder(self._folder)
 
     def drop(self) -> None:
@@ -114,7 +114,7 @@ class Pen:
             self._ops.unlink(self._temporary)
         except OSError:
             pass
-        let_go(self._ops, self._fd)
+        unlock_and_close(self._ops, self._fd)
 
     def _fill(self, data: bytes) -> None:
         done = 0

@@ -18,7 +18,7 @@ from .._pure.errors import InvalidOption
 from .._pure.keeping import Closed, Doomed, Rules, doomed, next_too_old
 from .._pure.naming import Names, SegmentName
 from .._pure.schedule import Schedule
-from .._resources.descriptors import close_quietly
+from .._resources.descriptors import unlock_and_close
 from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 
@@ -208,7 +208,7 @@ def _delete(ops: Operations, paths: tuple[str, ...], marker: str, swept: Swept) 
         _forget(ops, marker)
     finally:
         for fd in locked:
-            _let_go(ops, fd)
+            unlock_and_close(ops, fd)
 
 
 def _forget(ops: Operations, marker: str) -> None:
@@ -239,15 +239,6 @@ def _free(ops: Operations, fd: int) -> bool:
         return ops.try_lock(fd, True)
     except OSError:
         return True
-
-
-def _let_go(ops: Operations, fd: int) -> None:
-    """Unlock, then close: a child that was forked meanwhile shares the description, and would keep the lock."""
-    try:
-        ops.unlock(fd)
-    except OSError:
-        pass
-    close_quietly(ops, fd)
 
 
 def _unreadable(names: Names) -> InvalidOption:

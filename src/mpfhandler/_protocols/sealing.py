@@ -27,9 +27,10 @@ from .._pure.closing import closing
 from .._pure.errors import InvalidOption
 from .._pure.naming import Names, SegmentName
 from .._pure.schedule import Schedule
+from .._resources.descriptors import unlock_and_close
 from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
-from .compression import Busy, Refused, let_go, lock_file
+from .compression import Busy, Refused, lock_file
 from .duties import Key, Memory, Progress, Sealed, Sealing, Step
 from .markers import read_marker, reclaim
 from .treating import Held, Segment, Tell, Treatment, exists
@@ -206,7 +207,7 @@ class _Run:
         except Refused:
             return None
         if fd is not None:
-            stack.callback(let_go, self.ops, fd)
+            stack.callback(unlock_and_close, self.ops, fd)
             if not segment.plain and exists(self.ops, self.names.write(segment.name)):
                 return None  # it has just come to be
             if exists(self.ops, self.names.pending(segment.name)):

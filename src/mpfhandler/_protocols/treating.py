@@ -13,8 +13,9 @@ from .._pure.naming import COMPRESSIONS, Names, SegmentName
 from .._pure.schedule import Schedule
 from .._pure.sealed import SealedSegment
 from .._resources.codec import Malformed, unpacked
+from .._resources.descriptors import unlock_and_close
 from .._resources.report import Reporter
-from .compression import Busy, NotOurs, Plain, Refused, compress, let_go
+from .compression import Busy, NotOurs, Plain, Refused, compress
 from .duties import Progress, Sealed, Sealing, Step
 from .markers import Marker, Pen, Unwritten, forget, read_marker
 from .twins import Stopped, chunks_of
@@ -153,7 +154,7 @@ class Treatment:
                 return True
             self.tell.failed("compress", error)
             return ops.fault(error) is Fault.FULL and self.rules.delete_after is not None  # the archive makes room
-        stack.callback(let_go, ops, fd)
+        stack.callback(unlock_and_close, ops, fd)
         held.path, held.fd, held.method = self.names.write(name), fd, name.compression
         return True
 

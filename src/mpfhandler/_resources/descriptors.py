@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from .._platform import Operations
 
-__all__ = ["Owner", "claim", "close_quietly"]
+__all__ = ["Owner", "claim", "close_quietly", "unlock_and_close"]
 
 
 class Owner(Protocol):
@@ -39,3 +39,12 @@ def close_quietly(ops: Operations, number: int) -> None:
         ops.close(number)
     except OSError:
         pass
+
+
+def unlock_and_close(ops: Operations, number: int) -> None:
+    """Both, for a child that was forked meanwhile shares the description, and would keep the lock for as long as it lives."""
+    try:
+        ops.unlock(number)
+    except OSError:
+        pass
+    close_quietly(ops, number)

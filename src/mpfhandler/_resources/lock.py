@@ -20,7 +20,7 @@ from .._platform import Fault, FileId, FileStat, Operations
 from .._pure.options import Access
 from .._pure.state import SIZE, State, is_ours, pack, unpack
 from .access import NEW_FILE, apply_access
-from .descriptors import close_quietly
+from .descriptors import close_quietly, unlock_and_close
 
 __all__ = ["HeldLock", "RotationLock"]
 
@@ -105,11 +105,7 @@ class HeldLock:
         fd = self._fd
         if fd < 0:
             return
-        try:
-            self._ops.unlock(fd)
-        except OSError:
-            pass
-        close_quietly(self._ops, fd)
+        unlock_and_close(self._ops, fd)
         self._fd = -1
 
     def abandon(self) -> None:
