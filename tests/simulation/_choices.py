@@ -28,13 +28,27 @@ class Choices:
 
     def pick(self, count: int, plain: float = _PLAIN) -> int:
         """A number below `count`; 0 in `plain` of the random cases."""
+        if count > 1:
+            return 0 if self.plain(plain) else self.other(count)
+        self.made.append(0)
+        return 0
+
+    def plain(self, plain: float = _PLAIN) -> bool:
+        """Whether the next number is 0, however many there are to choose from; if not, `other` gives it."""
+        position = len(self.made)
+        given = position < len(self._given)
+        zero = not self._given[position] if given else self._random is None or self._random.random() < plain
+        if zero:
+            self.made.append(0)
+        return zero
+
+    def other(self, count: int) -> int:
+        """A number from 1 to below `count`."""
         position = len(self.made)
         if position < len(self._given):
             number = min(self._given[position], count - 1)
-        elif self._random is None or count == 1 or self._random.random() < plain:
-            number = 0
         else:
-            number = self._random.randrange(1, count)
+            number = self._random.randrange(1, count) if self._random else 0
         self.made.append(number)
         return number
 

@@ -58,6 +58,12 @@ def _period_of(second: float, zone: str, when: str) -> tuple[str, timedelta | No
     return wall.strftime(SUFFIX[when]), None if when == "D" else wall.utcoffset()
 
 
+@functools.lru_cache(1 << 16)
+def _shown(second: float, zone: ZoneInfo, suffix: str) -> tuple[str, timedelta | None]:
+    wall = datetime.fromtimestamp(second, timezone.utc).astimezone(zone)
+    return wall.strftime(suffix), wall.utcoffset()
+
+
 class Violation(AssertionError):
     """A promise is broken."""
 
@@ -685,5 +691,4 @@ class Ledger(Watcher):
         return minute if direction > 0 else minute + 60
 
     def _text(self, moment: float, zone: ZoneInfo) -> tuple[str, timedelta | None]:
-        wall = datetime.fromtimestamp(moment // 1, timezone.utc).astimezone(zone)
-        return wall.strftime(SUFFIX[self.when]), wall.utcoffset()
+        return _shown(moment // 1, zone, SUFFIX[self.when])

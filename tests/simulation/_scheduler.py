@@ -301,14 +301,11 @@ class Scheduler:
                 raise Stuck(f"no end after {_MOST_STEPS} steps")
             if self.broken:
                 raise Stuck(self.broken)
-            moves = self._moves()
-            if not moves:
+            move = self._next()
+            if move is None:
                 self._pass_time()
                 continue
-            if self.see is not None and len(moves) > 1:
-                self.see(self.picture, len(moves))
-            self.points += len(moves) > 1
-            self._carry_out(moves[self.choices.pick(len(moves), self.plain) if len(moves) > 1 else 0])
+            self._carry_out(move)
             self.kernel.uptime_ns += self.step_ns
 
     def close(self) -> None:
@@ -382,6 +379,30 @@ class Scheduler:
         return any(event.clock and event.times for event in self.events)
 
     # moves
+
+    def _next(self) -> Move | None:
+        """What happens now; None: nothing does before time passes. Where the plainest choice is made, no other is looked for."""
+        first = self._first() if self.see is None and self._has_others() else None
+        if first is not None and self.choices.plain(self.plain):
+            self.points += 1
+            return Move("go", first)
+        moves = self._moves()
+        if len(moves) < 2:
+            return moves[0] if moves else None
+        if self.see is not None:
+            self.see(self.picture, len(moves))
+        self.points += 1
+        return moves[self.choices.other(len(moves)) if first is not None else self.choices.pick(len(moves), self.plain)]
+
+    def _first(self) -> Thread | None:
+        """The thread that goes on if nothing special happens."""
+        if self.current is not None and self._ready(self.current):
+            return self.current
+        return next((thread for thread in self.threads if self._ready(thread)), None)
+
+    def _has_others(self) -> bool:
+        """Whether a thread that can go on is not the only choice, for sure."""
+        return bool(self.budget.kills or self.budget.stops) or any(event.times for event in self.events)
 
     def _unfinished(self) -> bool:
         return any(not (t.done or t.daemon or t.process.stopped) and t.process.alive for t in self.threads)

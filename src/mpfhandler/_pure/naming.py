@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 __all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending", "show"]
 
@@ -183,6 +184,7 @@ def show(wall: datetime, suffix: str) -> str:
     return re.sub(r"%(.)", lambda found: f"{fields[found[1]]:0{_DIGITS[found[1]]}}", suffix)
 
 
+@lru_cache(maxsize=16)
 def _pattern(suffix: str) -> str:
     """A regular expression for what `strftime` can make of the suffix; the directives of the standard suffixes are groups."""
     parts: list[str] = []
