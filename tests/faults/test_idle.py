@@ -541,7 +541,7 @@ def test_last_segment_of_a_folder_is_sealed(idle: Callable[..., Idle], path: Pat
 
     one = idle(on_seal=hook, on_error=told.append, rotate_idle=False)
     writer, midnight = one.writer, FIVE + 7 * HOUR
-    writer._active.closed._segments._hooks = replace(writer._active.closed._segments._hooks, namer=lambda: namer)
+    name_by(writer, namer)
     one.at(FIVE + 61.0)
     last = path.parent / "2023-11-14" / "app.log.2023-11-14_23"
     last.parent.mkdir()
@@ -555,6 +555,98 @@ def test_last_segment_of_a_folder_is_sealed(idle: Callable[..., Idle], path: Pat
     assert got == [str(last)] * 4
     assert [str(error) for error in told] == ["not yet"]
     assert set(sealer._memories) <= {str(path.parent / "2023-11-15")}
+
+
+def by_day(default: str) -> str:
+    """A namer that gives each day a folder, and makes it, for nobody else does."""
+    folder, name = os.path.split(default)
+    os.makedirs(os.path.join(folder, name[8:18]), exist_ok=True)
+    return os.path.join(folder, name[8:18], name)
+
+
+def name_by(writer: Any, namer: Callable[[str], str]) -> None:
+    """Set as a handler's attribute would be."""
+    segments_of = writer._active.closed._segments
+    segments_of._hooks = replace(segments_of._hooks, namer=lambda: namer)
+
+
+def test_segment_of_a_program_that_was_down_over_two_days_is_sealed(idle: Callable[..., Idle], path: Path) -> None:
+    """A folder a day: the old content goes to its own day's, which is neither the present one nor the one before."""
+    got: list[str] = []
+    path.write_text("old\n")
+    os.utime(path, (FIVE - 50 * HOUR, FIVE - 50 * HOUR))
+    one = idle(on_seal=lambda segment: got.append(segment.path), rotate_idle=False)
+    name_by(one.writer, by_day)
+    one.at(FIVE + 61.0)
+    assert got == []
+    one.log.write("new")
+    one.at(FIVE + 62.0)
+    assert got == [str(path.parent / "2023-11-12" / "app.log.2023-11-12_15")]
+
+
+def test_segment_that_another_process_has_left_in_an_older_folder_is_sealed(idle: Callable[..., Idle], path: Path) -> None:
+    """At the first look, and at one an hour after it; no folder is made for that, and other files and logs are left alone."""
+    got: list[str] = []
+    left = [path.parent / day / f"app.log.{day}_03" for day in ("2022-01-31", "2023-11-02")]
+    for one in left[:1]:
+        one.parent.mkdir()
+        one.write_text("x\n")
+    (path.parent / "2022-01-31" / "other.log.2022-01-31_03").write_text("y\n")
+    (path.parent / "2022-02-30x").mkdir()
+    (path.parent / "2022-02-28").write_text("no folder\n")
+    idler = idle(on_seal=lambda segment: got.append(segment.path), rotate_idle=False)
+    name_by(idler.writer, by_day)
+    idler.at(FIVE + 61.0)
+    assert got == [str(left[0])]
+    left[1].parent.mkdir()
+    left[1].write_text("x\n")
+    monotonic = idler.writer._ops.monotonic()
+    idler.writer._background.changed()
+    idler.at(FIVE + 62.0)
+    assert got == [str(left[0])]
+    idler.writer._active.closed._sealer._ops = replace(idler.writer._ops, monotonic=lambda: monotonic + HOUR)
+    idler.writer._background.changed()
+    idler.at(FIVE + 63.0)
+    assert got == [str(one) for one in left]
+    folders = {one.name for one in path.parent.iterdir() if one.is_dir()}
+    assert folders == {"2022-01-31", "2022-02-30x", "2023-11-02", "2023-11-14"}
+
+
+def test_max_age_counts_in_every_folder(idle: Callable[..., Idle], path: Path) -> None:
+    """A folder a day: what is too old is in others than today's. They stay, empty."""
+    for day in ("2022-01-31", "2023-10-31", "2023-11-12", "2023-11-13"):
+        by_day(str(path.parent / f"app.log.{day}_03"))
+        (path.parent / day / f"app.log.{day}_03").write_text("x\n")
+    one = idle(max_age="2d", rotate_idle=False)
+    name_by(one.writer, by_day)
+    assert [os.path.basename(name) for name in one.writer.excess()] == [
+        "app.log.2022-01-31_03", "app.log.2023-10-31_03", "app.log.2023-11-12_03"
+    ]  # fmt: skip
+    one.at(FIVE + 61.0)
+    assert [one.name for one in path.parent.rglob("app.log.2*")] == ["app.log.2023-11-13_03"]
+    assert (path.parent / "2022-01-31").is_dir()
+
+
+def test_rules_go_by_time_over_all_folders(idle: Callable[..., Idle], path: Path) -> None:
+    """A folder a month, beside the log's: the oldest segment goes, in whatever folder, also while the present one is missing."""
+    root = path.parent / "old"
+
+    def by_month(default: str) -> str:
+        name = os.path.basename(default)
+        return str(root / name[8:12] / name[13:15] / name)
+
+    for month, day in (("2023/09", "2023-09-30"), ("2023/10", "2023-10-01"), ("2022/12", "2022-12-31"), ("2023/1", "2023-10-02")):
+        (root / month).mkdir(parents=True)
+        (root / month / f"app.log.{day}_03").write_text("x" * 100)
+    one = idle(max_total_bytes=100, min_free_bytes=1, rotate_idle=False)
+    name_by(one.writer, by_month)
+    told: list[Exception] = []
+    one.writer._report._on_error = told.append
+    one.at(FIVE + 61.0)
+    left = sorted(str(one.relative_to(root)) for one in root.rglob("app.log.2*"))
+    assert left == ["2023/1/app.log.2023-10-02_03", "2023/10/app.log.2023-10-01_03"]  # the namer gives no such name as the first
+    assert told == []
+    assert not (root / "2023" / "11").exists()
 
 
 def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:

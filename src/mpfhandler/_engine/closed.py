@@ -147,7 +147,8 @@ class ClosedSegments:
 
     def _shelf(self) -> Shelf:
         names = self._segments.names()
-        return Shelf(names, self._segments.folder(names), self._options.schedule, self._options.late_grace)
+        folder, others = self._segments.folder(names), frozenset(self._segments.all_folders(names))
+        return Shelf(names, folder, self._options.schedule, self._options.late_grace, others)
 
     def _hand_over(self, rotator: Callable[[str, str], None]) -> None:
         now = self._ops.monotonic()

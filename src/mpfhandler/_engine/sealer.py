@@ -16,6 +16,7 @@ from .steps import sealing_of
 __all__ = ["Sealer"]
 
 _RETRY = (1.0, 600.0)  # seconds before something that failed is tried again: at first, at most
+_ROUND = 3600.0  # seconds between two looks at all folders, where there are several
 _HELD = (1.0, 60.0)  # the same for a segment that somebody has: once a minute an idle process looks whether to let one go
 
 
@@ -36,6 +37,7 @@ class Sealer:
         self._schedule = options.schedule
         self._report = report
         self._memories: dict[str, Memory] = {}  # by folder, as long as there is something to be done in it
+        self._round_at = float("-inf")  # by the monotonic clock: the next look at all folders
         self._retry, self._held = Backoff(*_RETRY), Backoff(*_HELD)
         self._rules = sealing_of(options, log)
 
@@ -80,10 +82,13 @@ class Sealer:
         return self._retry.until - now
 
     def _seal(self, stop: Callable[[], bool]) -> Sealed:
-        """In all folders: a `namer` may give each day, or month, one of its own, and the last segment of one comes due when the
-        next one has begun."""
+        """In several folders: a `namer` may give each day, or month, one of its own, and the last segment of one comes due when
+        the next one has begun. In those where a process before this one, or another one, may have left something: now and then."""
         names, whole, report = self._segments.names(), Sealed(), _Together(self._report)
-        present = self._segments.folders(names)
+        present, now = self._segments.folders(names), self._ops.monotonic()
+        if now >= self._round_at:
+            self._memories.update({folder: Memory() for folder in self._segments.all_folders(names) - set(self._memories)})
+            self._round_at = now + _ROUND
         for folder in sorted(present | set(self._memories)):
             memory, now = self._memories.setdefault(folder, Memory()), self._ops.now()
             done = seal_all(

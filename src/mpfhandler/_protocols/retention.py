@@ -33,15 +33,17 @@ class Shelf:
 
     Attributes:
         names: of its segments.
-        folder: of its segments.
+        folder: of its segments; its file system is the one that is kept free.
         schedule: of the log.
         grace: seconds after a period's end in which late records come.
+        others: folders in which segments can be, too.
     """
 
     names: Names
     folder: str
     schedule: Schedule
     grace: float
+    others: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -70,10 +72,11 @@ def survey(ops: Operations, shelf: Shelf, *, dated: bool) -> list[Closed]:
         dated: also when the period of each has ended, which takes longer than everything else.
 
     Raises:
-        OSError: the folder cannot be read.
+        OSError: a folder cannot be read.
     """
     names, found = shelf.names, dict[SegmentName, list[tuple[str, FileStat]]]()
-    for name, path in names.known(shelf.folder, ops.names(shelf.folder)) if names.readable else ():
+    folders = {shelf.folder, *shelf.others} if names.readable else ()
+    for name, path in sorted(one for folder in folders for one in names.known(folder, _files(ops, names, folder))):
         seen = _look(ops, path)
         if seen is not None and seen.regular:
             found.setdefault(replace(name, compression=""), []).append((path, seen))
@@ -82,13 +85,32 @@ def survey(ops: Operations, shelf: Shelf, *, dated: bool) -> list[Closed]:
     return [_closed(shelf, name, files, dated=dated) for name, files in found.items()]
 
 
+def _files(ops: Operations, names: Names, folder: str) -> list[str]:
+    try:
+        return ops.names(folder)
+    except OSError as error:
+        if ops.fault(error) is not Fault.MISSING or folder == names.folder:
+            raise  # else a `namer` has one in mind that nobody has made yet, or it is no folder
+        return []
+
+
+def _free_bytes(ops: Operations, shelf: Shelf) -> int:
+    """Of the segments' file system; of the log's as long as there is no folder of theirs."""
+    try:
+        return ops.free_bytes(shelf.folder)
+    except OSError as error:
+        if ops.fault(error) is not Fault.MISSING or shelf.folder == shelf.names.folder:
+            raise
+        return ops.free_bytes(max((one for one in shelf.others if _look(ops, one) is not None), default=shelf.names.folder))
+
+
 def plan(ops: Operations, shelf: Shelf, rules: Rules) -> list[Doomed]:
     """What a sweep would delete now, oldest first.
 
     Raises:
-        OSError: the folder cannot be read, or its free space is not told.
+        OSError: a folder cannot be read, or its free space is not told.
     """
-    free = ops.free_bytes(shelf.folder) if rules.retention.min_free_bytes else None
+    free = _free_bytes(ops, shelf) if rules.retention.min_free_bytes else None
     return doomed(survey(ops, shelf, dated=rules.retention.max_age > 0), rules, ops.now(), free)
 
 
@@ -142,7 +164,7 @@ class _Sweep:
         """Free bytes, if a rule asks for them and the system tells."""
         if self._rules.retention.min_free_bytes:
             try:
-                return self._ops.free_bytes(self._shelf.folder)
+                return _free_bytes(self._ops, self._shelf)
             except OSError as error:
                 self.failed("min_free_bytes", error)
         return None

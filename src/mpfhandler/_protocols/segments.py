@@ -12,15 +12,17 @@ from .._pure.naming import Names, SegmentName, show
 from .._pure.schedule import Period, Schedule
 from .._resources.append import Opening
 from .._resources.report import Reporter
+from .folders import like
 from .hooks import Hooks, names_of
 
 __all__ = ["Segments"]
 
 _NAMES = 10_000  # segments that one period can have
+_FOLDERS = 8  # folders that are remembered
 
 
 class Segments:
-    """Looks at the folder anew each time; keeps nothing.
+    """Looks at the folder anew each time; keeps nothing but the last folders that segments went to.
 
     Args:
         ops: the system calls.
@@ -41,6 +43,7 @@ class Segments:
         self._hooks = hooks
         self._report = report
         self._grace = late_grace
+        self._used: dict[str, None] = {}  # folders, the last one last; another thread may be looking
 
     def names(self) -> Names:
         """The names of the segments as the user's hooks have them now."""
@@ -51,15 +54,25 @@ class Segments:
         return _folder_of(names, names.at(self._schedule.wall(int(self._ops.now()))))
 
     def folders(self, names: Names) -> set[str]:
-        """Where those of the present period go, and those of the one before, which has just been closed."""
+        """Where those of the present period go, those of the one before, which has just been closed, and those that this process
+        has closed lately: of a program that was down for long they are of another period."""
         start = self._schedule.period(self._ops.now()).start
-        return {self.folder(names), _folder_of(names, names.at(self._schedule.wall(self._schedule.period(start - 1).start)))}
+        before = _folder_of(names, names.at(self._schedule.wall(self._schedule.period(start - 1).start)))
+        return {self.folder(names), before, *list(self._used)}
+
+    def all_folders(self, names: Names) -> set[str]:
+        """Where segments can be that any process has closed at any time. A `namer` may give each day, or month, a folder of its
+        own: then all are looked at that differ in digits alone from one that is known; what it calls otherwise is not found."""
+        if not names.altered:
+            return {names.folder}
+        return set().union(*(like(self._ops, folder, names.folder) for folder in self.folders(names)))
 
     def targets(self, closing: Period) -> Iterator[str]:
         """Paths to try for a closing segment, in order: after the last one of the same period, so that `.1`, `.2` … are in
         order of time. Where the segment is to be handed over they are hidden waiting names."""
         names = self.names()
         first = names.at(self._schedule.wall(closing.start))
+        self._use(_folder_of(names, first))
         index = self._next_index(names, first)
         place = names.pending if not self._grace or self._hooks.rotator() else names.write
         last = ""
@@ -68,6 +81,12 @@ class Segments:
             target = place(name)
             yield target if target != last else names.default(name)  # a namer that forgets the number
             last = target
+
+    def _use(self, folder: str) -> None:
+        self._used.pop(folder, None)
+        self._used[folder] = None
+        for oldest in list(self._used)[:-_FOLDERS]:
+            self._used.pop(oldest, None)
 
     def put_back(self, path: str) -> None:
         """Give a file the log's name again, which it has lost by mistake. If another one has that by now, it gets a segment's

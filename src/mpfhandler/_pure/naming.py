@@ -71,6 +71,11 @@ class Names:
         return SegmentName(_parse(show(wall, self.suffix), self.suffix) or wall)
 
     @property
+    def altered(self) -> bool:
+        """Whether a user's `namer` has a say in them."""
+        return self._alter is not None
+
+    @property
     def readable(self) -> bool:
         """Whether what the suffix writes can be read back; if not, no segment can be told from other people's files."""
         return _parse(show(_SAMPLE, self.suffix), self.suffix) is not None
