@@ -306,6 +306,30 @@ def hand_over_to(folder: Path, rotator: Callable[[str, str], None], begun: Begun
     return hand_over(OPERATIONS, names, rotator, Reporter(lambda *_a, **_f: None, None), begun)  # type: ignore[arg-type]
 
 
+def test_child_that_is_forked_in_a_rotator_has_nothing_of_the_file(tmp_path: Path) -> None:
+    """Else it keeps the space of a file that the rotator removes, and the lock of a parent that is killed."""
+    (tmp_path / WAITING).write_text("record\n")
+    beside = tmp_path / f".app.log.{BOUNDARY}0.1.rotating"
+    beside.write_text("record\n")
+    codes: list[int] = []
+
+    def rotator(source: str, target: str) -> None:
+        codes.append(open_in_a_child(tmp_path))
+        os.rename(source, target)
+
+    assert hand_over_to(tmp_path, rotator, {}) is Handover.DONE
+    assert codes == [0, 0]
+
+
+def open_in_a_child(folder: Path) -> int:
+    """How many files of this folder a child has that is forked now."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] >> 8
+    links = [os.path.join("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+    os._exit(len([link for link in links if os.path.islink(link) and os.readlink(link).startswith(str(folder))]))
+
+
 def test_files_of_one_period_are_not_handed_over_at_the_same_time(tmp_path: Path) -> None:
     """P4: two processes would find the same name free, and the second rotator would write over what the first has made."""
     first, second = tmp_path / WAITING, tmp_path / f".app.log.{BOUNDARY}0.1.rotating"

@@ -379,6 +379,7 @@ def test_idle_worker_does_not_keep_others_from_the_exclusive_lock(path: Path) ->
 def seal(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Stands in for the sealing: what it was asked, and what it answers."""
     from mpfhandler._engine import sealer
+    from mpfhandler._protocols import sealing
 
     asked: list[dict[str, Any]] = []
     answers: list[Any] = []
@@ -386,11 +387,11 @@ def seal(monkeypatch: pytest.MonkeyPatch) -> Any:
     def seal_all(
         _ops: object, names: object, folder: str, _schedule: object, rules: Any, report: Any, stop: Any, **more: Any
     ) -> Any:
-        asked.append({"folder": folder, "rules": rules, "now": more["now"], "stop": stop, "report": report})
+        asked.append({"folder": folder, "rules": rules, "stop": stop, "report": report, **more})
         answer = answers.pop(0) if answers else {}
         if isinstance(answer, BaseException):
             raise answer
-        return SimpleNamespace(**{"done": 0, "held": set(), "next_at": None, "failed": False, "stopped": False, **answer})
+        return sealing.Sealed(**answer)
 
     monkeypatch.setattr(sealer, "seal_all", seal_all)
     return SimpleNamespace(asked=asked, answers=answers)
@@ -410,6 +411,22 @@ def test_sealing_is_asked_for_when_a_segment_is_closed_and_when_the_next_is_due(
     assert seal.asked[1]["now"] == FIVE + HOUR
     assert seal.asked[1]["rules"].grace == GRACE
     assert seal.asked[1]["rules"].fsync == "seal"
+
+
+def test_step_that_another_process_is_at_is_asked_for_later_and_later(
+    seal: Any, idle: Callable[..., Idle], system: System, clock: list[float]
+) -> None:
+    """From a second to a minute; not twice in one run, and no file is let go for it."""
+    steady = [1000.0]
+    system(now=lambda: clock[0], monotonic=lambda: steady[0])
+    one = idle(fsync="seal")
+    seal.answers += [{"busy": {"archive"}}] * 2 + [{"busy": {"archive"}, "held": {1}}, {}, {}]
+    sealer = one.writer._active.closed._sealer
+    asked: list[Any] = []
+    assert [sealer.run(lambda: False, asked.append) for _ in range(2)] == [1.0, 2.0]
+    assert (len(seal.asked), asked) == (2, [])
+    sealer.run(lambda: False, asked.append)
+    assert [set(one["skip"]) for one in seal.asked] == [set(), set(), set(), {"archive"}]
 
 
 def test_nothing_is_sealed_without_such_an_option(seal: Any, idle: Callable[..., Idle]) -> None:
@@ -659,6 +676,53 @@ def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:
     assert (step.name, got) == ("on_seal", ["segment"])
 
 
+def test_file_without_its_name_gets_it_without_a_record(idle: Callable[..., Idle], path: Path) -> None:
+    """With `late_grace=0` somebody may be just writing to the file that is to get a name, for longer than the rotation waits."""
+    one = idle(late_grace=0)
+    one.log.write("a")
+    with path.open() as writer:
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        assert one.at(float(FIVE + HOUR)) == 1.0
+        assert segments(path) == {"": ""}
+    assert one.at(FIVE + HOUR + 1.0) == LOOK
+    assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
+
+
+def test_file_without_its_name_gets_it_when_nothing_is_open(idle: Callable[..., Idle], path: Path) -> None:
+    """The same without `rotate_idle`: the log is not opened for it."""
+    one = idle(late_grace=0, rotate_idle=False, max_age="1d")
+    one.log.write("a")
+    with path.open() as writer:
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        one.clock[0] = float(FIVE + HOUR)
+        one.log.write("b")
+        assert one.at(FIVE + 2 * HOUR) == 1.0
+        assert one.writer.segment is None
+    one.at(FIVE + 2 * HOUR + 1.0)
+    assert segments(path) == {"2023-11-14_17": "a\n", "": "b\n"}
+
+
+def test_nothing_is_written_without_a_lease_meanwhile(idle: Callable[..., Idle], path: Path) -> None:
+    """P1: a lease was given up, or is the parent's, so the file may be sealed. What a namer logs waits for the outer call, which
+    opens the file anew."""
+    one = idle(late_grace=10.0)
+    one.log.write("a")
+    seen: list[str] = []
+
+    def namer(default: str) -> str:
+        if not seen:
+            one.log.write("meanwhile", FIVE + 61.0)
+            seen.append(path.read_text())
+        return default
+
+    name_by(one.writer, namer)
+    one.writer._active.give_leases_up()
+    one.clock[0] = FIVE + HOUR + 1.0
+    one.log.write("b")
+    assert seen == ["a\n"]
+    assert segments(path) == {"2023-11-14_17": "a\nmeanwhile\n", "": "b\n"}
+
+
 # --- the thread -------------------------------------------------------------------------------------------------------
 
 
@@ -902,6 +966,95 @@ def test_master_of_uwsgi_keeps_no_lease_and_no_thread(
     assert leased(path)
     assert (housekeeper._thread is not None) is ("compress" in options)
     assert path.read_text() == "0\n1\n2\n3\n"
+
+
+def test_master_of_uwsgi_keeps_no_lease_on_a_log_that_it_may_not_read(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, system: System
+) -> None:
+    """There is one descriptor then, and the lease is on it."""
+    server = SimpleNamespace(opt={}, has_threads=1, masterpid=os.getpid, worker_id=lambda: 0)
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    system(open_side=refuse, open_side_of=refuse)
+    log = closing(TimedLogFile(path, "H"))
+    for number in range(2):
+        log.write(f"{number}")
+        assert not leased(path)
+    monkeypatch.setattr(server, "worker_id", lambda: 1)
+    log.write("2")
+    assert leased(path)
+    assert path.read_text() == "0\n1\n2\n"
+
+
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a worker of uWSGI before 2.0.27 without `enable-threads`: one that begins a thread fails the test."""
+
+    def begin(*_: object) -> None:
+        raise AssertionError("a thread is begun")
+
+    server = SimpleNamespace(opt={}, has_threads=0, masterpid=lambda: 1, worker_id=lambda: 1)
+    monkeypatch.setitem(sys.modules, "uwsgi", server)
+    monkeypatch.setattr("_thread.start_new_thread", begin)
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["record", "close"])
+def test_uwsgi_without_threads_deletes_and_hands_over_in_the_call(
+    tmp_path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, clock: list[float], ends: bool
+) -> None:
+    """Nobody else would: a thread stands still between two requests, and a file would wait under its hidden name for ever."""
+    path, given = tmp_path / "app.log", list[tuple[str, str]]()
+    for hour in (14, 15):
+        (tmp_path / f"app.log.2023-11-14_{hour}").write_text("old\n")
+
+    def rotator(source: str, target: str) -> None:
+        handler.emit(logging.makeLogRecord({"msg": "from the rotator", "created": clock[0]}))
+        given.append((source, target))
+        os.rename(source, target)
+
+    clock[0] = FIVE + 60.0
+    without_threads(monkeypatch)
+    handler = closing(MultProcTimedRotatingFileHandler(path, backupCount=2, **UTC))
+    handler.rotator = rotator
+    handler.emit(logging.makeLogRecord({"msg": "a", "created": clock[0]}))
+    clock[0] = FIVE + HOUR + 60.0
+    with path.open() as other:
+        if ends:
+            fcntl.flock(other, fcntl.LOCK_SH)
+        handler.emit(logging.makeLogRecord({"msg": "b", "created": clock[0]}))
+        assert bool(given) is not ends
+    handler.close()
+    assert [os.path.basename(target) for _, target in given] == ["app.log.2023-11-14_17"]
+    left = {**segments(path), "": sorted(path.read_text().split("\n"))}
+    assert left == {"2023-11-14_15": "old\n", "2023-11-14_17": "a\n", "": ["", "b", "from the rotator"]}
+
+
+@pytest.mark.parametrize("how", ["record", "flush", "close"])
+def test_uwsgi_without_threads_writes_what_waits_for_the_disk_in_a_call(
+    path: Path, closing: Keep, monkeypatch: pytest.MonkeyPatch, system: System, how: str
+) -> None:
+    """At the next record that comes when it is due, at `flush()` and at `close()`; no thread waits for it."""
+    full, steady = [True], [1000.0]
+
+    def write(fd: int, data: bytes) -> int:
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return os.write(fd, data)
+
+    without_threads(monkeypatch)
+    system(write=write, monotonic=lambda: steady[0])
+    log = closing(TimedLogFile(path, "H"))
+    log.write("a")
+    assert log.stats().spilled == 1
+    full[0] = False
+    steady[0] += 600.0
+    if how == "record":
+        log.write("b")
+    else:
+        getattr(log, how)()
+    assert path.read_text() == "a\n" + ("b\n" if how == "record" else "")
 
 
 @pytest.mark.parametrize(

@@ -357,3 +357,21 @@ def test_what_is_written_down_about_a_segment_goes_with_it(tmp_path: Path, faili
     assert (done.failed, told) == (False, [])
     left = [f".app.log.{hour}.sealed" for hour in hours(*((1, 3) if failing else (3,)))]
     assert sorted(path.name for path in tmp_path.iterdir()) == [*left, f"app.log.{hours(3)[0]}"]
+
+
+def test_child_that_is_forked_meanwhile_has_nothing_of_it(tmp_path: Path) -> None:
+    """Else the space of what is deleted is kept for as long as it lives."""
+    make(tmp_path, *hours(3, 4), size=100)
+    codes: list[int] = []
+
+    def unlink(path: str) -> None:
+        child = os.fork()
+        if child == 0:
+            links = [os.path.join("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+            os._exit(len([link for link in links if os.path.islink(link) and os.readlink(link).startswith(str(tmp_path))]))
+        codes.append(os.waitpid(child, 0)[1] >> 8)
+        os.unlink(path)
+
+    done, told = swept(tmp_path, count=1, entries={"unlink": unlink})
+    assert (len(done.gone), told) == (1, [])
+    assert codes == [0]

@@ -794,15 +794,31 @@ def test_compression_has_a_low_priority_and_gives_it_back(tmp_path: Path, fails:
 
 @pytest.mark.parametrize("stops", [True, False], ids=["it was stopped", "another process is at it"])
 def test_step_that_leaves_off_is_no_failure(tmp_path: Path, stops: bool) -> None:
-    """An upload is left off for a fork, or because another process uploads: nothing is told, and it is done by a later run."""
+    """An upload is left off for a fork, or because another process uploads: nothing is told, and it is done by a later run.
+    Nobody has the segment: this process is not to let go of it."""
     make(tmp_path)
     archive = Hook("archive")
     archive.fails = [InterruptedError()]
     how = rules(None, archive.step)
     done = seal(tmp_path, how, stop=lambda: stops and bool(archive.seen))
-    assert (done.stopped, bool(done.held)) == (stops, not stops)
+    assert (done.stopped, done.busy, done.held) == (stops, set() if stops else {"archive"}, set())
+    assert done.goes_on
     assert seal(tmp_path, how).done == 1
     assert len(archive.seen) == 2
+
+
+def test_step_that_another_process_is_at_is_left_out_for_the_rest_of_the_run(tmp_path: Path) -> None:
+    """It was waited for once, perhaps for half a minute. What else there is to do is done to all of them."""
+    later = make(tmp_path, name="app.log.2026-11-23_15", written=AT - 3000.5), make(tmp_path)
+    archive, hook = Hook("archive"), Hook()
+    archive.fails = [InterruptedError(), AssertionError("asked again")]
+    how = rules("gz", archive.step, hook.step)
+    done = seal(tmp_path, how)
+    assert (len(archive.seen), len(hook.seen), done.done) == (1, 2, 0)
+    assert not any(path.exists() for path in later)
+    archive.fails = []
+    assert seal(tmp_path, how, skip=done.busy).busy == {"archive"}
+    assert (len(archive.seen), seal(tmp_path, how).done, len(archive.seen)) == (1, 2, 3)
 
 
 def test_compressed_segment_that_is_broken_is_handed_over_all_the_same(tmp_path: Path) -> None:

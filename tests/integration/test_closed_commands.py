@@ -216,6 +216,16 @@ def test_seal_tells_a_hook_that_fails(log: Path, capsys: pytest.CaptureFixture[s
     assert left(log.parent)[:5] == HOURS
 
 
+def test_seal_without_an_archive_names_the_option(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--archive-delete` alone: the remedy is one for a command line."""
+    assert cli.main(["seal", str(log), "--archive-delete"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("mpfhandler seal: --archive-delete=True: ")
+    assert "--archive s3://bucket/prefix" in told
+    assert "archive=" not in told
+    assert left(log.parent)[:5] == HOURS
+
+
 def test_seal_archives_into_a_folder(log: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """With `--archive-delete` the segments stand there, and not here any more."""
     archive = tmp_path_factory.mktemp("archive")

@@ -267,3 +267,40 @@ def test_finishing_from_within_does_not_wait_for_itself() -> None:
     keepers[0].ask()
     assert done.wait(PATIENCE / 2)
     assert idle(keepers[0])
+
+
+class Raced(Housekeeper):
+    """In its thread, somebody asks in the moment after it was looked for the `at`-th time whether somebody has."""
+
+    at = 0
+    looks = 0
+
+    @property  # type: ignore[override]
+    def _wanted(self) -> bool:
+        found = bool(self.__dict__.get("wanted", False))
+        if self._runner and self._runner == self._threads.identity():
+            self.looks += 1
+            if self.looks == self.at:
+                self.ask()
+        return found
+
+    @_wanted.setter
+    def _wanted(self, value: bool) -> None:
+        self.__dict__["wanted"] = value
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_what_is_asked_for_in_the_moment_of_a_look_is_done(at: int) -> None:
+    """Nothing that is asked for is forgotten, wherever the thread is: it takes back no wish but one that it goes on to fulfil."""
+    done = threading.Event()
+
+    def live(between: Stop) -> float | None:
+        for _ in range(4):
+            between()
+        return None if keeper.looks > at else 0.0
+
+    keeper = Raced(THREADS, lambda _stop: done.set(), live)
+    keeper.at = at
+    keeper.begin(0.0)
+    assert done.wait(PATIENCE)
+    keeper.rest(PATIENCE)

@@ -229,7 +229,7 @@ class Active:
         """Keep the append descriptor alone, and open anew before the next record."""
         self._late.close()
         if isinstance(self.segment, OpenSegment):
-            self.segment.after_fork_in_child()
+            self.segment.after_fork_in_child(own=True)
             self._fresh = True
 
     def after_fork_in_child(self) -> None:

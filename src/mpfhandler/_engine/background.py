@@ -162,6 +162,7 @@ class Background:
                     engine._run(self._rotate)
             if self._is_over() and not engine._backlog and self._can_be_opened():
                 engine._run(self._give_up)
+            engine._active.closed.give_names()
             return self._next_look()
         finally:
             engine.lock.release()
@@ -225,11 +226,14 @@ class Background:
         engine, active = self._engine, self._engine._active
         segment, grace, now = self._open(), engine.options.late_grace, engine._ops.now()
         moments = [late.period.end + grace for late in active._late._open]
+        names_due = active.closed.names_due
         if segment is None and not moments and not engine.options.rotate_idle:
-            return None
+            return names_due
         if segment is not None:
             moments += [segment.period.end, segment.period.end + grace]
         pauses = [_LOOK_EVERY, *(moment - now for moment in moments if moment > now)]
+        if names_due is not None:
+            pauses.append(names_due)
         if engine.options.rotate_idle and self._rotation_is_due():  # it could not be done
             pauses.append(max(_BUSY_PAUSE, active._retry.until - engine._ops.monotonic()))
         return min(pauses)

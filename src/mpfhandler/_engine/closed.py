@@ -27,6 +27,7 @@ __all__ = ["ClosedSegments"]
 
 _RETRY = (1.0, 60.0)  # seconds before a rotator that failed is tried again: at first, at most
 _NAMING_TRIES, _NAMING_PAUSE = 5, 0.001  # seconds; after that at the next look
+_NAMING_LOOK = 1.0  # seconds until that, where no record comes
 
 
 class ClosedSegments:
@@ -82,13 +83,21 @@ class ClosedSegments:
     def give_names(self) -> None:
         """With `late_grace=0`: give closed files their names. Somebody may be just writing to one: that takes microseconds.
         Never raises: a record is on its way."""
-        if self._options.late_grace or self._hooks.rotator() is not None:
+        if not self._wants_names():
             return
         try:
             self._give_names()
         except Exception as error:  # of the system, or of a suffix that makes no names
             self._retry.failed(self._ops.monotonic())
             self._report("late_grace=0", error)
+
+    @property
+    def names_due(self) -> float | None:
+        """Seconds until files that wait for their names are to be looked at again, without a record; None if none waits."""
+        return max(_NAMING_LOOK, self._retry.until - self._ops.monotonic()) if self._wants_names() else None
+
+    def _wants_names(self) -> bool:
+        return self.waiting and not self._options.late_grace and self._hooks.rotator() is None
 
     def _give_names(self) -> None:
         for _ in range(_NAMING_TRIES):

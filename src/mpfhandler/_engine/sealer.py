@@ -3,7 +3,7 @@ something fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from .._platform import FileId, Operations
 from .._protocols.sealing import Memory, Sealed, seal_all
@@ -56,7 +56,7 @@ class Sealer:
             if sealed.held:
                 let_go(sealed.held)
                 if not (sealed.failed or sealed.stopped):  # what has failed is not tried again at once
-                    sealed = self._seal(stop)
+                    sealed = self._seal(stop, sealed.busy)
         except Exception as error:  # a suffix or a namer that makes no names
             self._report("seal", error)
             return self._failed()
@@ -66,7 +66,7 @@ class Sealer:
         if sealed.stopped:
             return 0.0  # before it was through: a fork, after which it goes on
         pauses: list[float] = []
-        if sealed.held:
+        if sealed.held or sealed.busy:
             now = self._ops.monotonic()
             self._held.failed(now)
             pauses.append(self._held.until - now)
@@ -81,19 +81,20 @@ class Sealer:
         self._retry.failed(now)
         return self._retry.until - now
 
-    def _seal(self, stop: Callable[[], bool]) -> Sealed:
+    def _seal(self, stop: Callable[[], bool], skip: Collection[str] = ()) -> Sealed:
         """In several folders: a `namer` may give each day, or month, one of its own, and the last segment of one comes due when
-        the next one has begun. In those where a process before this one, or another one, may have left something: now and then."""
-        names, whole, report = self._segments.names(), Sealed(), _Together(self._report)
+        the next one has begun. In those where a process before this one, or another one, may have left something: at times."""
+        names, whole, report = self._segments.names(), Sealed(busy=set(skip)), _Together(self._report)
         present, now = self._segments.folders(names), self._ops.monotonic()
         if now >= self._round_at:
             self._memories.update({folder: Memory() for folder in self._segments.all_folders(names) - set(self._memories)})
             self._round_at = now + _ROUND
         for folder in sorted(present | set(self._memories)):
             memory, now = self._memories.setdefault(folder, Memory()), self._ops.now()
+            skipped = frozenset(whole.busy)
             done = seal_all(
-                self._ops, names, folder, self._schedule, self._rules, report, stop, now=now, memory=memory
-            )  # fmt: skip
+                self._ops, names, folder, self._schedule, self._rules, report, stop, now=now, memory=memory, skip=skipped
+            )
             if folder not in present and not done.goes_on:
                 del self._memories[folder]
             whole.add(done)

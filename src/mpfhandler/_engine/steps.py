@@ -31,6 +31,8 @@ def sealing_of(options: Options, log: str) -> Sealing:
 def _called(hook: Callable[[SealedSegment], object], segment: SealedSegment) -> object:
     try:
         return hook(segment)
+    except InterruptedError as error:  # the archive alone says with it that another process is at it
+        raise RuntimeError(f"on_seal: {error!r}") from error
     except (Exception, SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:  # asyncio's, gevent's, trio's: meant for the hook's own loop, not for this thread

@@ -65,8 +65,7 @@ class Writer:
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
         self._background = Background(self)
-        lives = options.keeps_house and not place.special and threads_run_freely()
-        live = self._background.live if lives else None
+        live = self._background.live if options.keeps_house and not place.special and threads_run_freely() else None
         self._housekeeper = Housekeeper(ops.threads, self._background.work, live, self._background.write_waiting)
         self._limit = options.max_bytes or _UNLIMITED
         self.lock = ops.threads.lock()
@@ -272,6 +271,7 @@ class Writer:
         if self._closing:
             self._closing = False
             self.close()
+        self._housekeeper.serve()
 
     def _refresh(self) -> None:
         if self.process != self._ops.pid():  # a fork that no hook told us of
@@ -305,9 +305,9 @@ class Writer:
     def _write_meanwhile(self, data: bytes, created: float) -> None:
         """A record that was made inside the slow path, by the same thread: queued, and written before the outer call
         returns. Written at once where the open segment is the right one, for the outer call may be killed; but not into the
-        middle of what the outer call does to a stream, or with `late_grace=0`."""
+        middle of what the outer call does to a stream, or with `late_grace=0`, nor without a lease (fork, uWSGI's master)."""
         segment = self._active.segment
-        plain = isinstance(segment, OpenSegment) and self.options.late_grace > 0
+        plain = isinstance(segment, OpenSegment) and self.options.late_grace > 0 and not segment.shared
         if plain and segment is not None and not self._backlog and segment.period.start <= created < segment.period.end:
             try:
                 self._appender.of(segment)(data)

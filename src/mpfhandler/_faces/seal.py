@@ -51,6 +51,9 @@ def _seal(arguments: argparse.Namespace) -> int:
     if arguments.on_seal is not None and "" not in sys.path:
         sys.path.append("")  # a script's own folder is not looked in otherwise
     found = find("seal", arguments)
+    if arguments.archive_delete and arguments.archive is None:
+        remedy = "give --archive s3://bucket/prefix or --archive file:///folder, or leave it out"
+        raise InvalidOption("archive_delete", True, "there is no archive that the segments would be in", remedy)
     options = with_housekeeping(Options(found.shelf.schedule, late_grace=found.shelf.grace), {**NONE, **_given(arguments)})
     rules = sealing_of(options, found.log)
     if not rules.wanted:
@@ -61,6 +64,8 @@ def _seal(arguments: argparse.Namespace) -> int:
     sealed = _sealed(found, rules, total)
     if not arguments.quiet:
         print(f"done now: {sealed.done} of {total} segment{'' if total == 1 else 's'}")
+    for step in sorted(sealed.busy):
+        print(f"mpfhandler seal: {step}: another process is at it, left for the next time", file=sys.stderr)
     if sealed.held:
         print(f"mpfhandler seal: {len(sealed.held)} in use, left for the next time", file=sys.stderr)
     return FAILED if sealed.failed else DONE

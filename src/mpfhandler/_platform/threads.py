@@ -125,8 +125,8 @@ def _start_system(work: Callable[[], None], _name: str) -> Joinable:
 
 
 def _begin(work: Callable[[], None], begin: Callable[..., Any], end: Signal) -> Joinable:
-    if forks_unannounced():
-        raise RuntimeError("no thread in a process that forks without telling")
+    if forks_unannounced() or not threads_run_freely():
+        raise RuntimeError("no thread in a process that forks without telling, or that lets it run only now and then")
     return _Thread(work, begin, end)
 
 

@@ -22,7 +22,8 @@ class Step:
     Attributes:
         name: in the marker, and in what is reported.
         run: does it, and gives what is to be written down about it; an exception means that it is to be tried again. The last
-            argument is asked whether to stop. `InterruptedError` is no failure: it says so, or another process is at it.
+            argument is asked whether to stop. `InterruptedError` is no failure: it says so, or another process is at it, and this
+            step is left out for the rest of the run.
         reads: it only reads the segment: where somebody who knows nothing of leases has written to that meanwhile, it is to be
             done again.
     """
@@ -62,6 +63,7 @@ class Sealed:
 
     done: int = 0  # segments to which all was done
     held: set[FileId] = field(default_factory=set[FileId])  # somebody has these: a lease, or another process that seals
+    busy: set[str] = field(default_factory=set[str])  # steps that another process is at, which lets no second one do them
     next_at: float | None = None  # epoch seconds at which the next segment becomes due; None: none is waited for
     failed: bool = False  # something is to be tried again, with a back-off that is the caller's
     stopped: bool = False  # it was told to stop before it was through
@@ -73,12 +75,13 @@ class Sealed:
     @property
     def goes_on(self) -> bool:
         """Whether there is something left to be done."""
-        return bool(self.held) or self.next_at is not None or self.failed or self.stopped
+        return bool(self.held or self.busy) or self.next_at is not None or self.failed or self.stopped
 
     def add(self, other: Sealed) -> None:
         """What came of the run over another folder."""
         self.done += other.done
         self.held |= other.held
+        self.busy |= other.busy
         if other.next_at is not None:
             self.wait_until(other.next_at)
         self.failed, self.stopped = self.failed or other.failed, self.stopped or other.stopped

@@ -19,6 +19,7 @@ from enum import Enum
 from .._platform import Fault, FileId, Operations
 from .._pure.naming import Names, SegmentName
 from .._resources.descriptors import unlock_and_close
+from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 
 __all__ = ["Begun", "Handover", "hand_over"]
@@ -57,6 +58,7 @@ def hand_over(
         begun: belongs to the caller, who passes the same one each time: a target that a failing rotator has written is
             given to it again for the same file, so that no record stands in two segments. Another process does not know of it.
     """
+    ops = HeldDescriptors(ops).table()  # a child that the rotator forks has nothing of it
     targets = _Targets(ops, names, {} if begun is None else begun)
     try:
         files = ops.names(names.folder)

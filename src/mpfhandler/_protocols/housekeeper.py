@@ -11,7 +11,12 @@ ends. While it waits it has no reference to the log: one that is dropped without
                         │
                         └─► nothing is due: the thread ends
 
-Lock: `_guard` guards `_thread`. The work itself runs without it, and takes the engine's lock only for moments.
+Where threads do not run freely (uWSGI before 2.0.27 without `enable-threads`) none is begun, for it would stand still with
+whatever lock it has. The work that was asked for is done by `serve`, in the call that has asked for it: nobody else would.
+
+Lock: `_guard` guards `_thread`. The work itself runs without it, and takes the engine's lock only for moments. Who asks does
+not wait for it: `_wanted` is set by anybody, and taken back only where it was found set, before the work begins; `_due` is set by
+whoever begins a life, after `_again`, which the thread looks at when it has set `_due` itself.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from collections.abc import Callable
 from functools import partial
 from weakref import ref
 
-from .._platform import Joinable, Patience, Signal, Threads
+from .._platform import Joinable, Patience, Signal, Threads, threads_run_freely
 from .._resources import exits, fork
 
 __all__ = ["Housekeeper"]
@@ -80,8 +85,21 @@ class Housekeeper:
         if self._live is not None:
             self._begin(pause)
 
+    def serve(self) -> None:
+        """Do what was asked for in the calling thread, if threads do not run freely; else nothing. Not within itself."""
+        if not self._wanted or self._working or self._thread is not None or threads_run_freely():
+            return
+        self._working, self._wanted = True, False
+        try:
+            self._work(self._stops)
+        except (Exception, SystemExit):  # as in `_go`
+            pass
+        finally:
+            self._working = False
+
     def finish(self, patience: float) -> None:
         """Wait at most so many seconds until what was asked for is done; not for the log's life."""
+        self.serve()
         thread, left = self._thread, Patience(patience)
         if thread is None or self._runner == self._threads.identity():
             return
@@ -94,6 +112,7 @@ class Housekeeper:
         """The log is closed: wait at most so many seconds until what was asked for is done. Its life ends, between two steps."""
         self._resting, self._due = True, None
         self._give_wake()
+        self.serve()
         self._join(patience)
 
     def at_exit(self) -> None:
@@ -232,8 +251,8 @@ class Housekeeper:
     def _between(self) -> bool:
         """Whether the life is to stop. What was asked for meanwhile is done first: it does not wait for a compression."""
         with self._guard:
-            self._working = self._wanted and not self._stops() and not self._resting
-            self._wanted = self._wanted and not self._working
+            if self._wanted and not self._stops() and not self._resting:
+                self._working, self._wanted = True, False
         if self._working or self._waits:
             try:
                 if self._working:
@@ -243,7 +262,8 @@ class Housekeeper:
                 pass
             finally:
                 self._working = False
-            self._wanted = self._wanted or self._cut
+            if self._cut:
+                self._wanted = True
         return self._stopping() or self._resting
 
     def _stops(self) -> bool:

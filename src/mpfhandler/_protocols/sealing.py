@@ -19,7 +19,7 @@ what is not done yet:
 from __future__ import annotations
 
 import os.path
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 
 from .._platform import Fault, FileStat, Operations
@@ -51,6 +51,7 @@ def seal_all(
     now: float,
     progress: Progress | None = None,
     memory: Memory | None = None,
+    skip: Collection[str] = (),
 ) -> Sealed:
     """Do to every closed segment what is due, the oldest first, and remove hidden files that nobody needs any more. Never raises,
     but for what is no `Exception`. Safe to repeat, to run in several processes at once, and to lose at any instruction.
@@ -66,8 +67,9 @@ def seal_all(
         now: wall clock (epoch seconds).
         progress: is told how far the compression of a segment is.
         memory: of the runs before.
+        skip: steps that are left out, for another process is at them.
     """
-    tell = Tell(report)
+    tell = Tell(report, Sealed(busy=set(skip)))
     treatment = Treatment(HeldDescriptors(ops).table(), names, schedule, rules, stop, progress, tell)
     if rules.wanted and not names.readable:
         problem = "what it writes cannot be read back, so no segment is compressed, archived or handed to a hook"

@@ -89,7 +89,7 @@ class Treatment:
         if marker is None:
             return True
         for step in self.rules.steps:
-            if step.name in marker.done:
+            if step.name in marker.done or step.name in self.tell.sealed.busy:
                 continue
             if self.stop():
                 raise Stopped
@@ -170,7 +170,7 @@ class Treatment:
             pen.drop()
             if self.stop():
                 raise Stopped from None
-            self.tell.sealed.held.add(self.ops.stat_fd(held.fd).id)
+            self.tell.sealed.busy.add(step.name)
             return marker
         except (Exception, SystemExit) as error:  # the latter of a hook that calls `sys.exit`
             pen.drop()

@@ -246,16 +246,17 @@ class OpenSegment:
 
     def close(self) -> None:
         """Close what is still ours; a number that leads to somebody else's file by now is left alone. Never raises."""
-        fd, side = self._fd, self._side
-        self._fd, self._side = -1, None
-        for number in (fd, side):
+        numbers, self._fd, self._side = (self._fd, self._side), -1, None
+        for number in numbers:
             if number is not None and number >= 0 and _is(self._ops, number, self.file):
                 close_quietly(self._ops, number)
 
-    def after_fork_in_child(self) -> None:
-        """Close (never unlock) the parent's lease; keep the append descriptor as a fallback for a worker that has
+    def after_fork_in_child(self, *, own: bool = False) -> None:
+        """Close the parent's lease (only our `own` is unlocked); keep the append descriptor as a fallback for a worker that has
         dropped the privileges it would need to open its own. Never raises."""
         side, self._side, self.shared = self._side, None, True
+        if own and side is None and _is(self._ops, self._fd, self.file):  # there was one descriptor for both
+            self._let_go(self._fd)
         self._cut = b"", 0, 0  # the rest of that record is the parent's to write
         if side is not None and _is(self._ops, side, self.file):
             close_quietly(self._ops, side)
