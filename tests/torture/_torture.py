@@ -290,6 +290,7 @@ def torture(
     unknown = set(found.records) - acknowledged - in_flight
     assert not unknown, f"more than the record in flight was written: {sorted(unknown)[:5]}"
     assert len(found.fragments) <= run.kills * 3, found.fragments[:5]  # two threads and a child
+    assert "compress" in options or not found.packed, f"{found.packed} segments are compressed, which nobody has asked for"
     assert len(acknowledged) > 50 * processes
     assert found.segments >= 2
     return run, found

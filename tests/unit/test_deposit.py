@@ -464,3 +464,25 @@ def test_stopped_in_the_middle(root: Path, tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
         folder_archive(root, tmp_path / "logs").store(Segment(one.file), PERIOD, stop)
     assert files(root) == {}
+
+
+def test_child_that_is_forked_while_it_is_archived_has_nothing_of_it(tmp_path: Path) -> None:
+    """Else it keeps the archive's lock, and the space of a segment that is deleted, for as long as it lives."""
+    (tmp_path / "logs").mkdir()
+    path = tmp_path / "logs" / NAME
+    path.write_bytes(DATA)
+    (tmp_path / "archive").mkdir()
+    codes: list[int] = []
+
+    def stop() -> bool:
+        child = os.fork()
+        if child == 0:
+            links = [os.path.join("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+            os._exit(len([link for link in links if os.path.islink(link) and os.readlink(link).startswith(str(tmp_path))]))
+        codes.append(os.waitpid(child, 0)[1] >> 8)
+        return False
+
+    archive = Archive((tmp_path / "archive").as_uri(), "web", str(tmp_path / "logs" / "app.log"))
+    archive.store(Segment(str(path)), PERIOD, stop)
+    assert len(codes) > 1
+    assert set(codes) == {0}

@@ -24,9 +24,12 @@ def like(ops: Operations, folder: str, home: str) -> set[str]:
         folder: that a `namer` has given; absolute.
         home: the log's own.
     """
-    common = os.path.commonpath([folder, home])
-    found = {common}
-    for part in os.path.relpath(folder, common).split("/") if folder != common else ():
+    parts, others = folder.split("/"), home.split("/")
+    alike = 0
+    while parts[alike : alike + 1] == others[alike : alike + 1] != []:
+        alike += 1
+    found = {"/".join(parts[:alike]) or "/"}
+    for part in parts[alike:]:
         pattern = re.compile(r"[0-9]+".join(map(re.escape, re.split(r"[0-9]+", part))))
         if pattern.pattern == re.escape(part):
             found = {os.path.join(above, part) for above in found}

@@ -65,7 +65,7 @@ class Segments:
         own: then all are looked at that differ in digits alone from one that is known; what it calls otherwise is not found."""
         if not names.altered:
             return {names.folder}
-        return set().union(*(like(self._ops, folder, names.folder) for folder in self.folders(names)))
+        return {one for folder in self.folders(names) for one in like(self._ops, folder, names.folder)}
 
     def targets(self, closing: Period) -> Iterator[str]:
         """Paths to try for a closing segment, in order: after the last one of the same period, so that `.1`, `.2` … are in
