@@ -2645,4 +2645,28 @@ MUTANTS = (
         "        if self._working or",
         ("unit/test_housekeeper.py::test_what_is_asked_for_in_the_moment_of_a_look_is_done",),
     ),
+    Mutant(
+        "late-leases-kept",
+        "a process keeps what is over on its own for ever: nobody else can seal it",
+        LATE,
+        "if one.period.end + self._grace <= now]",
+        "if one.period.end + self._grace > now + 1e9]",
+        ("simulation/test_sealing_worlds.py::test_every_schedule_of_a_small_world[a late segment, let go by a record]",),
+    ),
+    Mutant(
+        "late-leases-not-let-go",
+        "a process waits for itself to seal a segment",
+        BACKGROUND,
+        "                engine._active.let_go(files)\n",
+        "                pass\n",
+        ("simulation/test_sealing_worlds.py::test_every_schedule_of_a_small_world[a late segment, let go to be sealed]",),
+    ),
+    Mutant(
+        "plain-not-synced",
+        "K1: a power cut takes the end of the plain segment, and its compressed form looks like somebody's file",
+        COMPRESSION,
+        "for one in (plain.fd, fd):",
+        "for one in (fd,):",
+        ("simulation/test_sealing_power_cut.py::test_power_cut_beside_a_late_writer",),
+    ),
 )

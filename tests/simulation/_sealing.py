@@ -23,6 +23,7 @@ from mpfhandler._platform import FileStat, Operations
 from mpfhandler._protocols.sealing import seal_all
 from mpfhandler._pure.naming import Names
 from mpfhandler._pure.options import Access, Compression, Options
+from mpfhandler._resources.append import OpenSegment
 from mpfhandler._resources.report import Reporter
 from mpfhandler._resources.tracefile import Trace
 
@@ -154,7 +155,29 @@ class SealingProgram(Program):
             reporter = Reporter(Trace(ops, "", Access(), enabled=False), self.world._reported)
             segments, options = self.writer._active.closed._segments, self.world.options_of(self.process)
             self.sealer = Sealer(ops, LOG, segments, options, reporter)
+        since = self.world.kernel.wall()
         self.sealer.run(lambda: False, self.writer._background.let_go)
+        if self._tells and self.sealer._retry.until < 0:  # it has come to its end
+            self._check_let_go(since)
+
+    def released(self) -> None:
+        """A record comes more than a look after the grace of what was kept for late ones."""
+        since = self.world.kernel.wall()
+        self.nap("2")
+        self.log()
+        self._check_let_go(since)
+
+    @property
+    def _tells(self) -> bool:
+        """Whether it can be told from outside which of its leases a process is to give up: nothing fails, no other thread of it
+        is at the log, and a name means one period."""
+        spec, ledger = self.world.spec, self.world.ledger
+        alone = spec.threads == 1 and not spec.housekeeper
+        return alone and not spec.budget.faults and spec.zone == "UTC" and not ledger.clock_was_set
+
+    def _check_let_go(self, since: float) -> None:
+        segment = self.writer.segment
+        self.world.ledger.check_let_go(self.process, segment.file.inode if isinstance(segment, OpenSegment) else 0, since)
 
     def anything(self) -> None:
         """One step by choice."""

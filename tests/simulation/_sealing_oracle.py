@@ -103,6 +103,20 @@ class SealingLedger(Ledger):
         if path.endswith(ENDING) and path.removesuffix(ENDING) in self.kernel.names:
             self.broken.append(f"S3: {process.name} hands {path} over while the plain segment stands")
 
+    def check_let_go(self, process: Process, active: int, since: float) -> None:
+        """A process that has looked after its files has no lease on a closed segment whose grace was over by then: nobody else
+        could seal it.
+
+        Args:
+            process: that has done so.
+            active: inode of what it has open as the log; it may not know yet that it was renamed.
+            since: when it began to (epoch seconds).
+        """
+        for name, inode in self.kernel.names.items():
+            closed = self._order_of(name) is not None and inode.number != active and self._over(name) <= since
+            if closed and any(one in inode.shared for one in process.table.open.values()):
+                self.broken.append(f"S2: {process.name} keeps its lease on {name}")
+
     def _check_due(self, process: Process, path: str, what: str) -> None:
         """Its grace is over, nobody may write to it, and no other process is at it."""
         inode = self.kernel.names.get(path)

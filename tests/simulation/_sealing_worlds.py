@@ -13,6 +13,7 @@ _GRACE = (("clock_grace", 1),)
 _MINUTE = SealingSpec(when="M", boundary=1_700_000_040, size=30)
 _LATE = replace(_MINUTE, programs=((), ("log 0.7",), ("seal",)), past=(_CLOSED, ("log",), ()), events=_GRACE)
 _KEPT = replace(_MINUTE, programs=(("log 0.7",), ("seal",)), past=(_CLOSED[:3], ()), events=_GRACE)
+_LEFT = replace(_MINUTE, programs=(("event clock_grace", "released"), ("seal",)), past=(_CLOSED[:3], ()))
 _ALONE = replace(_MINUTE, programs=((), ("seal", "seal")), past=(_OVER, ()))
 _SEALERS = replace(_MINUTE, programs=((), ("seal",), ("seal",)), past=(_OVER, (), ()))
 
@@ -20,6 +21,8 @@ _SEALERS = replace(_MINUTE, programs=((), ("seal",), ("seal",)), past=(_OVER, ()
 WHOLE = {
     "a late record for a segment that is sealed": _LATE,
     "a late record for a segment that is kept open": _KEPT,
+    "a late segment, let go by a record": _LEFT,
+    "a late segment, let go to be sealed": replace(_LEFT, programs=(("event clock_grace", "keep"), ("seal",))),
     "a late record, two preemptions": replace(_LATE, budget=Budget(preemptions=2)),
     "one seals, one kill anywhere": replace(_ALONE, budget=Budget(kills=1)),
     "one seals, with a hook, one kill anywhere": replace(_ALONE, hook=True, budget=Budget(kills=1)),

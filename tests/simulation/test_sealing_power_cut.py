@@ -46,6 +46,7 @@ class Machine:
     def __init__(self) -> None:
         self.kernel = Kernel(AT + 1800.0)
         self.table = Table()
+        self.writer = Table()  # another process, which has records for the segment
         self.kernel.mkdir("/d")
         self.write(PLAIN, CONTENT)
         self.kernel.sync()
@@ -61,8 +62,8 @@ class Machine:
 
     def cut(self, pick: Callable[[int], int]) -> None:
         """The power fails, and comes back."""
-        self.kernel.power_cut([self.table], pick, BLOCK)
-        self.table, self.cut_at = Table(), -1
+        self.kernel.power_cut([self.table, self.writer], pick, BLOCK)
+        self.table, self.writer, self.cut_at = Table(), Table(), -1
 
     def ops(self) -> Operations:
         """What a process has."""
@@ -95,12 +96,16 @@ class Machine:
 
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
-            if 0 <= self.cut_at <= self.calls:
-                raise PowerCut
-            self.calls += 1
+            self.may_be_cut()
             return call(*arguments)
 
         return counted
+
+    def may_be_cut(self) -> None:
+        """One call more, unless the power fails before it."""
+        if 0 <= self.cut_at <= self.calls:
+            raise PowerCut
+        self.calls += 1
 
     def _try_lock(self, fd: int, exclusive: bool) -> bool:
         try:
@@ -174,3 +179,68 @@ def test_power_cut_at_any_call(before: str, archived: bool) -> None:
             assert not [path for path in machine.kernel.files() if path.endswith(".tmp")]
         cut_at += 1
     assert cut_at > 20
+
+
+class LateWriter:
+    """A process that has a lease on the segment, writes late records to it and gives the lease up."""
+
+    def __init__(self, machine: Machine, *, syncs: bool) -> None:
+        self.machine = machine
+        self.syncs = syncs
+        self.written = b""
+        self.safe = CONTENT  # what is certainly on the disk
+        self.fd = machine.kernel.open(machine.writer, PLAIN, os.O_RDWR | os.O_APPEND)
+        machine.kernel.flock(machine.writer, self.fd, SHARED)
+
+    def write(self, number: int) -> None:
+        """One late record."""
+        machine, line = self.machine, b"2026-11-23 16:59:59,999 late %d\n" % number
+        machine.may_be_cut()
+        machine.kernel.write(machine.writer, self.fd, line)
+        self.written += line
+        if self.syncs:
+            machine.may_be_cut()
+            machine.kernel.fsync(machine.writer, self.fd)
+            self.safe = CONTENT + self.written
+
+    def end(self) -> None:
+        """It lets the segment go."""
+        self.machine.may_be_cut()
+        self.machine.kernel.close(self.machine.writer, self.fd)
+
+
+@pytest.mark.parametrize("syncs", [False, True], ids=["as the system likes", "each record on the disk"])
+def test_power_cut_beside_a_late_writer(syncs: bool) -> None:
+    """A segment stays plain as long as somebody writes to it, whatever a sealer does meanwhile. What was safe stays, and once the
+    segment is compressed, so is what nobody had forced to the disk."""
+    rules = Sealing(10.0, Compression("gz", None, 0.0))
+    cut_at, ended = 0, False
+    while not ended:
+        for seed in range(4):
+            machine = Machine()
+            writer = LateWriter(machine, syncs=syncs)
+            machine.cut_at = cut_at
+            try:
+                for number in range(3):
+                    machine.seal(rules)
+                    assert list(machine.seen()) == [PLAIN]
+                    writer.write(number)
+                writer.end()
+                machine.seal(rules)
+                assert machine.seen() == {PACKED: CONTENT + writer.written}
+                ended = True
+            except PowerCut:
+                pass
+            machine.cut(random.Random(seed).randrange if seed else lambda _count: 0)
+            left = machine.kernel.files()
+            whole = CONTENT + writer.written
+            packed = PACKED in left and gzip.decompress(left[PACKED]) if PLAIN not in left else whole
+            assert packed == whole, f"cut before call {cut_at}, seed {seed}: {sorted(left)}"
+            assert left.get(PLAIN, whole).startswith(writer.safe), f"cut before call {cut_at}, seed {seed}"
+            machine.seal(rules)
+            (content,) = machine.seen().values()
+            assert list(machine.seen()) == [PACKED]
+            assert content.startswith(writer.safe), f"cut before call {cut_at}, seed {seed}: {content!r}"
+            assert not [path for path in machine.kernel.files() if path.endswith(".tmp")]
+        cut_at += 1
+    assert cut_at > 30

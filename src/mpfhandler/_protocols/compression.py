@@ -7,7 +7,8 @@ The caller has the exclusive lock on the plain segment, so it is the only one of
                  plain one; what a killed process has left under its name goes first
   C2 copy        read, compress, write; asked between two chunks whether to stop
   C3 look        is the plain one still what was read?
-  C4 dress       mode and times of the plain one, then fsync
+  C4 dress       mode and times of the plain one, then fsync of both: else a power cut may take the end of the plain one and
+                 leave a twin that has more, which looks like somebody's file
   C5 name        rename without overwriting; from here on both stand side by side
   C6 fsync       of the folder: the name is safe
   C7 unlink      of the plain one, if its name still leads to what was read
@@ -245,7 +246,8 @@ def _pack(
         _copy(ops, plain, fd, how, stop, progress)
         _check_unchanged(ops, plain)
         _dress(ops, plain, fd)
-        ops.fsync(fd)
+        for one in (plain.fd, fd):
+            ops.fsync(one)
         ops.rename_new(temporary, target)
     except BaseException as error:
         _discard(ops, temporary, fd)
