@@ -2528,7 +2528,7 @@ MUTANTS = (
         "one-round-over-folders",
         "what another process leaves in a former folder is found at a start only",
         SEALER,
-        "            self._round_at = now + _ROUND\n",
+        "            self._round_at = clock + _ROUND\n",
         '            self._round_at = float("inf")\n',
         ("faults/test_idle.py::test_segment_that_another_process_has_left_in_an_older_folder_is_sealed",),
     ),

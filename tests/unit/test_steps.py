@@ -60,3 +60,14 @@ def test_hook_that_has_not_done_it_has_failed(hook: Callable[[SealedSegment], ob
     (step,) = sealing_of(Options(HOURS, on_seal=hook), "/app.log").steps
     with pytest.raises(Exception, match=r"^on_seal: "):
         step.run(SealedSegment("/app.log.2026", 0.0, 3600.0, 5), SegmentName(datetime(2026, 1, 1)), lambda: False)
+
+
+def test_hook_that_says_it_was_interrupted_has_failed() -> None:
+    """With that the archive says that another process is at it, which is no failure, and nobody is told."""
+
+    def hook(_segment: SealedSegment) -> None:
+        raise InterruptedError(4, "Interrupted system call")
+
+    (step,) = sealing_of(Options(HOURS, on_seal=hook), "/app.log").steps
+    with pytest.raises(RuntimeError, match="Interrupted system call"):
+        step.run(SealedSegment("/app.log.2026", 0.0, 3600.0, 5), SegmentName(datetime(2026, 1, 1)), lambda: False)

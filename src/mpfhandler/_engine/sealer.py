@@ -85,10 +85,10 @@ class Sealer:
         """In several folders: a `namer` may give each day, or month, one of its own, and the last segment of one comes due when
         the next one has begun. In those where a process before this one, or another one, may have left something: at times."""
         names, whole, report = self._segments.names(), Sealed(busy=set(skip)), _Together(self._report)
-        present, now = self._segments.folders(names), self._ops.monotonic()
-        if now >= self._round_at:
+        present, clock = self._segments.folders(names), self._ops.monotonic()
+        if clock >= self._round_at:
             self._memories.update({folder: Memory() for folder in self._segments.all_folders(names) - set(self._memories)})
-            self._round_at = now + _ROUND
+            self._round_at = clock + _ROUND
         for folder in sorted(present | set(self._memories)):
             memory, now = self._memories.setdefault(folder, Memory()), self._ops.now()
             skipped = frozenset(whole.busy)
