@@ -56,6 +56,14 @@ def test_boundary_that_a_gap_skips() -> None:
     assert found.over == found.period.end
 
 
+def test_period_that_begins_later_than_the_text_of_its_name() -> None:
+    """Days from 03:30 on are named by their dates; at the midnight of that date it is still the day before."""
+    schedule = Schedule.create("D", at_time="03:30", utc=True)
+    period = schedule.period(AT)
+    names, name = at(schedule, AT)
+    assert closing(schedule, names, name, 0.0, 10.0) == (period, period.end + 10)
+
+
 def test_suffix_of_whole_days_is_told_by_the_last_write() -> None:
     """With hourly periods and a suffix of days the segment of five o'clock is not over at one o'clock."""
     names, name = at(HOUR, AT, "%Y-%m-%d")

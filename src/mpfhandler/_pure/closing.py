@@ -42,8 +42,17 @@ def closing(schedule: Schedule, names: Names, name: SegmentName, written: float,
     if not names.chronological:
         return Closing(period, max(period.end + grace, written + max(grace, _QUIET)))
     if names.at(schedule.wall(period.start)).wall != name.wall:
-        period = schedule.period(_last_reached(schedule, name.wall))
+        period = _named(schedule, names, name)
     return Closing(period, period.end + grace)
+
+
+def _named(schedule: Schedule, names: Names, name: SegmentName) -> Period:
+    """The period that a name tells. Where periods begin later than the text of their names does (a day at 03:30), that text is
+    still in the one before."""
+    period = schedule.period(_last_reached(schedule, name.wall))
+    following = schedule.period(period.end)
+    told = (names.at(schedule.wall(one.start)).wall == name.wall for one in (period, following))
+    return following if tuple(told) == (False, True) else period
 
 
 def _last_reached(schedule: Schedule, wall: datetime) -> int:
