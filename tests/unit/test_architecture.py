@@ -74,7 +74,11 @@ SYSTEM_EXCEPTIONS = {
         "os.open": "the same",
     },
 }
-PROGRAMS = ("_faces/check/", "_faces/bench/")  # beside the handler: they look at the system with their own eyes, as a user would
+PROGRAMS = (
+    "_faces/check/",
+    "_faces/bench/",
+    "_faces/read/",
+)  # beside the handler: they look at the system with their own eyes, as a user would
 LEFT_OUT_OF_STDLIB = {"typing_extensions"}  # only below TYPE_CHECKING
 
 

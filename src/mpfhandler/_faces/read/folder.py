@@ -1,0 +1,112 @@
+"""What else lies in a folder: its logs, names like one that was mistyped, and why something may not be read."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+from collections.abc import Iterable
+
+from ..._pure.naming import COMPRESSIONS, Names
+from ..._pure.schedule import Schedule
+from ..._pure.state import SIZE, is_ours
+from .guess import UNITS
+
+__all__ = ["denied", "lock_is_ours", "logs_in", "nearest"]
+
+_LOCK, _MAGIC = ".lock", b"mpfhandler-state"
+_NEAR, _MOST = 0.5, 3  # likeness from 0 to 1 from which on a name is offered; how many are
+_TAIL = re.compile(
+    rf"(?P<log>.+?)\.\d{{4}}-\d\d(?:-\d\d(?:_\d\d(?:-\d\d(?:-\d\d)?)?)?)?(?:\.[1-9]\d*)?(?:\.(?:{'|'.join(COMPRESSIONS)}))?",
+    re.ASCII | re.DOTALL,
+)
+
+
+def logs_in(folder: str, files: Iterable[str] | None = None) -> list[str]:
+    """The names of the logs in a folder: of what has a lock file of ours, and of what has segments with a standard suffix.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    listed = list(os.listdir(folder) if files is None else files)
+    there, found = set(listed), set[str]()
+    for text in listed:
+        if text.endswith(_LOCK) and len(text) > len(_LOCK):
+            log = text[: -len(_LOCK)]
+            if lock_is_ours(os.path.join(folder, text), alone=log not in there):
+                found.add(log)
+        match = _TAIL.fullmatch(text)
+        if match is not None and match["log"] not in found and not text.startswith(".") and _is_segment(match["log"], text):
+            found.add(match["log"])
+    return sorted(found)
+
+
+def lock_is_ours(lock: str, *, alone: bool) -> bool:
+    """Whether a file is the lock of a log. Many programs leave an empty one: where there is no log beside it (`alone`) only one
+    that says so counts."""
+    try:
+        if not stat.S_ISREG(os.lstat(lock).st_mode):
+            return False
+        with open(lock, "rb") as file:
+            data = file.read(SIZE)
+    except OSError:
+        return False
+    return data.startswith(_MAGIC) or (not alone and is_ours(data))
+
+
+def nearest(path: str, *, folders: bool = False) -> list[str]:
+    """Names like the last one of a path in its folder: logs and other files that are no segments, or folders."""
+    folder, base = os.path.split(path)
+    try:
+        files = os.listdir(folder or ".")
+        if folders:
+            names = {text for text in files if os.path.isdir(os.path.join(folder, text))}
+        else:
+            names = {
+                text for text in files if not text.endswith(_LOCK) and not text.startswith(".") and not _TAIL.fullmatch(text)
+            }
+            names |= set(logs_in(folder or ".", files))
+    except OSError:
+        return []
+    return [os.path.join(folder, text) for text in difflib.get_close_matches(base, sorted(names - {base}), _MOST, _NEAR)]
+
+
+def denied(path: str) -> PermissionError:
+    """Who may read this, and what would help."""
+    blocked = path
+    while True:
+        try:
+            seen = os.stat(blocked)
+            break
+        except OSError:
+            blocked = os.path.dirname(blocked)
+    folder = stat.S_ISDIR(seen.st_mode)
+    mode, owner, group = stat.filemode(seen.st_mode), _user(seen.st_uid), _group(seen.st_gid)
+    what = f"{blocked} is {'a folder' if folder else 'a file'} of {owner}, group {group}, {mode}"
+    wanted = stat.S_IRGRP | (stat.S_IXGRP if folder else 0)
+    member = f", or as a member of {group}" if seen.st_mode & wanted == wanted else ""
+    return PermissionError(f"{path}: may not be read by {_user(os.geteuid())}: {what}; run this as {owner}{member}")
+
+
+def _is_segment(log: str, text: str) -> bool:
+    """The date must be one of the calendar."""
+    return any(Names(log, Schedule.create(unit, utc=True).suffix).read(text) is not None for unit in UNITS)
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def _group(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return f"group {gid}"
