@@ -22,8 +22,8 @@ from mpfhandler._faces.bench.contender import Setup
 from mpfhandler._faces.bench.count import logs_in, surviving
 from mpfhandler._faces.bench.crew import Broken, Job, run
 from mpfhandler._faces.bench.handlers import CONTENDERS
-from mpfhandler._faces.bench.progress import Progress
 from mpfhandler._faces.bench.results import Cell, Machine, Named, Results, Round, Stall, Tail
+from mpfhandler._faces.look import Progress
 
 BENCH = [sys.executable, "-m", "mpfhandler", "bench"]
 TINY = ("--procs", "1,2", "--threads", "1,2", "--records", "40", "--rounds", "2")

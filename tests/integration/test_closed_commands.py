@@ -16,7 +16,6 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces import cli
-from mpfhandler._faces.bench import progress as bar
 from mpfhandler._platform import OPERATIONS
 
 
@@ -245,7 +244,7 @@ class Screen(io.StringIO):
 def test_progress_is_shown_on_a_terminal(log: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
     """A bar names each segment, and is gone at the end."""
     screen = Screen()
-    monkeypatch.setattr(bar.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stderr", screen)
     assert cli.main([command[0], str(log), *command[1:]]) == 0
     shown = screen.getvalue()
@@ -257,7 +256,7 @@ def test_progress_tells_how_far_a_large_segment_is(tmp_path: Path, monkeypatch: 
     """Its share in percent grows while the count of segments stays."""
     make(tmp_path, HOURS[0], size=2_000_000)
     screen = Screen()
-    monkeypatch.setattr(bar.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stderr", screen)
     assert cli.main(["seal", str(tmp_path / "app.log"), "--compress", "gz"]) == 0
     shown = [text for text in screen.getvalue().split("\r\x1b[K") if text]

@@ -65,6 +65,11 @@ SYSTEM_EXCEPTIONS = {
     },
     "_resources/importing.py": {"os.register_at_fork": "as in `_resources/fork.py`"},
     "_faces/handler.py": {"os.getpid": "a fork that no hook told of is seen by the pid; LogRecord asks the same way"},
+    "_faces/look.py": {
+        "os.environ": "what a user asks every program for: NO_COLOR, TERM",
+        "os.environ.get": "the same",
+        "time": "how long a bar has been shown",
+    },
     "_faces/interrupt.py": {"signal": "for commands that have to clean up, never for a handler"},
     "_faces/cli.py": {
         "os.O_WRONLY": "standard output is pointed nowhere after its reader has gone",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 
@@ -10,7 +9,6 @@ import pytest
 
 from mpfhandler._faces.bench import imports, syscalls
 from mpfhandler._faces.bench.figures import Spread, percentile, ratios, spread
-from mpfhandler._faces.bench.progress import Progress, line
 from mpfhandler._faces.bench.ratios import found_in
 from mpfhandler._faces.bench.results import Calls, Cell, Cost, Imported, Machine, Named, Results, Round, Stage, Stall, Tail
 from mpfhandler._faces.bench.session import _turns
@@ -193,41 +191,3 @@ import time:        30 |         50 | mpfhandler
 def test_the_import_report_is_read() -> None:
     """What comes after `logging.handlers` counts, each module with its own time alone."""
     assert imports.parse(IMPORTS) == ({"fcntl": 20, "mpfhandler": 30}, 100)
-
-
-class Terminal(io.StringIO):
-    """A screen that somebody looks at."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def test_the_plain_bar() -> None:
-    """How far, how long still, and what is being done."""
-    assert line(0, 4, 0.0, "first") == f"[{'.' * 24}] 0/4, …: first"
-    assert line(2, 4, 10.0, "third") == f"[{'#' * 12}{'.' * 12}] 2/4, 10 s left: third"
-
-
-def test_the_bar_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal gets the plain bar where rich is not installed, and is wiped at the end; a pipe gets nothing but what stays."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    screen, pipe = Terminal(), io.StringIO()
-    for out in (screen, pipe):
-        with Progress(2, out) as progress:
-            progress.begin("one")
-            progress.say("Skipped: it")
-    assert "0/2" in screen.getvalue()
-    assert screen.getvalue().endswith("\r\x1b[K")
-    assert pipe.getvalue() == "Skipped: it\n"
-
-
-def test_the_bar_of_rich_is_used_where_it_is_installed() -> None:
-    """With rich the same calls end in its bar."""
-    pytest.importorskip("rich")
-    screen = Terminal()
-    with Progress(2, screen) as progress:
-        progress.begin("the first step")
-        progress.say("Skipped: [it]")
-        progress.begin("the second step")
-    assert "Skipped: [it]" in screen.getvalue()
-    assert "the second step" in screen.getvalue()

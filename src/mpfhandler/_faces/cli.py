@@ -1,7 +1,8 @@
 """The command line: one parser, and one module for each command.
 
-A command is a function that adds its parser to the sub-parsers and sets `run` as that parser's default: a callable
-that takes the parsed arguments and returns the exit code. A new command is a new module and a line in `_COMMANDS`.
+A command's module has a function `register` that adds its parser to the sub-parsers and sets `run` as that parser's default: a
+callable that takes the parsed arguments and returns the exit code. A new command is a new module and a line in `COMMANDS`. Its
+module is imported when the command is chosen, and with all others when the parser as a whole is asked for (`whole_parser`).
 """
 
 from __future__ import annotations
@@ -10,27 +11,40 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import NamedTuple
 
 from .._pure.errors import MpfHandlerError
 from .._pure.version import __version__
-from .bench.command import register as register_bench
-from .check.command import register as register_check
-from .prune import register as register_prune
-from .seal import register as register_seal
+from .look import complain
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-__all__ = ["main"]
+__all__ = ["COMMANDS", "Command", "main", "whole_parser"]
 
 _USAGE_ERROR = 2
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # the same for SIGPIPE
 
-_COMMANDS: tuple[Callable[[Commands], None], ...] = (register_seal, register_prune, register_check, register_bench)
+
+class Command(NamedTuple):
+    """A command as `mpfhandler --help` has it.
+
+    Attributes:
+        name: on the command line.
+        help: in one line.
+        module: relative to this package.
+    """
+
+    name: str
+    help: str
+    module: str
+
+
+COMMANDS = (
+    Command("seal", "compress, hand over and archive closed segments", ".seal"),
+    Command("prune", "delete closed segments by rule", ".prune"),
+    Command("check", "test a file system for the promises", ".check.command"),
+    Command("bench", "measure this handler and others", ".bench.command"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,25 +68,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser with everything that every command takes."""
+    return _parser([command.name for command in COMMANDS])
+
+
 def _run(argv: Sequence[str] | None) -> int:
+    given = list(sys.argv[1:] if argv is None else argv)
+    del given[: given[:1] == ["--"]]  # the command comes first, whatever it is called
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parser(given[:1]).parse_args(given)
     except SystemExit as leaving:  # argparse has printed its help or its complaint
         return leaving.code if isinstance(leaving.code, int) else _USAGE_ERROR
     run: Callable[[argparse.Namespace], int] = arguments.run
     try:
         return run(arguments)
     except MpfHandlerError as error:
-        print(f"mpfhandler: {error}", file=sys.stderr)
+        complain("", str(error))
         return _USAGE_ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
+    """One that reads the arguments of these commands, and knows of the others that they exist."""
     parser = argparse.ArgumentParser(prog="mpfhandler", description="Many processes, one log, rotated by the clock.")
     parser.add_argument("--version", action="version", version=f"mpfhandler {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for register in _COMMANDS:
-        register(commands)
+    for command in COMMANDS:
+        if command.name in chosen:
+            import_module(command.module, __package__).register(commands)
+        else:
+            commands.add_parser(command.name, help=command.help, add_help=False)
     return parser
 
 

@@ -12,8 +12,8 @@ from .._pure.errors import InvalidOption
 from .._pure.keeping import Doomed
 from .._pure.options import to_retention
 from .._pure.quantity import show_size
-from .bench.progress import Progress
 from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
+from .look import Progress
 
 __all__ = ["register"]
 
@@ -26,7 +26,7 @@ any time, beside the programs that log. Exit code 0: done; 1: a segment could no
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser("prune", help="delete closed segments by rule", description=_DESCRIPTION)
+    parser = commands.add_parser("prune", description=_DESCRIPTION)
     add_arguments(parser)
     rules = parser.add_argument_group("rules")
     add = rules.add_argument

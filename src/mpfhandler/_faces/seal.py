@@ -11,8 +11,8 @@ from .._engine.steps import sealing_of
 from .._protocols.sealing import Sealed, Sealing, seal_all
 from .._pure.errors import InvalidOption
 from .._pure.options import Options
-from .bench.progress import Progress
 from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
+from .look import Progress
 
 __all__ = ["register"]
 
@@ -27,7 +27,7 @@ _WANTED = "--compress, --on-seal, --archive or --fsync seal"
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser("seal", help="compress, hand over and archive closed segments", description=_DESCRIPTION)
+    parser = commands.add_parser("seal", description=_DESCRIPTION)
     add_arguments(parser)
     steps = parser.add_argument_group("what is done")
     add = steps.add_argument

@@ -64,7 +64,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     epilog = _EPILOG % {"keys": ", ".join(KEYS), "parts": ", ".join(_PARTS)}
     parser = commands.add_parser(
         "bench",
-        help="measure this handler and others",
         description=_DESCRIPTION,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -113,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def measured(arguments: argparse.Namespace, command: str) -> Results:
     """Everything that the arguments ask for, in a folder that is removed afterwards; `command` is how it was asked."""
-    from .progress import Progress
+    from ..look import Progress
     from .session import Session, select
 
     plan = _plan(arguments)

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 from ..._pure.version import __version__
 from ..check.filesystem import file_system
+from ..look import Progress
 from .contender import Contender
 from .cost import cost
 from .crew import Broken
 from .handlers import BASELINE, contender
 from .imports import import_cost
 from .peers import LIMIT
-from .progress import Progress
 from .results import Calls, Cell, Machine, Named, Results, Stall
 from .rounds import Load, latency, throughput
 from .stages import stages

@@ -40,7 +40,7 @@ record whose logging call had returned. Exit code 0: all are there, whole, once,
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser("check", help="test a file system for the promises", description=_DESCRIPTION)
+    parser = commands.add_parser("check", description=_DESCRIPTION)
     add = parser.add_argument
     add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
     add("--procs", metavar="N", type=count(1, 256), default=4, help="processes at a time (default: %(default)s)")
