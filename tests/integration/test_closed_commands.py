@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import io
+import json
 import os
 import subprocess
 import sys
@@ -265,6 +266,65 @@ def test_progress_tells_how_far_a_large_segment_is(tmp_path: Path, monkeypatch: 
     assert shares == sorted(shares)
     assert shares[-1] == 100
     assert all("] 0/1, " in text for text in shown)
+
+
+def test_json_tells_what_was_done(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object for each command, with what the lines tell; nothing else on standard output."""
+    assert cli.main(["seal", str(log), "--compress", "gz", "--json"]) == 0
+    sealed = json.loads(capsys.readouterr().out)
+    assert sealed == {"log": str(log), "segments": 5, "done_now": 5, "in_use": 0, "failed": False}
+    with Path(f"{log}.{HOURS[0]}.gz").open() as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert cli.main(["prune", str(log), "--backup-count", "3", "--json"]) == 0
+    printed = capsys.readouterr()
+    pruned = json.loads(printed.out)
+    size = pruned.pop("bytes")
+    assert 0 < size < 1000
+    gone = {"path": f"{log}.{HOURS[1]}.gz", "rule": "backupCount", "reason": "3 are newer, 3 are kept"}
+    assert pruned == {"log": str(log), "dry_run": False, "files": [gone], "segments": 1, "in_use": 1}
+    assert printed.err == "mpfhandler prune: 1 in use, left for the next time\n"
+    with pytest.raises(json.JSONDecodeError):
+        assert cli.main(["prune", str(log), "--backup-count", "3"]) == 0
+        json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", [["seal", "--compress", "gz"], ["prune", "--backup-count", "1"]])
+def test_no_such_log(log: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    """Neither a file nor a segment: the nearest name is told. A log of which only the lock is there is no mistake."""
+    wrong = log.with_name("ap.log")
+    log.with_name("app.log.notes").unlink()
+    assert cli.main([command[0], str(wrong), *command[1:]]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        f"mpfhandler {command[0]}: LOG={str(wrong)!r}: there is neither such a file nor a segment of it; did you mean {log}?\n"
+    )
+    Path(f"{wrong}.lock").touch()
+    assert cli.main([command[0], str(wrong), *command[1:]]) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user that may read what another may not")
+@pytest.mark.parametrize("command", [["seal", "--compress", "gz"], ["prune", "--backup-count", "1"]])
+def test_folder_of_somebody_else(log: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    """Whose it is, and who may do it."""
+    import grp  # noqa: F401  may lie where the other user cannot read
+    import pwd
+
+    assert cli.main([command[0], "--help"]) == 0
+    capsys.readouterr()
+    log.parent.chmod(0o311)
+    opened = [one for one in log.parents if not one.stat().st_mode & 0o001]
+    for one in opened:
+        one.chmod(one.stat().st_mode | 0o011)
+    os.seteuid(65534)
+    try:
+        code = cli.main([command[0], str(log), *command[1:]])
+    finally:
+        os.seteuid(0)
+    told = capsys.readouterr().err
+    assert code == 2
+    assert f"{log.parent}: may not be read by {pwd.getpwuid(65534).pw_name}" in told
+    assert f"run this as {pwd.getpwuid(0).pw_name}" in told
 
 
 def test_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:

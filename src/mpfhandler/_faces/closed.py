@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os.path
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,13 +15,15 @@ from .._engine.place import find_log
 from .._platform import OPERATIONS, Operations
 from .._protocols.retention import Shelf, survey
 from .._pure.convert import to_seconds
-from .._pure.errors import InvalidOption
+from .._pure.errors import InvalidOption, path_error
 from .._pure.keeping import Closed
 from .._pure.naming import Names
 from .._pure.options import Access
 from .._pure.schedule import Schedule
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
+from .look import complain
+from .read.folder import denied, nearest
 
 __all__ = ["DONE", "FAILED", "Found", "add_arguments", "find", "run_command", "tell_if_nothing"]
 
@@ -77,9 +78,13 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     try:
         return command()
     except InvalidOption as error:
-        print(f"mpfhandler {name}: {error.renamed({error.parameter: _option(error.parameter)})}", file=sys.stderr)
+        complain(name, str(error.renamed({error.parameter: _option(error.parameter)})))
+    except BrokenPipeError:
+        raise  # the output's reader: the program's own end for that
+    except PermissionError as error:
+        complain(name, str(denied(error.filename) if isinstance(error.filename, str) else error))
     except OSError as error:
-        print(f"mpfhandler {name}: {error}", file=sys.stderr)
+        complain(name, str(error))
     return _USAGE_ERROR
 
 
@@ -103,20 +108,29 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
         raise InvalidOption("suffix", arguments.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
 
     def tell(error: Exception) -> None:
-        print(f"mpfhandler {name}: {error}", file=sys.stderr)
+        complain(name, str(error))
 
     return Found(ops, log, Shelf(names, names.folder, schedule, grace), tell)
 
 
 def tell_if_nothing(name: str, found: Found) -> None:
-    """Where there are no segments, but files that look like some, the schedule is perhaps another one."""
+    """Where there are no segments, but files that look like some, the schedule is perhaps another one.
+
+    Raises:
+        FileNotFoundError: there is nothing of such a log, not even a lock; the message names the nearest.
+    """
     if not found.closed():
-        start = f"{os.path.basename(found.log)}."
+        base = os.path.basename(found.log)
+        start = f"{base}."
         files = found.ops.names(found.shelf.folder)
         others = [text for text in files if text.startswith(start) and text[len(start) :][:1].isdigit()]
+        if not others and not {base, f"{base}.lock"} & {*files}:
+            near = nearest(found.log)
+            remedy = f"did you mean {' or '.join(near)}?" if near else "name a log"
+            raise path_error(FileNotFoundError, "LOG", found.log, "there is neither such a file nor a segment of it", remedy)
         if others:
             hint = f"no file has the name of a segment of this schedule, but there is {min(others)}; see --when and --suffix"
-            print(f"mpfhandler {name}: {hint}", file=sys.stderr)
+            complain(name, hint)
 
 
 def _option(parameter: str) -> str:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Column", "Painted", "Progress", "complain", "plain_bar", "print_json", "say", "shown", "table"]
+__all__ = ["Column", "Painted", "Progress", "complain", "document", "plain_bar", "print_json", "say", "shown", "table"]
 
 _BAR_WIDTH = 24
 _CLEAR = "\r\x1b[K"
@@ -83,6 +83,19 @@ def say(text: str, style: str = "") -> None:
         style: on a terminal, in rich's words (default: none).
     """
     _print(sys.stdout, text, style)
+
+
+def document(text: str) -> None:
+    """Print Markdown on standard output: drawn on a terminal with colours, else as it is.
+
+    Args:
+        text: with its tables.
+    """
+    console, drawn = _console(sys.stdout), _rich("markdown")
+    if console is None or drawn is None:
+        print(text)
+    else:
+        console.print(drawn.Markdown(text))
 
 
 def complain(command: str, text: str) -> None:

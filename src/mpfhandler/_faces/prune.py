@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os.path
-import sys
 
 from .._protocols.retention import Rules, plan, sweep
 from .._pure.convert import to_count
@@ -13,20 +12,31 @@ from .._pure.keeping import Doomed
 from .._pure.options import to_retention
 from .._pure.quantity import show_size
 from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
-from .look import Progress
+from .look import Progress, complain, print_json, say
 
 __all__ = ["register"]
 
 _DESCRIPTION = """\
-Deletes the closed segments of LOG that these rules do not keep, the oldest period first. All rules hold together. Only regular
-files are deleted whose names are in full those of a segment of this log, and none that a process may still write to. May run at
-any time, beside the programs that log. Exit code 0: done; 1: a segment could not be deleted; 2: wrong usage.
+Deletes the closed segments of LOG that these rules do not keep, the oldest period
+first. All rules hold together. Only regular files are deleted whose names are in full
+those of a segment of this log, and none that a process may still write to. May run at
+any time, beside the programs that log.
+"""
+_EPILOG = """\
+examples:
+  mpfhandler prune app.log --max-age 14d --max-total-bytes 10GB --dry-run
+  mpfhandler prune app.log --when D --backup-count 30 --quiet
+
+exit codes: 0 done; 1 a segment could not be deleted; 2 wrong usage, or no such log;
+130 interrupted; 141 the reader of the output has gone away.
 """
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser("prune", description=_DESCRIPTION)
+    parser = commands.add_parser(
+        "prune", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
     rules = parser.add_argument_group("rules")
     add = rules.add_argument
@@ -35,7 +45,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("--max-total-bytes", metavar="SIZE", help='of all segments together: "10GB", or bytes')
     add("--min-free-bytes", metavar="SIZE", help='that the file system keeps free: "5GB", or bytes')
     parser.add_argument("--dry-run", action="store_true", help="only print what would be deleted, and by which rule")
-    parser.add_argument("--quiet", action="store_true", help="print only what fails")
+    printed = parser.add_mutually_exclusive_group()
+    printed.add_argument("--quiet", action="store_true", help="print only what fails")
+    printed.add_argument("--json", action="store_true", help="print what went, or would go, as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -57,20 +69,12 @@ def _prune(arguments: argparse.Namespace) -> int:
     if not todo:
         tell_if_nothing("prune", found)
     if arguments.dry_run:
-        _print_plan(todo, quiet=arguments.quiet)
+        _tell(found, [(path, one) for one in todo for path in one.paths], "would delete", arguments)
         return DONE
-    return _sweep(found, rules, todo, quiet=arguments.quiet)
+    return _sweep(found, rules, todo, arguments)
 
 
-def _print_plan(todo: list[Doomed], *, quiet: bool) -> None:
-    for one in todo if not quiet else ():
-        for path in one.paths:
-            print(f"would delete {path}: {one.rule}: {one.reason}")
-    if not quiet:
-        print(f"would delete {_amount(len(todo), sum(one.size for one in todo))}")
-
-
-def _sweep(found: Found, rules: Rules, todo: list[Doomed], *, quiet: bool) -> int:
+def _sweep(found: Found, rules: Rules, todo: list[Doomed], arguments: argparse.Namespace) -> int:
     why: dict[str, Doomed] = {}
 
     def begin(one: Doomed) -> None:
@@ -81,18 +85,33 @@ def _sweep(found: Found, rules: Rules, todo: list[Doomed], *, quiet: bool) -> in
         swept = sweep(found.ops, found.shelf, rules, found.reporter(None), lambda: False, begin)
     for _, error in swept.failures:
         found.tell(error)
-    if not quiet:
-        for path in swept.gone:
-            print(f"deleted {path}: {why[path].rule}: {why[path].reason}")
-        print(f"deleted {_amount(*_gone(swept.gone, why))}")
+    _tell(found, [(path, why[path]) for path in swept.gone], "deleted", arguments, in_use=len(swept.held))
     if swept.held:
-        print(f"mpfhandler prune: {len(swept.held)} in use, left for the next time", file=sys.stderr)
+        complain("prune", f"{len(swept.held)} in use, left for the next time")
     return FAILED if swept.failed else DONE
 
 
-def _gone(paths: list[str], why: dict[str, Doomed]) -> tuple[int, int]:
-    segments = {why[path].name: why[path].size for path in paths}
-    return len(segments), sum(segments.values())
+def _tell(
+    found: Found, files: list[tuple[str, Doomed]], verb: str, arguments: argparse.Namespace, *, in_use: int | None = None
+) -> None:
+    """Each file with its rule and the reason, then the sum.
+
+    Args:
+        found: the log.
+        files: with the segment that each belongs to.
+        verb: what has become of them, or would.
+        arguments: how it is told.
+        in_use: segments that were left for that; None: nobody has tried.
+    """
+    segments = {one.name: one.size for _, one in files}
+    if arguments.json:
+        rows = [{"path": path, "rule": one.rule, "reason": one.reason} for path, one in files]
+        sums = {"segments": len(segments), "bytes": sum(segments.values()), "in_use": in_use}
+        print_json({"log": found.log, "dry_run": arguments.dry_run, "files": rows, **sums})
+    elif not arguments.quiet:
+        for path, one in files:
+            say(f"{verb} {path}: {one.rule}: {one.reason}")
+        say(f"{verb} {_amount(len(segments), sum(segments.values()))}")
 
 
 def _amount(segments: int, size: int) -> str:

@@ -12,22 +12,34 @@ from .._protocols.sealing import Sealed, Sealing, seal_all
 from .._pure.errors import InvalidOption
 from .._pure.options import Options
 from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
-from .look import Progress
+from .look import Progress, complain, print_json, say
 
 __all__ = ["register"]
 
 _DESCRIPTION = """\
-Does to the closed segments of LOG what is asked for and not done yet, the oldest period first: forces them to the disk,
-compresses them, hands them to a function, archives them. Give the options that the handler has. A segment that a process may
-still write to is left for the next time. May run at any time, beside the programs that log: exactly one of them does it. Exit
-code 0: done; 1: something failed, and is tried again the next time; 2: wrong usage.
+Does to the closed segments of LOG what is asked for and not done yet, the oldest
+period first: forces them to the disk, compresses them, hands them to a function,
+archives them. Give the options that the handler has. A segment that a process may
+still write to is left for the next time. May run at any time, beside the programs
+that log: exactly one of them does it.
+"""
+_EPILOG = """\
+examples:
+  mpfhandler seal app.log --compress gz
+  mpfhandler seal app.log --when D --archive s3://bucket/logs --archive-delete --quiet
+
+exit codes: 0 done; 1 something failed, and is tried again the next time;
+2 wrong usage, or no such log; 130 interrupted; 141 the reader of the output has
+gone away.
 """
 _WANTED = "--compress, --on-seal, --archive or --fsync seal"
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser("seal", description=_DESCRIPTION)
+    parser = commands.add_parser(
+        "seal", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_arguments(parser)
     steps = parser.add_argument_group("what is done")
     add = steps.add_argument
@@ -38,7 +50,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("--fsync", metavar="WHEN", default="never", help='"seal" forces each to the disk first (default: never)')
     add("--archive", metavar="URL", help="s3://bucket/prefix, file:///mnt/archive")
     add("--archive-delete", action="store_true", help="delete the local file once its copy is verified")
-    parser.add_argument("--quiet", action="store_true", help="print only what fails")
+    printed = parser.add_mutually_exclusive_group()
+    printed.add_argument("--quiet", action="store_true", help="print only what fails")
+    printed.add_argument("--json", action="store_true", help="print what was done as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -62,13 +76,20 @@ def _seal(arguments: argparse.Namespace) -> int:
     if not total:
         tell_if_nothing("seal", found)
     sealed = _sealed(found, rules, total)
-    if not arguments.quiet:
-        print(f"done now: {sealed.done} of {total} segment{'' if total == 1 else 's'}")
-    for step in sorted(sealed.busy):
-        print(f"mpfhandler seal: {step}: another process is at it, left for the next time", file=sys.stderr)
-    if sealed.held:
-        print(f"mpfhandler seal: {len(sealed.held)} in use, left for the next time", file=sys.stderr)
+    _tell(found, sealed, total, arguments)
     return FAILED if sealed.failed else DONE
+
+
+def _tell(found: Found, sealed: Sealed, total: int, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        counts = {"segments": total, "done_now": sealed.done, "in_use": len(sealed.held), "left_to_others": sorted(sealed.busy)}
+        print_json({"log": found.log, **counts, "failed": sealed.failed})
+    elif not arguments.quiet:
+        say(f"done now: {sealed.done} of {total} segment{'' if total == 1 else 's'}")
+    for step in sorted(sealed.busy):
+        complain("seal", f"{step}: another process is at it, left for the next time")
+    if sealed.held:
+        complain("seal", f"{len(sealed.held)} in use, left for the next time")
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, object]:

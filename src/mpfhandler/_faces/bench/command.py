@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..arguments import count, seconds
 from ..interrupt import interruptible
+from ..look import Progress, complain, document, print_json
 
 if TYPE_CHECKING:
     from .results import Results
@@ -41,21 +41,26 @@ _BY_RECORDS = 120.0  # seconds after which a run by records ends, too
 _BYTES_A_SECOND = 200_000_000  # more than any handler writes
 
 _DESCRIPTION = """\
-Measures this handler and others side by side: records per second, CPU per record, p50, p99, p99.9 and the longest call,
-records lost, the longest calls of busy processes over many rotations, system calls per record, the stall while a large
-file is rotated and compressed, the CPU of a handler and of a whole logging call, the stages of a record, and the import.
-Rounds alternate; medians are printed with the least and the most, as Markdown. What is not installed is skipped and named.
+Measures this handler and others side by side: records per second, CPU per record,
+p50, p99, p99.9 and the longest call, records lost, the longest calls of busy processes
+over many rotations, system calls per record, the stall while a large file is rotated
+and compressed, the CPU of a handler and of a whole logging call, the stages of a
+record, and the import. Rounds alternate; medians are printed with the least and the
+most, as Markdown. What is not installed is skipped and named.
 """
 _EPILOG = """\
-example:
-  mpfhandler bench /var/tmp --procs 1,8 --threads 1 --secs 1 --handlers ours,file,clh --parts throughput,cost
+examples:
+  mpfhandler bench
+  mpfhandler bench /var/tmp --procs 1,8 --threads 1 --handlers ours,file,clh --parts cost
 
 handlers: %(keys)s
 parts:    %(parts)s
 
-exit codes: 0 measured (what failed in another handler is named); 1 this handler lost a record, or a measurement of it
-failed; 2 wrong usage, or it could not run; 130 interrupted; 141 the reader of the output has gone away.
-The bar on stderr is shown on a terminal only; it is rich's where rich is installed.
+exit codes: 0 measured (what failed in another handler is named); 1 this handler lost a
+record, or a measurement of it failed; 2 wrong usage, or it could not run;
+130 interrupted; 141 the reader of the output has gone away.
+The bar on stderr is shown on a terminal only. There the tables are drawn where rich is
+installed; in a pipe they are Markdown.
 """
 
 
@@ -99,20 +104,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print. Whatever ends it, no process and no file is left."""
     complaint = _cannot(arguments)
     if complaint:
-        print(f"mpfhandler bench: {complaint}", file=sys.stderr)
+        complain("bench", complaint)
         return _CANNOT_RUN
     command = " ".join(["mpfhandler", *sys.argv[1:]])
     with interruptible():
         results = measured(arguments, command)
     from .tables import markdown
 
-    print(json.dumps(results.to_dict(), indent=2) if arguments.json else markdown(results))
+    if arguments.json:
+        print_json(results.to_dict())
+    else:
+        document(markdown(results))
     return verdict(results)
 
 
 def measured(arguments: argparse.Namespace, command: str) -> Results:
     """Everything that the arguments ask for, in a folder that is removed afterwards; `command` is how it was asked."""
-    from ..look import Progress
     from .session import Session, select
 
     plan = _plan(arguments)

@@ -7,7 +7,6 @@ import dataclasses
 import os
 import random
 import shutil
-import sys
 import tempfile
 
 from ..._engine.streams import is_stream_folder
@@ -15,6 +14,7 @@ from ..._pure.errors import InvalidOption
 from ..._pure.schedule import Schedule
 from ..arguments import count, seconds
 from ..interrupt import interruptible
+from ..look import complain, say
 from .conductor import NothingStartedError, Outcome, conduct
 from .filesystem import FileSystem, file_system, warning
 from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
@@ -32,15 +32,25 @@ _UNITS = ("S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W
 _FAILED, _CANNOT_RUN = 1, 2
 
 _DESCRIPTION = """\
-Starts real processes that log into a fresh folder below DIR through rotations, forks and kills, then looks for every
-record whose logging call had returned. Exit code 0: all are there, whole, once, in the file of their period;
-1: not so; 2: the test could not run.
+Starts real processes that log into a fresh folder below DIR through rotations, forks
+and kills, then looks for every record whose logging call had returned.
+"""
+_EPILOG = """\
+examples:
+  mpfhandler check /var/log/app
+  mpfhandler check --procs 8 --secs 60 --when M --json
+
+exit codes: 0 all records are there, whole, once, in the file of their period;
+1 not so; 2 the test could not run; 130 interrupted; 141 the reader of the output
+has gone away.
 """
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser("check", description=_DESCRIPTION)
+    parser = commands.add_parser(
+        "check", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
     add("--procs", metavar="N", type=count(1, 256), default=4, help="processes at a time (default: %(default)s)")
@@ -60,15 +70,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the self-test. Whatever ends it, no process is left, and no file unless they are to be kept."""
     complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, arguments.secs, arguments.size)
     if complaint:
-        print(f"mpfhandler check: {complaint}", file=sys.stderr)
+        complain("check", complaint)
         return _CANNOT_RUN
     with interruptible():
         try:
             report = _tested(arguments)
         except NothingStartedError as error:
-            print(f"mpfhandler check: no worker could start\n{error}", file=sys.stderr)
+            complain("check", f"no worker could start\n{error}")
             return _CANNOT_RUN
-    print(report.json() if arguments.json else report.text())
+    if arguments.json:
+        print(report.json())
+    else:
+        _show(report)
     return 0 if report.passed else _FAILED
 
 
@@ -102,6 +115,12 @@ def _report(setup: Setup, *, quiet: bool) -> Report:
     probes = probe(setup.folder)
     outcome = conduct(setup)
     return Report(setup, where, probes, outcome, examine(setup, outcome), kept=None)
+
+
+def _show(report: Report) -> None:
+    styles = {"PASS": "bold green", "FAIL": "bold red", "warning": "yellow", "problem": "red"}
+    for line in report.text().splitlines():
+        say(line, styles.get(line.partition(":")[0], ""))
 
 
 def _announce(setup: Setup, where: FileSystem) -> None:
