@@ -72,6 +72,8 @@ SYSTEM_EXCEPTIONS = {
     },
     "_faces/interrupt.py": {"signal": "for commands that have to clean up, never for a handler"},
     "_faces/cli.py": {
+        "os.O_RDWR": "streams that are missing lead nowhere",
+        "os.fdopen": "the same",
         "os.O_WRONLY": "standard output is pointed nowhere after its reader has gone",
         "os.close": "the same",
         "os.devnull": "the same",

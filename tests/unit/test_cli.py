@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
@@ -64,3 +66,15 @@ def test_dashes_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     """They end the program's own options; the command is the same one."""
     assert cli.main(["--", "check", "--help"]) == 0
     assert "--procs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=NAMES)
+def test_help_has_examples_that_are_accepted_and_the_exit_codes(command: cli.Command, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each example of a command is what its parser takes; what the exit codes mean stands below."""
+    assert cli.main([command.name, "--help"]) == 0
+    text = capsys.readouterr().out
+    calls = re.findall(rf"^  .*?\bmpfhandler ({command.name}\b[^|>#)\n]*)", text, re.MULTILINE)
+    assert calls
+    for call in calls:
+        assert cli.whole_parser().parse_args(shlex.split(call)).run
+    assert re.search(r"^exit codes: 0 .*\b2 ", text, re.MULTILINE | re.DOTALL)

@@ -20,7 +20,7 @@ from .look import complain
 
 __all__ = ["COMMANDS", "Command", "main", "whole_parser"]
 
-_USAGE_ERROR = 2
+_FAILED, _USAGE_ERROR = 1, 2
 _INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 _CLOSED_PIPE = 141  # the same for SIGPIPE
 
@@ -44,6 +44,7 @@ COMMANDS = (
     Command("prune", "delete closed segments by rule", ".prune"),
     Command("check", "test a file system for the promises", ".check.command"),
     Command("bench", "measure this handler and others", ".bench.command"),
+    Command("completion", "print a script that teaches your shell these commands", ".completion"),
 )
 
 
@@ -57,12 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 the command says no, 2 wrong usage or it could not start, 130 interrupted,
         141 the reader of the output has gone away.
     """
+    _open_missing()
     try:
         code = _run(argv)
         sys.stdout.flush()  # here, so that a closed pipe is met here and not by the interpreter's exit
     except BrokenPipeError:
         _drop_output()
         return _CLOSED_PIPE
+    except OSError as error:  # a full disk below the output, a terminal that is gone
+        _drop_output()
+        complain("", str(error))
+        return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
     return code
@@ -90,7 +96,11 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
     """One that reads the arguments of these commands, and knows of the others that they exist."""
-    parser = argparse.ArgumentParser(prog="mpfhandler", description="Many processes, one log, rotated by the clock.")
+    parser = argparse.ArgumentParser(
+        prog="mpfhandler",
+        description="Many processes, one log, rotated by the clock.",
+        epilog="`mpfhandler COMMAND --help` shows examples, options and exit codes of a command.",
+    )
     parser.add_argument("--version", action="version", version=f"mpfhandler {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
@@ -99,6 +109,13 @@ def _parser(chosen: Sequence[str]) -> argparse.ArgumentParser:
         else:
             commands.add_parser(command.name, help=command.help, add_help=False)
     return parser
+
+
+def _open_missing() -> None:
+    """A stream that was closed before the program began leads nowhere; else a log could be opened as standard output."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
 
 
 def _drop_output() -> None:

@@ -1,0 +1,156 @@
+"""The command line on a real terminal and in pipes: colours in the one, none in the others, and a quiet end when nobody reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from _terminal import ENVIRONMENT, Seen, run_on_terminal
+
+from mpfhandler._faces.cli import COMMANDS
+
+COMMAND = [sys.executable, "-m", "mpfhandler"]
+PRUNE = ["--max-total-bytes", "3kB", "--dry-run"]
+TABLE = (
+    "from mpfhandler._faces.look import Column, Painted, say, table\n"
+    "table([Column('file'), Column('bytes', right=True)], [('app.log', Painted('7', 'bold red')), ('日誌.log', '1234')])\n"
+    "say('done', 'green')"
+)
+PLAIN = "file      bytes\napp.log       7\n日誌.log   1234\ndone\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log with five segments of an hour."""
+    for hour in range(1, 6):
+        (tmp_path / f"app.log.2026-03-04_{hour:02}").write_bytes(b"x" * 999 + b"\n")
+    (tmp_path / "app.log").write_text("active\n")
+    return tmp_path / "app.log"
+
+
+def table(**how: object) -> Seen:
+    return run_on_terminal([sys.executable, "-c", TABLE], **how)  # type: ignore[arg-type]
+
+
+def test_a_terminal_has_colours_and_drawn_tables() -> None:
+    """With rich: a rule below the titles, styles, nothing wider than the terminal."""
+    pytest.importorskip("rich")
+    seen = table(columns=40)
+    assert seen.code == 0
+    assert "─" in seen.screen
+    assert "\x1b[1;31m" in seen.screen
+    assert "\x1b[32mdone" in seen.screen
+
+
+def test_a_pipe_has_neither() -> None:
+    """The same text, aligned by blanks, whatever standard error is."""
+    seen = table(piped="stdout")
+    assert (seen.piped, seen.screen, seen.code) == (PLAIN, "", 0)
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
+def test_a_user_who_wants_no_colours(env: dict[str, str]) -> None:
+    """The terminal gets what a pipe gets."""
+    assert table(env=env).screen == PLAIN
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}], ids=str)
+def test_the_bar_is_on_the_terminal_and_the_result_in_the_pipe(log: Path, env: dict[str, str]) -> None:
+    """`seal > file` shows its progress, and wipes it."""
+    seen = run_on_terminal([*COMMAND, "seal", str(log), "--compress", "gz"], piped="stdout", env=env)
+    assert (seen.piped, seen.code) == ("done now: 5 of 5 segments\n", 0)
+    assert "app.log.2026-03-04_0" in seen.screen
+    assert "\x1b[" in seen.screen
+
+
+def test_a_dumb_terminal_gets_plain_lines_alone(log: Path) -> None:
+    """No bar, no colours, nothing that it could not show."""
+    seen = run_on_terminal([*COMMAND, "seal", str(log), "--compress", "gz"], env={"TERM": "dumb"})
+    assert seen == Seen("done now: 5 of 5 segments\n", "", 0)
+
+
+def test_json_is_json_on_a_terminal_too(log: Path) -> None:
+    """Without colours in it, and without what else the command prints."""
+    seen = run_on_terminal([*COMMAND, "prune", str(log), *PRUNE, "--json"])
+    assert seen.code == 0
+    found = json.loads(seen.screen)
+    assert (found["segments"], found["bytes"], found["dry_run"], found["in_use"]) == (2, 2000, True, None)
+    assert found["files"][0]["path"] == f"{log}.2026-03-04_01"
+
+
+@pytest.mark.slow
+def test_the_verdict_of_check_has_a_colour_on_a_terminal(tmp_path: Path) -> None:
+    """Green on a terminal, plain in a pipe."""
+    pytest.importorskip("rich")
+    command = [*COMMAND, "check", str(tmp_path), "--secs", "0.5", "--procs", "1"]
+    assert "\x1b[1;32mPASS" in run_on_terminal(command).screen
+    piped = run_on_terminal(command, piped="stdout").piped
+    assert "\nPASS" in piped
+    assert "\x1b" not in piped
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([command.name, "--help"] for command in COMMANDS)], ids=" ".join)
+def test_nobody_reads_the_help(arguments: list[str]) -> None:
+    """The reader is gone before the first byte: the code of SIGPIPE, and nothing on standard error."""
+    assert unread(arguments) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["completion", "bash"],
+        ["completion", "fish"],
+        ["prune", "LOG", *PRUNE],
+        ["prune", "LOG", *PRUNE, "--json"],
+        ["seal", "LOG", "--compress", "gz"],
+    ],
+    ids=" ".join,
+)
+def test_nobody_reads_what_a_command_prints(log: Path, arguments: list[str]) -> None:
+    """The same for what each prints."""
+    assert unread([text.replace("LOG", str(log)) for text in arguments]) == (141, "")
+
+
+def unread(arguments: list[str]) -> tuple[int, str]:
+    """How a command ends whose output's reader has gone, and its complaints."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, *arguments], text=True, env=ENVIRONMENT, **pipes) as running:  # type: ignore[call-overload]
+        running.stdout.close()
+        complaints = running.stderr.read()
+    return running.returncode, complaints
+
+
+def test_head_takes_the_first_line_of_much(tmp_path: Path) -> None:
+    """More than a pipe holds: `head` gets its line, the command ends quietly."""
+    for number in range(1500):
+        (tmp_path / f"app.log.2026-03-{1 + number // 1440:02}_{number // 60 % 24:02}-{number % 60:02}").touch()
+    line = f"{sys.executable} -m mpfhandler prune {tmp_path}/app.log --when M --backup-count 1 --dry-run | head -n 1; "
+    done = subprocess.run(
+        ["bash", "-c", f"{line} echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, env=ENVIRONMENT, timeout=120
+    )
+    first, code = done.stdout.splitlines()
+    assert first.startswith(f"would delete {tmp_path}/app.log.2026-03-01_00-00: backupCount")
+    assert (code, done.stderr) == ("141", "")
+
+
+def test_a_full_disk_below_the_output_is_told() -> None:
+    """In one line, with exit code 1."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, "completion", "bash"], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert done.returncode == 1
+    assert done.stderr == "mpfhandler: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_do_not_matter(log: Path, closed: str) -> None:
+    """The command does its work; no log of the user's becomes its standard output."""
+    line = f'"$0" -m mpfhandler seal "$1" --compress gz {closed}'
+    done = subprocess.run(["bash", "-c", line, sys.executable, str(log)], capture_output=True, text=True, env=ENVIRONMENT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert log.read_text() == "active\n"
+    assert len(list(log.parent.glob("app.log.*.gz"))) == 5
