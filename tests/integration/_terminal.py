@@ -17,7 +17,9 @@ from pathlib import Path
 import mpfhandler
 
 SOURCE = str(Path(mpfhandler.__file__).parents[1])
-ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR"}}
+# Variables that change what is printed, or when: argparse says nothing of a reader that has gone if each write goes out at once.
+_LEFT_OUT = {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PYTHONUNBUFFERED"}
+ENVIRONMENT = {name: text for name, text in os.environ.items() if name not in _LEFT_OUT}
 ENVIRONMENT.update(TERM="xterm-256color", PYTHONPATH=SOURCE)
 
 
