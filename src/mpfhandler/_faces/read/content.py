@@ -1,0 +1,195 @@
+"""What a file says when it is read from its start to its end: lines, times, damage. In bounded memory, whatever its size."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..._pure.moment import Head, Tail, first_moment, last_moment, read_moment
+from ..._pure.zone import Zone
+from ..._resources.codec import Malformed, unpacked
+from .folder import denied
+
+__all__ = ["Content", "Stray", "measure"]
+
+_CHUNK = 1 << 18
+_LONG = 1 << 16  # bytes of a line that may begin with a time; of a longer one the rest is not kept
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
+_STAMPED = 19  # characters of that
+
+
+@dataclass
+class Stray:
+    """Lines whose time is on one side of a period.
+
+    Attributes:
+        count: of them.
+        line: number of the first one, from 1.
+        moment: of the one that is farthest away (epoch seconds).
+    """
+
+    count: int = 0
+    line: int = 0
+    moment: float = 0.0
+
+
+@dataclass
+class Content:
+    """What was read.
+
+    Attributes:
+        lines: also counts one at the end that is not ended.
+        size: uncompressed (bytes).
+        first, last: times of the first and last line that begins with one (epoch seconds).
+        ended: the last line is.
+        zeros: NUL bytes.
+        broken: why it cannot be read from some place on; "" if it can.
+        early, late: lines from before and after the period.
+        timed: lines that begin with a time; only counted where a period was given.
+    """
+
+    lines: int = 0
+    size: int = 0
+    first: float | None = None
+    last: float | None = None
+    ended: bool = True
+    zeros: int = 0
+    broken: str = ""
+    early: Stray | None = None
+    late: Stray | None = None
+    timed: int = 0
+
+
+def measure(
+    path: str, compression: str, zone: Zone, period: tuple[float, float] | None = None, tell: Callable[[int], None] | None = None
+) -> Content:
+    """Read a file. One that cannot be read to its end tells what stands before.
+
+    Args:
+        path: of the file.
+        compression: "" if it is plain, else the method.
+        zone: of times that name none.
+        period: where every line's time is to be looked at: what it should lie in (epoch seconds).
+        tell: is told now and then how many bytes of the file have been read.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        PermissionError: it may not be read; the message says by whom.
+    """
+    content, head, tail = Content(), Head(), Tail()
+    check = None if period is None else _Check(content, zone, *period)
+    try:
+        for piece in _pieces(path, compression, tell or (lambda _: None)):
+            content.lines += piece.count(b"\n")
+            content.zeros += piece.count(0)
+            content.size += len(piece)
+            head.add(piece)
+            tail.add(piece)
+            if check is not None:
+                check.add(piece)
+    except Malformed as error:
+        content.broken = str(error)
+    except ImportError:
+        content.broken = (
+            f"this Python cannot read {compression}; install mpfhandler[{'zstd' if compression == 'zst' else compression}]"
+        )
+    except (FileNotFoundError, PermissionError):
+        raise
+    except OSError as error:
+        content.broken = error.strerror or str(error)
+    if check is not None:
+        check.end()
+    content.ended = tail.data[-1:] in (b"\n", b"")
+    content.lines += not content.ended
+    content.first, content.last = first_moment(head.data, zone), last_moment(tail.data, zone)
+    return content
+
+
+def _pieces(path: str, compression: str, tell: Callable[[int], None]) -> Iterator[bytes]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except PermissionError:
+        raise denied(path) from None
+    read = 0
+
+    def chunk() -> bytes:
+        nonlocal read
+        data = os.read(fd, _CHUNK)
+        read += len(data)
+        tell(read)
+        return data
+
+    try:
+        if compression:
+            yield from unpacked(compression, chunk, _CHUNK)
+        else:
+            yield from iter(chunk, b"")
+    except zlib.error as error:
+        raise Malformed(str(error)) from error
+    finally:
+        os.close(fd)
+
+
+class _Check:
+    """Whether each line's time lies in a period. Looks at the text of a second once."""
+
+    def __init__(self, content: Content, zone: Zone, start: float, end: float) -> None:
+        self._content = content
+        self._zone = zone
+        self._start = start
+        self._end = end
+        self._rest = b""
+        self._line = 0
+
+    def add(self, piece: bytes) -> None:
+        """The next piece."""
+        *lines, rest = (self._rest + piece).split(b"\n")
+        self._rest = rest[:_LONG]
+        good = b""  # a second whose lines need no second look
+        for line in lines:
+            self._line += 1
+            if line[:_STAMPED] != good:
+                good = self._one(line)
+            else:
+                self._content.timed += 1
+
+    def end(self) -> None:
+        """What is left is a line, too."""
+        if self._rest:
+            self._line += 1
+            self._one(self._rest)
+
+    def _one(self, line: bytes) -> bytes:
+        """Look at a line; its start, where every line that starts so is as good."""
+        moment = read_moment(line[:_LONG].decode("utf-8", "replace"), self._zone)
+        if moment is None:
+            return b""
+        self._content.timed += 1
+        distance = self._outside(moment)
+        if distance == 0.0:
+            return line[:_STAMPED] if self._alone(line) else b""
+        side = "early" if distance < 0 else "late"
+        stray = getattr(self._content, side) or Stray(0, self._line, moment)
+        setattr(self._content, side, stray)
+        stray.count += 1
+        stray.moment = min(stray.moment, moment) if distance < 0 else max(stray.moment, moment)
+        return b""
+
+    def _alone(self, line: bytes) -> bool:
+        """Whether a line begins with a wall time of whole seconds, and no zone stands behind it."""
+        return _STAMP.match(line) is not None and line[_STAMPED : _STAMPED + 1] in (b",", b" ", b"") and b"+" not in line[:32]
+
+    def _outside(self, moment: float) -> float:
+        """How far, less than 0 if it is earlier. What the wall clock shows twice counts as the time that fits."""
+        if self._start <= moment < self._end:
+            return 0.0
+        try:
+            again = moment + self._zone.offset(int(moment)) - self._zone.offset(int(self._start))
+        except (OverflowError, ValueError, OSError):
+            again = moment
+        if self._start <= again < self._end:
+            return 0.0
+        return moment - self._start if moment < self._start else moment - self._end + 1

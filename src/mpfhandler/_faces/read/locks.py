@@ -1,0 +1,106 @@
+"""The rotation lock of a log, and those on hidden files: does somebody have them?"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+from ..._pure.facts import FileId
+from .files import Log
+from .findings import PROBLEM, Finding, command
+from .folder import denied, lock_is_ours
+from .holders import Holder, Locks, holders
+
+__all__ = ["check_lock", "is_free"]
+
+_PATIENCE = 2.0  # seconds; a rotation takes a fraction of a millisecond, and nobody waits longer than this by default
+_PAUSE = 0.02
+
+
+def check_lock(log: Log) -> Iterator[Finding]:
+    """Whether the rotation lock can be had, and if not, who has it.
+
+    It is taken for an instant, as a process of the log takes it; where somebody has it, for 2 s nobody else is seen to let it go.
+    """
+    path = log.lock
+    if not os.path.lexists(path):
+        return
+    if not lock_is_ours(path, alone=False):
+        if not os.access(path, os.R_OK):
+            yield Finding(
+                "lock", PROBLEM, path, str(denied(path)), f"let the log's users have it: {command('chmod', 'a+rw', path)}"
+            )
+        else:
+            text = "is no lock file of ours: processes write nothing there, and do not know the present period after a restart"
+            yield Finding("lock", PROBLEM, path, text, command("mv", "-n", path, f"{path}.other"))
+        return
+    free, file = _had(path)
+    if not free and file is not None:
+        yield _stuck(path, file)
+
+
+def is_free(path: str) -> bool:
+    """Whether nobody has a lock on this file; False where that cannot be told."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return _free(fd)
+    finally:
+        os.close(fd)
+
+
+def _had(path: str) -> tuple[bool, FileId | None]:
+    """Whether the lock was free once in the time that is given to it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return True, None
+    try:
+        seen = os.fstat(fd)
+        deadline = time.monotonic() + _PATIENCE
+        while not _free(fd):
+            if time.monotonic() >= deadline:
+                return False, FileId(seen.st_dev, seen.st_ino)
+            time.sleep(_PAUSE)
+        return True, None
+    finally:
+        os.close(fd)
+
+
+def _free(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # no locks on this file system
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    return True
+
+
+def _stuck(path: str, file: FileId) -> Finding:
+    openers = holders([file])
+    having = openers.by_file.get(file, [])
+    takers = Locks().of(file, having)
+    alive = [one for one in takers if one.program] or having
+    who = ", ".join(map(str, alive))
+    whose = f"held by {who}{' (stopped)' if _stopped(alive) else ''}" if who else "the system does not tell by whom it is held"
+    text = f"the rotation lock has not been free for {_PATIENCE:g} s; {whose}"
+    return Finding("lock", PROBLEM, path, text, _let_go(path, alive))
+
+
+def _stopped(having: list[Holder]) -> list[int]:
+    return [one.pid for one in having if one.state in {"T", "t"}]
+
+
+def _let_go(path: str, having: list[Holder]) -> str:
+    stopped = _stopped(having)
+    if stopped:
+        return command("kill", "-CONT", *map(str, stopped))
+    if having:
+        return f"see what it does, and end it if it hangs: {command('kill', *(str(one.pid) for one in having))}"
+    return f"ask as root: {command('fuser', '-v', path)}"

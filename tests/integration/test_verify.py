@@ -1,0 +1,301 @@
+"""`mpfhandler verify` on logs that the handler itself has made, sound and damaged by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mpfhandler import TimedLogFile
+from mpfhandler._faces.cli import main
+
+
+def line(text: str = "text") -> str:
+    """As `logging` writes it."""
+    return f"{datetime.now():%Y-%m-%d %H:%M:%S},123 {text}"
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command, as the program runs it."""
+    words, out, complaints = ["verify", *map(str, arguments)], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(complaints):
+        code = main(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), complaints.getvalue())
+
+
+def verify(log: Path, *options: str, code: int) -> list[tuple[str, str, str]]:
+    """Kind, level and file name of each finding."""
+    done = run(log, "--json", *options)
+    assert done.returncode == code, done.stdout + done.stderr
+    return [(one["kind"], one["level"], Path(one["path"]).name) for one in json.loads(done.stdout)["findings"]]
+
+
+def findings(log: Path, kind: str) -> list[dict[str, Any]]:
+    """Those of one kind, in full."""
+    return [one for one in json.loads(run(log, "--json").stdout)["findings"] if one["kind"] == kind]
+
+
+def segments(log: Path) -> list[Path]:
+    """Plain and compressed ones, oldest first."""
+    return sorted(path for path in log.parent.glob(f"{log.name}.2*"))
+
+
+@pytest.fixture
+def sound(tmp_path: Path) -> Path:
+    """A log of the present and the last hour, the older one made as the handler names it."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "H") as file:
+        file.write(line())
+    before = time.time() - 3600
+    text = f"{datetime.fromtimestamp(before):%Y-%m-%d %H:%M:%S},1 x\n"
+    path = tmp_path / f"app.log.{datetime.fromtimestamp(before):%Y-%m-%d_%H}"
+    path.write_text(text * 10)
+    os.utime(path, (before, before))
+    return log
+
+
+def closed(log: Path) -> Path:
+    return segments(log)[0]
+
+
+def test_sound_logs_have_no_problem(sound: Path) -> None:
+    """One that was just made: nothing is found, and nothing has changed."""
+    before = {path: path.stat() for path in sound.parent.iterdir()}
+    done = run(sound)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 files, 0 problems, 0 notices" in done.stdout
+    after = {path: path.stat() for path in sound.parent.iterdir()}
+    assert {path: (one.st_ino, one.st_size, one.st_mtime_ns) for path, one in before.items()} == {
+        path: (one.st_ino, one.st_size, one.st_mtime_ns) for path, one in after.items()
+    }
+
+
+def test_real_rotations_have_no_problem(tmp_path: Path) -> None:
+    """Rotated by the handler every second, some of it compressed, while it is written to."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "S", compress="gz", compress_delay=0, late_grace=1) as file:
+        begun = time.time()
+        while not list(tmp_path.glob("*.gz")):
+            assert time.time() < begun + 30
+            file.write(line())
+            time.sleep(0.1)
+        found = verify(log, "--when", "s", code=0)
+    assert [one for one in found if one[0] not in {"gap", "torn", "outside"}] == []
+
+
+def test_gap(sound: Path) -> None:
+    """Hours without a file are told, as a notice: perhaps nothing was logged. With --strict that is an exit code."""
+    path = closed(sound)
+    at = path.stat().st_mtime - 3 * 3600
+    old = path.with_name(f"app.log.{datetime.fromtimestamp(at):%Y-%m-%d_%H}")
+    old.write_text(f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S} x\n")
+    os.utime(old, (at, at))
+    assert verify(sound, code=0) == [("gap", "notice", "app.log")]
+    assert verify(sound, "--strict", code=1) == [("gap", "notice", "app.log")]
+
+
+def test_misnamed(sound: Path) -> None:
+    """A segment under another hour's name: the command gives its own back."""
+    path = closed(sound)
+    at = path.stat().st_mtime - 3600
+    wrong = path.with_name(f"app.log.{datetime.fromtimestamp(at):%Y-%m-%d_%H}")
+    path.rename(wrong)
+    [one] = findings(sound, "misnamed")
+    assert one["path"] == str(wrong)
+    subprocess.run(one["remedy"].split(": ", 1)[1].split(";")[0], shell=True, check=True)
+    assert path.exists()
+    assert verify(sound, code=0) == []
+
+
+def test_segment_of_the_future(sound: Path) -> None:
+    """Its period has not begun yet."""
+    at = time.time() + 86400
+    closed(sound).rename(sound.with_name(f"app.log.{datetime.fromtimestamp(at):%Y-%m-%d_%H}"))
+    assert ("misnamed", "problem") in {one[:2] for one in verify(sound, "--fast", code=1)}
+
+
+def test_names_that_are_none(sound: Path) -> None:
+    """Other people's files beside the log are told; lock files and other logs are none."""
+    for name in (
+        "app.log.bak",
+        "app.log.2026-13-23_16",
+        "app.log.2.2026-11-23_16",
+        "app.log.2",
+        "app.log.debug",
+        "app.error.log",
+    ):
+        sound.with_name(name).write_text("x\n")
+    foreign = [one[2] for one in verify(sound, code=0) if one[0] == "foreign"]
+    assert foreign == ["app.log.2026-13-23_16", "app.log.bak"]
+
+
+def test_torn_line(sound: Path) -> None:
+    """A closed segment that does not end with a line's end: the command ends it. In the active file the next writer does."""
+    path = closed(sound)
+    with path.open("a") as file:
+        file.write("half a li")
+    [one] = findings(sound, "torn")
+    assert (one["level"], one["path"]) == ("problem", str(path))
+    subprocess.run(["sh", "-c", one["remedy"].split(": ", 1)[1]], check=True)
+    assert path.read_text().endswith("half a li\n")
+    with sound.open("a") as file:
+        file.write("half a li")
+    assert verify(sound, code=0) == [("torn", "notice", "app.log")]
+
+
+def test_nul_bytes(sound: Path) -> None:
+    """As a power cut leaves them."""
+    with closed(sound).open("ab") as file:
+        file.write(b"\0" * 7 + b"\n")
+    [one] = findings(sound, "torn")
+    assert "7 NUL bytes" in one["text"]
+    subprocess.run(["sh", "-c", one["remedy"].split(", then")[0]], check=True)
+    assert closed(sound).with_name(f"{closed(sound).name}.clean").read_bytes().count(0) == 0
+
+
+def test_records_outside(sound: Path) -> None:
+    """From after the period: a problem; from before it: they may have come late. The line is told."""
+    path = closed(sound)
+    at = path.stat().st_mtime
+    with path.open("a") as file:
+        file.write(f"{datetime.fromtimestamp(at + 7200):%Y-%m-%d %H:%M:%S},1 x\n")
+        file.write(f"{datetime.fromtimestamp(at - 7200):%Y-%m-%d %H:%M:%S},1 x\n")
+    os.utime(path, (at, at))
+    found = findings(sound, "outside")
+    assert [(one["level"], one["text"].split(": ")[0].rpartition(" ")[2]) for one in found] == [
+        ("notice", "12"),
+        ("problem", "11"),
+    ]
+    shown = subprocess.run(["sh", "-c", found[1]["remedy"].split(": ", 1)[1]], capture_output=True, text=True, check=True)
+    assert f"{datetime.fromtimestamp(at + 7200):%Y-%m-%d %H:%M:%S}" in shown.stdout
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_damaged_gz(sound: Path, damage: str) -> None:
+    """It is told how many lines can be read, and the command that saves them does."""
+    path = closed(sound)
+    text = "".join(f"{path.stat().st_mtime_ns // 10**9 + number % 60} {number}\n" for number in range(20_000))
+    packed = bytearray(gzip.compress(text.encode()))
+    if damage == "cut":
+        del packed[-2000:]
+    else:
+        packed[len(packed) // 2] ^= 0xFF
+    path.with_name(f"{path.name}.gz").write_bytes(packed)
+    path.unlink()
+    [one] = findings(sound, "damaged")
+    assert one["path"] == f"{path}.gz"
+    assert int(one["text"].split("; ")[-1].split()[0]) > 1000
+    saved = subprocess.run(["sh", "-c", one["remedy"].split(": ", 1)[1]], capture_output=True)
+    assert saved.returncode != 0
+    assert path.with_name(f"{path.name}.readable").read_text().startswith(text[:1000])
+
+
+def test_orphan_temporary_file(sound: Path) -> None:
+    """Unfinished work of a killed process is told, with the command that removes it; that of a living one is not."""
+    left = sound.with_name(f".{closed(sound).name}.gz.tmp")
+    left.write_bytes(b"half")
+    with left.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert verify(sound, code=0) == []
+    [one] = findings(sound, "orphan")
+    subprocess.run(["sh", "-c", one["remedy"]], check=True)
+    assert verify(sound, code=0) == []
+
+
+def test_twins(sound: Path) -> None:
+    """An equal or unfinished one is mended by sealing; one with other content is somebody's."""
+    path = closed(sound)
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes())[:-9])
+    [one] = findings(sound, "twin")
+    assert "unfinished" in one["text"]
+    mend = one["remedy"].replace("mpfhandler", f"{sys.executable} -m mpfhandler", 1)
+    subprocess.run(["sh", "-c", f"{mend} --compress-delay 0"], check=True, capture_output=True)
+    assert segments(sound) == [packed]
+    path.write_bytes(b"other\n")
+    assert [one["level"] for one in findings(sound, "twin")] == ["problem"]
+
+
+def test_waiting_for_a_rotator(sound: Path) -> None:
+    """A segment that nobody fetches is told once it is old."""
+    path = closed(sound)
+    waiting = path.with_name(f".{path.name}.rotating")
+    path.rename(waiting)
+    [one] = findings(sound, "waiting")
+    subprocess.run(["sh", "-c", one["remedy"].split(": ", 1)[1]], check=True)
+    assert path.exists()
+
+
+HOLD = "import fcntl,sys,time; f=open(sys.argv[1]); fcntl.flock(f,fcntl.LOCK_EX); print(flush=True); time.sleep(600)"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_stuck_lock_holder(sound: Path, stopped: bool) -> None:
+    """Who does not let go of the rotation lock is named, and a stopped one is to be continued."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, f"{sound}.lock"], stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        if stopped:
+            holder.send_signal(signal.SIGSTOP)
+        [one] = findings(sound, "lock")
+        if Path("/proc/locks").exists():
+            assert f" {holder.pid}" in one["text"]
+            assert f"kill {'-CONT ' if stopped else ''}{holder.pid}" in one["remedy"]
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert findings(sound, "lock") == []
+
+
+def test_a_rotation_is_no_stuck_lock(sound: Path) -> None:
+    """Somebody who has it for a second."""
+    code = HOLD.replace("600", "1")
+    with subprocess.Popen([sys.executable, "-c", code, f"{sound}.lock"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert verify(sound, code=0) == []
+
+
+def test_lock_file_that_is_none(sound: Path) -> None:
+    """What somebody else has written is not ours to use."""
+    sound.with_name("app.log.lock").write_text("somebody's notes, which are longer than any timestamp that ever was")
+    assert ("lock", "problem", "app.log.lock") in verify(sound, "--when", "H", code=1)
+
+
+def test_schedule_mismatch(sound: Path) -> None:
+    """Against what the user says, and against names of another unit."""
+    assert ("schedule", "problem", "app.log.lock") in verify(sound, "--when", "D", code=1)
+    sound.with_name("app.log.2026-11-23").write_text("2026-11-23 00:00:00 x\n")
+    assert ("schedule", "problem", "app.log") in verify(sound, code=1)
+
+
+def test_not_a_log_of_ours(tmp_path: Path) -> None:
+    """A file alone is none, and what is not there has near names; the exit code is that of wrong usage."""
+    (tmp_path / "notes.txt").write_text("x\n")
+    done = run(tmp_path / "notes.txt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no log of ours" in done.stderr
+    done = run(tmp_path / "note.txt")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"did you mean {tmp_path}/notes.txt?" in done.stderr
+
+
+def test_unreadable_file(sound: Path) -> None:
+    """Whose it is, is told; the others are looked at all the same."""
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    closed(sound).chmod(0)
+    assert [one[0] for one in verify(sound, code=1)] == ["unread"]
