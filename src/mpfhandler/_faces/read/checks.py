@@ -26,6 +26,7 @@ __all__ = ["check_content", "check_names", "check_periods", "check_schedule", "c
 
 _SETTLE = 0.3  # seconds in which a line of the active file is finished, if somebody is at it
 _OLD = 60.0  # seconds after which a rotator is not just on its way
+_GAPS = 5  # more are told together: a log that is seldom written has many
 _OWN = (".lock", ".debug")
 
 
@@ -90,12 +91,15 @@ def check_periods(log: Log, files: list[Known], now: float) -> Iterator[Finding]
         elif log.names.at(log.schedule.wall(int(start))).wall != name.wall:
             yield _misnamed(log, one.file, f"no period begins then; the one of that time began at {wall(log.zone, start)}")
     periods = sorted({(one.file.start, one.file.end) for one in files if one.file.start is not None and one.file.end is not None})
-    for (_, end), (start, _) in pairwise(periods):
-        if end < start:
-            times = f"{wall(log.zone, end)} to {wall(log.zone, start)}"
-            text = f"no file from {times}: nothing was logged then, or files were taken away"
-            remedy = "look in the archive or a backup, if there should be something"
-            yield Finding("gap", NOTICE, log.path, text, remedy)
+    gaps = [(end, start) for (_, end), (start, _) in pairwise(periods) if end < start]
+    remedy = "look in the archive or a backup, if there should be something"
+    for end, start in gaps if len(gaps) <= _GAPS else ():
+        text = f"no file from {wall(log.zone, end)} to {wall(log.zone, start)}: nothing was logged then, or files were taken away"
+        yield Finding("gap", NOTICE, log.path, text, remedy)
+    if len(gaps) > _GAPS:
+        end, start = max(gaps, key=lambda gap: gap[1] - gap[0])
+        text = f"{len(gaps)} times no file; for longest from {wall(log.zone, end)} to {wall(log.zone, start)}"
+        yield Finding("gap", NOTICE, log.path, f"{text}: nothing was logged then, or files were taken away", remedy)
 
 
 def _misnamed(log: Log, file: LogFile, why: str) -> Finding:
@@ -178,7 +182,7 @@ def check_content(log: Log, file: LogFile, lines_zone: Zone | None, tell: Callab
     """
     period = (file.start, file.end) if log.sure and file.start is not None and file.end is not None else None
     try:
-        content = measure(file.path, file.compression, lines_zone or log.zone, period, tell)
+        content = measure(file.path, file.compression, lines_zone or log.zone, period, tell, zeros=True)
     except FileNotFoundError:
         return  # compressed or deleted meanwhile
     except PermissionError as error:

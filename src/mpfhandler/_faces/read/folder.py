@@ -95,18 +95,18 @@ def _is_segment(log: str, text: str) -> bool:
 
 
 def _user(uid: int) -> str:
-    import pwd
-
     try:
+        import pwd
+
         return pwd.getpwuid(uid).pw_name
-    except KeyError:
+    except (KeyError, ImportError):  # the library, too, may be another user's
         return f"user {uid}"
 
 
 def _group(gid: int) -> str:
-    import grp
-
     try:
+        import grp
+
         return grp.getgrgid(gid).gr_name
-    except KeyError:
+    except (KeyError, ImportError):
         return f"group {gid}"
