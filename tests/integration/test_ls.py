@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _terminal import run_on_terminal
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces.cli import main
@@ -224,3 +225,31 @@ done = subprocess.run([sys.executable, "-m", "mpfhandler", *sys.argv[1:]], stdou
 most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(done.returncode, most // 1024 if sys.platform == "darwin" else most)
 """
+
+
+COMMAND = [sys.executable, "-m", "mpfhandler"]
+
+
+def test_on_a_terminal(tmp_path: Path) -> None:
+    """Colours and a drawn table there, none in a pipe."""
+    pytest.importorskip("rich")
+    put(tmp_path, f"app.log.{HOUR}")
+    words = [*COMMAND, "ls", str(tmp_path / "app.log"), "--utc"]
+    seen = run_on_terminal(words, columns=200)
+    assert (seen.code, "─" in seen.screen, "\x1b[" in seen.screen) == (0, True, True)
+    assert "sealed" in seen.screen
+    piped = run_on_terminal(words, piped="stdout").piped
+    assert "sealed" in piped
+    assert "\x1b" not in piped
+    assert "─" not in piped
+
+
+@pytest.mark.parametrize("command", [["ls"], ["ls", "--json"], ["verify", "--json"]], ids=" ".join)
+def test_nobody_reads_what_it_prints(tmp_path: Path, command: list[str]) -> None:
+    """The code of SIGPIPE, and nothing on standard error but what it says at once."""
+    put(tmp_path, f"app.log.{HOUR}")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, *command, str(tmp_path / "app.log")], text=True, **pipes) as running:  # type: ignore[call-overload]
+        running.stdout.close()
+        complaints = [line for line in running.stderr.read().splitlines() if "not seen" not in line and "is a guess" not in line]
+    assert (running.returncode, complaints) == (141, [])

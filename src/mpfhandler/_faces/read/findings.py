@@ -19,7 +19,7 @@ KINDS = {
     "orphan": "a hidden file that nobody works on any more",
     "waiting": "a segment that no rotator fetches",
     "twin": "a segment twice, plain and compressed",
-    "lock": "a process that does not let go of the rotation lock, or a lock file that is none",
+    "lock": "a rotation lock that somebody does not let go, or a lock file that is none",
     "schedule": "two schedules for one log",
     "unread": "a file that may not be read",
 }

@@ -23,20 +23,21 @@ from .states import STATES, Known, Survey, survey
 __all__ = ["register"]
 
 _DESCRIPTION = f"""\
-Lists the files of LOG, the oldest period first: state, size, lines, the times of the first and the last record, and who has
-each file open. For a folder: the logs in it. Nothing is changed, and no process of the log is asked.
+Lists the files of LOG, the oldest period first: state, size, lines, the times of
+the first and the last record, and who has each file open. For a folder: the logs
+in it. Nothing is changed, and no process of the log is asked.
 
 states:
 {chr(10).join(f"  {state:<11} {text}" for state, text in STATES.items())}
 """
 _EPILOG = """\
-exit codes: 0 done; 1 a compressed file is damaged; 2 wrong usage, or no such log; 130 interrupted; 141 the reader of the output
-has gone away
-
 examples:
   mpfhandler ls app.log
   mpfhandler ls --fast /var/log/app
   mpfhandler ls --json app.log | jq '.files[] | select(.state == "closed").held_by'
+
+exit codes: 0 done; 1 a compressed file is damaged; 2 wrong usage, or no such log;
+130 interrupted; 141 the reader of the output has gone away.
 """
 _DAMAGED = 1
 _STYLES = {"active": "bold green", "closed": "yellow", "waiting": "yellow", "compressed": "dim", "archived": "dim"}
@@ -46,7 +47,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add this command to the command line."""
     parser = commands.add_parser(
         "ls",
-        help="list the files of a log",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -23,22 +23,24 @@ from .states import Survey, survey
 __all__ = ["register"]
 
 _DESCRIPTION = f"""\
-Looks for what is wrong with LOG, and says what mends it. Changes nothing. May run at any time, beside the programs that log:
-their rotation lock is taken for an instant.
+Looks for what is wrong with LOG, and says what mends it. Changes nothing. May run
+at any time, beside the programs that log: their rotation lock is taken for an
+instant.
 
 what is looked for:
 {chr(10).join(f"  {kind:<9} {text}" for kind, text in KINDS.items())}
+
+A problem is something that should not be; a notice may be as it should: an hour in
+which nothing was logged is a gap, too.
 """
 _EPILOG = """\
-A problem is something that should not be; a notice may be as it should (an hour in which nothing was logged is a gap, too).
-
-exit codes: 0 no problem; 1 a problem, with --strict also a notice; 2 wrong usage, or no such log; 130 interrupted; 141 the reader
-of the output has gone away
-
 examples:
   mpfhandler verify app.log
   mpfhandler verify --fast --when D --utc app.log
   mpfhandler verify --json app.log | jq -r '.findings[] | select(.level == "problem").remedy'
+
+exit codes: 0 no problem; 1 a problem, with --strict also a notice; 2 wrong usage,
+or no such log; 130 interrupted; 141 the reader of the output has gone away.
 """
 
 
@@ -46,7 +48,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add this command to the command line."""
     parser = commands.add_parser(
         "verify",
-        help="look for damage in a log",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
