@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +291,33 @@ def test_schedule_mismatch(sound: Path) -> None:
     assert ("schedule", "problem", "app.log.lock") in verify(sound, "--when", "D", code=1)
     sound.with_name("app.log.2026-11-23").write_text("2026-11-23 00:00:00 x\n")
     assert ("schedule", "problem", "app.log") in verify(sound, code=1)
+
+
+def test_names_of_days_and_a_period_of_an_hour(tmp_path: Path) -> None:
+    """Processes that have been given another unit than the ones before."""
+    with TimedLogFile(tmp_path / "app.log", "H") as file:
+        file.write(line())
+    (tmp_path / "app.log.2026-11-23").write_text("2026-11-23 00:00:00 x\n")
+    assert [one["level"] for one in findings(tmp_path / "app.log", "schedule")] == ["problem"]
+
+
+def test_another_zone_is_no_damage(tmp_path: Path) -> None:
+    """A schedule that cannot be told is a notice, until it is."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "D", tz="Pacific/Chatham") as file:
+        file.write(f"{datetime.now(timezone.utc).isoformat()} x")
+    assert verify(log, code=0) == [("schedule", "notice", "app.log.lock")]
+    assert verify(log, "--tz", "Pacific/Chatham", code=0) == []
+
+
+def test_the_hour_that_is_repeated(tmp_path: Path) -> None:
+    """Lines of its second turn show a time of the first one, and are in their period."""
+    second = datetime(2026, 10, 25, 1, 30, tzinfo=timezone.utc).timestamp()  # 02:30 on the wall, once more
+    path = tmp_path / "app.log.2026-10-25_02"
+    path.write_text("2026-10-25 02:30:00,1 x\n")
+    os.utime(path, (second, second))
+    assert verify(tmp_path / "app.log", "--when", "H", "--tz", "Europe/Berlin", code=0) == []
+    assert verify(tmp_path / "app.log", "--when", "H", "--tz", "Europe/Berlin", "--lines-tz", "UTC", code=1) != []
 
 
 def test_not_a_log_of_ours(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ __all__ = ["check_content", "check_names", "check_periods", "check_schedule", "c
 _SETTLE = 0.3  # seconds in which a line of the active file is finished, if somebody is at it
 _OLD = 60.0  # seconds after which a rotator is not just on its way
 _GAPS = 5  # more are told together: a log that is seldom written has many
+_SHORTEST = {"D": 20 * 3600, "MONTH": 27 * 86400}  # seconds of one: clocks are set forward, and months differ
 _OWN = (".lock", ".debug")
 
 
@@ -112,17 +113,19 @@ def check_schedule(log: Log, given: Given) -> Iterator[Finding]:
     state = log.state
     if state is None or state.fingerprint == log.schedule.fingerprint:
         return
-    zone = log.zone
-    there = (
-        f"the processes of this log rotate it by another schedule: its present period is from {wall(zone, state.period.start)}"
-    )
-    text = f"{there} to {wall(zone, state.period.end)}"
+    start, end = state.period
+    there = f"their present period is from {wall(log.zone, start)} to {wall(log.zone, end)}"
     if given.when is not None:
+        text = f"the processes of this log rotate it by another schedule or zone: {there}"
         remedy = f"leave out --when to see which one: {command('mpfhandler', 'ls', '--fast', log.path)}"
+        yield Finding("schedule", PROBLEM, log.lock, text, remedy)
+    elif end - start < _SHORTEST.get(log.schedule.when, log.schedule.unit_seconds):
+        text = f"the processes of this log rotate it more often than its files' names tell: {there}"
+        yield Finding("schedule", PROBLEM, log.lock, text, "give every process the same when=, interval=, atTime= and zone")
     else:
-        remedy = "give every process the same when=, interval=, atTime= and zone"
-        text = f"{text}, which does not go with names such as those of {log.schedule.when}"
-    yield Finding("schedule", PROBLEM, log.lock, text, remedy)
+        text = f"which schedule the processes of this log have cannot be told from here: {there}"
+        remedy = "give it: --when, --interval, --at-time, and --tz if it is not the system's zone"
+        yield Finding("schedule", NOTICE, log.lock, text, remedy)
 
 
 def check_twins(log: Log, files: list[str]) -> Iterator[Finding]:
