@@ -248,8 +248,10 @@ def test_on_a_terminal(tmp_path: Path) -> None:
 def test_nobody_reads_what_it_prints(tmp_path: Path, command: list[str]) -> None:
     """The code of SIGPIPE, and nothing on standard error but what it says at once."""
     put(tmp_path, f"app.log.{HOUR}")
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*COMMAND, *command, str(tmp_path / "app.log")], text=True, **pipes) as running:  # type: ignore[call-overload]
+    words = [*COMMAND, *command, str(tmp_path / "app.log")]
+    with subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
         running.stdout.close()
         complaints = [line for line in running.stderr.read().splitlines() if "not seen" not in line and "is a guess" not in line]
     assert (running.returncode, complaints) == (141, [])

@@ -239,7 +239,7 @@ def _stays_torn(path: str) -> bool:
     before = _end(path)
     time.sleep(_SETTLE)
     after = _end(path)
-    return before is not None and before == after and after[1] != b"\n"
+    return before is not None and before == after and before[1] != b"\n"
 
 
 def _end(path: str) -> tuple[int, bytes] | None:
