@@ -35,13 +35,17 @@ def reference() -> str:
 def _section(page: Page) -> Iterator[str]:
     yield f"## mpfhandler {page.name}"
     yield f"```text\n{synopsis(page)}\n```"
-    if page.description:
-        yield page.description
+    yield from map(_paragraph, filter(None, page.description.split("\n\n")))
     for group in page.groups:
         yield f"**{group.title}**"
         yield "\n".join(map(_item, group.entries))
     if page.epilog:
         yield f"```text\n{page.epilog}\n```"
+
+
+def _paragraph(text: str) -> str:
+    """One with indented lines is kept as it is drawn."""
+    return f"```text\n{text}\n```" if "\n  " in text else text
 
 
 def synopsis(page: Page) -> str:
