@@ -485,7 +485,9 @@ def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: p
     def refuse(_arguments: object) -> int:
         raise MpfHandlerError("the cause; the remedy")
 
-    monkeypatch.setattr(cli, "_COMMANDS", (lambda commands: commands.add_parser("it").set_defaults(run=refuse),))
+    module = SimpleNamespace(register=lambda commands: commands.add_parser("it").set_defaults(run=refuse))
+    monkeypatch.setitem(sys.modules, "mpfhandler._faces.it", module)
+    monkeypatch.setattr(cli, "COMMANDS", (cli.Command("it", "refuse", ".it"),))
     assert cli.main(["it"]) == 2
     assert capsys.readouterr() == ("", "mpfhandler: the cause; the remedy\n")
 
