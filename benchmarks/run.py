@@ -15,6 +15,7 @@ _QUICK = {
     "latency.py": ["--rounds", "1", "--secs", "5"],
     "syscalls.py": ["--rounds", "3"],
     "footprint.py": ["--rounds", "5"],
+    "pipe.py": ["--rounds", "3", "--mib", "128"],
 }
 
 

@@ -71,6 +71,7 @@ SYSTEM_EXCEPTIONS = {
         "time": "how long a bar has been shown",
     },
     "_faces/interrupt.py": {"signal": "for commands that have to clean up, never for a handler"},
+    "_faces/rotate.py": {"os.geteuid": "whom the new log would belong to"},
     "_faces/cli.py": {
         "os.O_RDWR": "streams that are missing lead nowhere",
         "os.fdopen": "the same",
@@ -84,6 +85,7 @@ SYSTEM_EXCEPTIONS = {
 PROGRAMS = (
     "_faces/check/",
     "_faces/bench/",
+    "_faces/pipe/",
     "_faces/read/",
 )  # beside the handler: they look at the system with their own eyes, as a user would
 LEFT_OUT_OF_STDLIB = {"typing_extensions"}  # only below TYPE_CHECKING

@@ -31,11 +31,14 @@ class Batches:
     Args:
         writer: the engine.
         size: bytes of one write at most, but for a single record that is longer.
+        bounded: what waits for the disk has `spill_bytes` at most, the rest is dropped and counted; else who calls brings nothing
+            new until it is written.
     """
 
-    def __init__(self, writer: Writer, size: int) -> None:
+    def __init__(self, writer: Writer, size: int, *, bounded: bool = True) -> None:
         self._writer = writer
         self._size = size
+        self._bounded = bounded
         self.writing_since: float | None = None  # a hint for other threads: since when the disk is at one write
 
     def write(self, batch: Batch) -> None:
@@ -169,7 +172,7 @@ class Batches:
             if isinstance(entry, Lost):
                 spill.mark(entry)
             else:
-                spill.add(*entry)
+                spill.add(*entry, bounded=self._bounded)
             batch.done = start + 1
         except BaseException:
             if spill.ends_with(entry):

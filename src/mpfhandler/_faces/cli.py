@@ -42,6 +42,8 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("ls", "list the files of a log", ".read.ls"),
     Command("verify", "look for damage in a log", ".read.verify"),
+    Command("pipe", "write the lines of standard input to a log", ".pipe.command"),
+    Command("rotate", "close the present file of a log and begin a new one", ".rotate"),
     Command("seal", "compress, hand over and archive closed segments", ".seal"),
     Command("prune", "delete closed segments by rule", ".prune"),
     Command("check", "test a file system for the promises", ".check.command"),

@@ -1,0 +1,127 @@
+"""`mpfhandler pipe`: for programs that write their log to standard output, whatever language they are in."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from ..._engine.timedlogfile import TimedLogFile
+from ..._pure.convert import to_word
+from ..._pure.errors import InvalidOption
+from ..._pure.quantity import to_size
+from ..options import add_options, explain, given_options
+from .chunks import Chunks
+from .feeder import Feeder
+from .source import Source
+
+__all__ = ["register"]
+
+_DONE, _LOST, _USAGE_ERROR, _INTERRUPTED = 0, 1, 2, 130
+_INPUT = 0  # the descriptor
+
+_DESCRIPTION = """\
+Writes the lines of standard input to LOG, with all that the handler does: periods, splits, compression, deletion, archive.
+Any number of pipes and programs with the handler may write to one log. Lines are bytes, and stay as they are; each is written
+whole, with others that have come, at once (with --delivery buffered: within --flush-interval). What has no line end yet is kept
+back, and gets one when the input ends.
+
+While the disk takes nothing (full, quota) nothing is read, so the program that writes is held up rather than its lines lost; with
+--overflow drop it is the other way round.
+"""
+_EPILOG = """\
+signals:
+  SIGTERM, SIGINT  write what has come by now, also what is in the pipe still, and end; a second one gives up waiting for a disk
+  SIGHUP           rotate, whatever the clock says; of several pipes of one log, send it to one
+
+exit codes:
+  0 the input has ended, or SIGTERM, and all is written; 1 lines were lost, or the input could not be read; 2 wrong usage, or the
+  log cannot be opened; 130 Ctrl-C, and all is written
+
+examples:
+  nginx -g 'daemon off; error_log stderr;' 2>&1 | mpfhandler pipe /var/log/nginx/error.log --when D --compress zst
+  my-server | mpfhandler pipe app.log --when H --backup-count 48 --timestamp
+"""
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command to the command line."""
+    parser = commands.add_parser(
+        "pipe",
+        help="write the lines of standard input to a log",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("log", metavar="LOG", help="path of the log")
+    parser.add_argument("--timestamp", action="store_true", help="put the time of arrival before each line")
+    size = "where a line without an end is cut, so that it needs no more memory (default: 1MiB)"
+    parser.add_argument("--max-line", metavar="SIZE", default="1MiB", help=size)
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    try:
+        return _pipe(arguments)
+    except (InvalidOption, OSError) as error:
+        _tell(explain(error))
+    return _USAGE_ERROR
+
+
+def _pipe(arguments: argparse.Namespace) -> int:
+    given: dict[str, Any] = given_options(arguments)
+    most = to_size("max_line", arguments.max_line)
+    if not most:
+        raise InvalidOption("max_line", arguments.max_line, "leaves no room for a line", 'use a size such as "1MiB"')
+    waits = to_word("overflow", given["overflow"], "block", "drop") == "block"
+    if given["on_seal"] is not None and "" not in sys.path:
+        sys.path.append("")  # a script's own folder is not looked in otherwise
+    _check_input(arguments.log)
+    with Source(_INPUT) as source:
+        log = TimedLogFile(arguments.log, **given, on_error=lambda error: _tell(str(error)))
+        feeder = Feeder(
+            source, log, Chunks(log._terminator, most), stamped=arguments.timestamp, waits=waits, tell=_tell
+        )  # fmt: skip
+        failed = _run(feeder)
+        log.close()
+    lost = log.stats().lost
+    if lost:
+        _tell(f"{lost} line{'' if lost == 1 else 's'} lost")
+    if failed or lost:
+        return _LOST
+    return _INTERRUPTED if feeder.interrupted else _DONE
+
+
+def _run(feeder: Feeder) -> bool:
+    """Whether the input has failed. Of the log no error comes here."""
+    try:
+        feeder.run()
+    except OSError as error:
+        _tell(f"standard input: {error}")
+        return True
+    return False
+
+
+def _check_input(log: str) -> None:
+    """Raises an `OSError` where nothing can be read, or what is read is the log itself, which would never end."""
+    try:
+        found = os.fstat(_INPUT)
+    except OSError:
+        raise OSError("standard input is closed; send it the lines: PROGRAM | mpfhandler pipe LOG") from None
+    try:
+        same = os.path.samestat(found, os.stat(log))
+    except OSError:
+        return
+    if same:
+        raise OSError(f"{log} is standard input, too")
+
+
+def _tell(text: str) -> None:
+    """Nobody may be there to read it, which is no reason to stop."""
+    try:
+        print(f"mpfhandler pipe: {text}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return

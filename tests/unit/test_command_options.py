@@ -1,0 +1,94 @@
+"""The handler's parameters as options of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from pathlib import Path
+
+import pytest
+
+from mpfhandler import TimedLogFile
+from mpfhandler._faces import cli
+from mpfhandler._faces.options import _WORDS, add_options, given_options, spelled
+from mpfhandler._pure.errors import InvalidOption
+
+ONLY_FUNCTIONS = {"on_error"}  # cannot be written on a command line
+
+
+def parser() -> argparse.ArgumentParser:
+    """One with all options."""
+    made = argparse.ArgumentParser()
+    add_options(made)
+    return made
+
+
+def test_no_parameter_is_missing() -> None:
+    """Each parameter of `TimedLogFile` but its path and what takes functions alone is an option, with the same default and with
+    words of its own; there are words for nothing else."""
+    parameters = inspect.signature(TimedLogFile).parameters
+    wanted = set(parameters) - {"path"} - ONLY_FUNCTIONS
+    actions = {action.dest: action for action in parser()._actions if action.dest != "help"}
+    assert set(actions) == wanted == set(_WORDS)
+    assert all(action.option_strings == [spelled(name)] and action.help for name, action in actions.items())
+    assert {name: action.default for name, action in actions.items()} == {name: parameters[name].default for name in wanted}
+
+
+def test_defaults_are_the_handlers() -> None:
+    """Nothing given is what a log without options has."""
+    given = given_options(parser().parse_args([]))
+    parameters = inspect.signature(TimedLogFile).parameters
+    assert given == {name: one.default for name, one in parameters.items() if name in given}
+
+
+def test_values_are_taken_as_text(tmp_path: Path) -> None:
+    """What a command line can give, the engine understands."""
+    words = ["--when", "W0", "--interval", "2", "--at-time", "03:30", "--tz", "UTC", "--max-bytes", "1000", "--chmod", "0640"]
+    words += ["--lock-timeout", "0.5", "--late-grace", "3", "--spill-bytes", "9", "--compress", "gz", "--compress-level", "9"]
+    words += ["--backup-count", "3", "--max-age", "14d", "--max-total-bytes", "10GB", "--delay", "--rotate-idle", "--mkdir"]
+    log = TimedLogFile(tmp_path / "new" / "app.log", **given_options(parser().parse_args(words)))  # type: ignore[arg-type]
+    options = log._writer.options
+    assert (options.schedule.when, options.schedule.interval, options.max_bytes) == ("W0", 2, 1000)
+    assert (options.access.mode, options.compression.level, options.retention.max_age) == (0o640, 9, 14 * 86400)
+    assert options.rotate_idle
+    assert not (tmp_path / "new").exists(), "--delay"
+    log.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [("\\n", "\n"), ("\\r\\n", "\r\n"), ("\\0", "\0"), ("\\x1e", "\x1e"), ("\\\\n", "\\n"), ("|", "|")]
+)
+def test_terminator_is_spelled(text: str, end: str) -> None:
+    """A shell gives no control characters: they are spelled."""
+    assert given_options(parser().parse_args(["--terminator", text]))["terminator"] == end
+
+
+def test_encoding_of_wide_line_ends_is_refused() -> None:
+    """Lines are told in bytes."""
+    with pytest.raises(InvalidOption, match="several bytes"):
+        given_options(parser().parse_args(["--encoding", "utf-16"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--when", "Q"], "--when='Q'"),
+        (["--max-line", "0"], "--max-line='0'"),
+        (["--at-time", "25:00"], "--at-time='25:00'"),
+        (["--terminator", ""], "--terminator=''"),
+        (["--compress", "rar"], "--compress='rar'"),
+    ],
+)
+def test_message_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    """As it is written on the command line; exit code 2, and nothing is created."""
+    assert cli.main(["pipe", str(tmp_path / "app.log"), *words]) == 2
+    assert capsys.readouterr().err.startswith(f"mpfhandler pipe: {said}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The remedy is an option."""
+    assert cli.main(["pipe", str(tmp_path / "no" / "app.log")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("mpfhandler pipe: LOG=")
+    assert "or pass --mkdir" in said
