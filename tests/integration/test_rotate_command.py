@@ -141,7 +141,7 @@ def test_another_users_log(tmp_path: Path) -> None:
         if folder.stat().st_uid == 0 and folder != Path("/") and "pytest" in folder.name:
             folder.chmod(0o755)
     program = (
-        "import os, sys, difflib, pwd; from mpfhandler._faces import cli, rotate; "  # who is nobody may not read them
+        "import os, sys, difflib, pwd, encodings.unicode_escape; from mpfhandler._faces import cli, rotate; "  # who is nobody may not read them
         "os.setgid(65534); os.setuid(65534); sys.exit(cli.main(sys.argv[1:]))"
     )
     done = subprocess.run([sys.executable, "-c", program, "rotate", str(log)], capture_output=True, text=True, check=False)

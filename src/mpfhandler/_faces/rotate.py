@@ -144,10 +144,10 @@ def _check(log: _Log, state: State | None) -> None:
             f"zone={mine.zone.key!r}: its present period has {length} s and began at {mine.wall(state.period.start)}; "
             "leave these options out, or give the handler's, or --force"
         )
-    mine = os.geteuid()
-    if mine not in {0, log.file.uid}:
+    user_id = os.geteuid()
+    if user_id not in {0, log.file.uid}:
         user = _user(log.file.uid)
-        problem = f"{log.place.log} belongs to {user}, and the new file would belong to {_user(mine)}"
+        problem = f"{log.place.log} belongs to {user}, and the new file would belong to {_user(user_id)}"
         raise PermissionError(f"{problem}; run this as {user} (sudo -u {user} mpfhandler rotate …), or with --force")
 
 
