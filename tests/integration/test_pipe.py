@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import resource
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -107,12 +109,17 @@ def test_slow_input_is_written_at_once(tmp_path: Path, start: Start) -> None:
 
 
 def test_sigterm_takes_what_is_in_the_pipe(tmp_path: Path, start: Start) -> None:
-    """What was written before the signal is in the log after it, the unfinished line, too, although the input goes on."""
+    """What was written before the signal is in the log after it, the unfinished line, too, although the input goes on. Where a
+    pipe can be made larger, it is more than one read takes."""
     log, process = tmp_path / "app.log", start(tmp_path / "app.log")
+    larger = hasattr(fcntl, "F_SETPIPE_SZ")
+    if larger:
+        assert process.stdin is not None
+        fcntl.fcntl(process.stdin, fcntl.F_SETPIPE_SZ, 1 << 20)
     put(process, b"first\n")
     until(holds(log, b"first\n"))
     process.send_signal(signal.SIGSTOP)
-    data = b"".join(b"line %d\n" % number for number in range(3000)) + b"unfinished"
+    data = b"".join(b"line %d\n" % number for number in range(30_000 if larger else 3000)) + b"unfinished"
     put(process, data)
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
@@ -146,6 +153,18 @@ def test_interrupt(tmp_path: Path, start: Start) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 130
     assert log.read_bytes() == b"first\nsecond\n"
+
+
+def test_interrupt_that_is_ignored(tmp_path: Path, start: Start) -> None:
+    """What a script runs in the background does not hear of Ctrl-C."""
+    log = tmp_path / "app.log"
+    process = start(log, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    put(process, b"first\n")
+    until(holds(log, b"first\n"))
+    process.send_signal(signal.SIGINT)
+    put(process, b"second\n")
+    until(holds(log, b"first\nsecond\n"))
+    assert end(process) == (0, "")
 
 
 def test_hangup_rotates(tmp_path: Path, start: Start) -> None:
@@ -215,7 +234,8 @@ def test_full_disk_holds_the_program_up(tmp_path: Path, start: Start, signals: l
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (-1, -1))
     code, said = end(process)
     assert code == 0
-    assert "not read until" in said
+    assert "File too large" in said
+    assert said.count("not read until") == 1
     there = log.read_bytes().splitlines(keepends=True)
     assert [line for line in there if line in lines] == lines
     assert len(there) <= len(lines) + 1, "a part of the line that was being written"
@@ -298,3 +318,33 @@ def test_file_as_input(tmp_path: Path) -> None:
         words = ["--when", "D", "--max-bytes", "10000", "--backup-count", "50"]
         subprocess.run([*COMMAND, str(tmp_path / "app.log"), *words], stdin=source, check=True)
     assert len(everything(tmp_path / "app.log")) == (tmp_path / "lines").stat().st_size
+
+
+def test_stream_as_log(tmp_path: Path) -> None:
+    """A log that is a pipe or a device is written to as it is."""
+    done = subprocess.run([*COMMAND, "/dev/stdout"], input=b"one\n\ntwo", capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"one\n\ntwo\n", b"")
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limit of a running process cannot be changed on this system")
+def test_overflow_drop_goes_on_reading(tmp_path: Path, start: Start) -> None:
+    """With `--overflow drop` a full disk holds nobody up: what memory cannot keep is lost, counted in the log, and told by the
+    exit code."""
+    log = tmp_path / "app.log"
+    limit = resource.RLIMIT_FSIZE
+    process = start(log, "--overflow", "drop", "--spill-bytes", "1000", preexec_fn=lambda: resource.setrlimit(limit, (5000, -1)))
+    for _ in range(10):
+        put(process, b"".join(b"line %04d\n" % number for number in range(4000)))
+    assert process.stdin is not None
+    until(lambda: not pending(process))
+    resource.prlimit(process.pid, limit, (-1, -1))
+    code, said = end(process)
+    assert code == 1
+    assert "lines lost" in said
+    assert b"records lost between" in log.read_bytes()
+
+
+def pending(process: subprocess.Popen[bytes]) -> int:
+    """Bytes that are in the pipe."""
+    assert process.stdin is not None
+    return int.from_bytes(fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -86,13 +86,16 @@ class Feeder:
         for a second time."""
         if not self._waits or not self._lines.behind:
             return
-        self._tell("the input is not read until that has been written")
         pause, most = _PAUSES
+        told = False
         while self._lines.behind and len(self._source.ends) < 2:
             self._source.pause(pause)
             self._answer_hangup()
             self._lines.retry()
             pause = min(2 * pause, most)
+            if self._lines.behind and not told:  # what is over by then is not worth a word
+                told = True
+                self._tell("the log takes nothing; the input is not read until it does")
 
     def _answer_hangup(self) -> None:
         if self._source.hangups:

@@ -26,7 +26,8 @@ _CHUNK = 1 << 16  # bytes; more than a pipe usually has, and than the allocator 
 
 
 class Source:
-    """Reads from a descriptor, which stays the caller's. While it is entered, SIGHUP, SIGINT and SIGTERM only set flags.
+    """Reads from a descriptor, which stays the caller's. While it is entered, SIGHUP, SIGINT and SIGTERM only set flags. SIGINT
+    goes on to be ignored where it is: a shell has it so for what a script runs in the background.
 
     Args:
         fd: of the input.
@@ -45,9 +46,10 @@ class Source:
         for poll in (self._both, self._signals):
             poll.register(self._wake, select.POLLIN)
         self._both.register(self._fd, select.POLLIN)
-        self._before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-        }
+        signals = [signal.SIGHUP, signal.SIGTERM]
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signals.append(signal.SIGINT)
+        self._before = {number: signal.signal(number, self._on_signal) for number in signals}
         self._waker_before = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         return self
 
