@@ -98,12 +98,13 @@ def test_block_is_divided_at_max_bytes(tmp_path: Path, closing: Callable[[Any], 
     log = closing(TimedLogFile(tmp_path / "app.log", when="D", max_bytes=2000))
     lines = Lines(log)
     for _ in range(3):
+        lines.write(b"short\n", now())  # after it there is room for a line, but not for the block
         lines.write(BLOCK, now())
     files = sorted(tmp_path.glob("app.log.2*"), key=lambda file: (len(file.name), file.name))
     parts = [file.read_bytes() for file in (*files, tmp_path / "app.log")]
     assert len(parts) > 10
     assert all(part.endswith(b"\n") and len(part) < 4000 for part in parts if part)
-    assert b"".join(parts) == BLOCK * 3
+    assert b"".join(parts) == (b"short\n" + BLOCK) * 3
 
 
 def test_lines_go_to_the_period_of_their_time(tmp_path: Path, clock: list[float], closing: Callable[[Any], Any]) -> None:
