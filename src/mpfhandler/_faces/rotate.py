@@ -8,10 +8,8 @@ programs are not.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import os.path
-import sys
 from dataclasses import dataclass
 
 from .._engine.closed import ClosedSegments
@@ -29,6 +27,7 @@ from .._pure.state import State
 from .._resources.lock import RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
+from .look import complain, print_json, say
 from .options import explain
 from .read.files import add_log_arguments, find_log, given_by, read_state
 from .read.guess import Guess, guess
@@ -76,7 +75,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add this command to the command line."""
     parser = commands.add_parser(
         "rotate",
-        help="close the present file of a log and begin a new one",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -111,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(log, outcome, outcome.moved)
     elif not arguments.quiet:
-        print(f"{log.place.log} is {outcome.moved} now; a new one has begun")
+        say(f"{log.place.log} is {outcome.moved} now; a new one has begun")
     return _DONE
 
 
@@ -213,8 +211,8 @@ def _print_json(log: _Log, outcome: Outcome, moved: str) -> None:
         "interval": schedule.interval,
         "zone": schedule.zone.key,
     }
-    print(json.dumps(facts, indent=2))
+    print_json(facts)
 
 
 def _complain(text: str) -> None:
-    print(f"mpfhandler rotate: {text}", file=sys.stderr)
+    complain("rotate", text)

@@ -11,6 +11,7 @@ from ..._engine.timedlogfile import TimedLogFile
 from ..._pure.convert import to_word
 from ..._pure.errors import InvalidOption
 from ..._pure.quantity import to_size
+from ..look import complain
 from ..options import add_options, explain, given_options
 from .chunks import Chunks
 from .feeder import Feeder
@@ -49,7 +50,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add this command to the command line."""
     parser = commands.add_parser(
         "pipe",
-        help="write the lines of standard input to a log",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -122,6 +122,6 @@ def _check_input(log: str) -> None:
 def _tell(text: str) -> None:
     """Nobody may be there to read it, which is no reason to stop."""
     try:
-        print(f"mpfhandler pipe: {text}", file=sys.stderr, flush=True)
+        complain("pipe", text)
     except (OSError, ValueError):
         return
