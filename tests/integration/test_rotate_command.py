@@ -140,11 +140,16 @@ def test_another_users_log(tmp_path: Path) -> None:
     for folder in tmp_path.parents:
         if folder.stat().st_uid == 0 and folder != Path("/") and "pytest" in folder.name:
             folder.chmod(0o755)
-    program = (
-        "import os, sys, difflib, pwd, encodings.unicode_escape; from mpfhandler._faces import cli, rotate; "  # who is nobody may not read them
-        "os.setgid(65534); os.setuid(65534); sys.exit(cli.main(sys.argv[1:]))"
-    )
-    done = subprocess.run([sys.executable, "-c", program, "rotate", str(log)], capture_output=True, text=True, check=False)
+    rehearsal = f"cli.main(['rotate', '{log}x', '--json']); cli.main(['rotate', '{log}', '--when', 'H'])"
+    program = f"""
+import os, sys, pwd
+from mpfhandler._faces import cli
+{rehearsal}  # imports what nobody may not be able to read
+os.setgid(65534)
+os.setuid(65534)
+sys.exit(cli.main(["rotate", "{log}"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done
     assert "belongs to root" in done.stderr
     assert "sudo -u root mpfhandler rotate" in done.stderr
