@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpfhandler import TimedLogFile
-from mpfhandler._faces import cli
+from mpfhandler._faces import cli, options
 from mpfhandler._faces.options import _WORDS, add_options, given_options, spelled
 from mpfhandler._pure.errors import InvalidOption
 
@@ -92,3 +92,13 @@ def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr().err
     assert said.startswith("mpfhandler pipe: LOG=")
     assert "or pass --mkdir" in said
+
+
+def test_parameter_without_words_has_the_docstrings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parameter that is new is an option at once."""
+    monkeypatch.setattr(options, "_WORDS", {name: one for name, one in _WORDS.items() if name != "buffer_bytes"})
+    monkeypatch.setattr(
+        options, "_GROUPS", tuple((title, tuple(set(some) - {"buffer_bytes"})) for title, some in options._GROUPS)
+    )
+    (action,) = [action for action in parser()._actions if action.dest == "buffer_bytes"]
+    assert action.help == "size of the buffer, and of one write, at most (bytes). (default: 65536)"

@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from .._engine.timedlogfile import TimedLogFile
 from .._pure.convert import to_encoding, to_terminator
 from .._pure.errors import InvalidOption
 
-__all__ = ["NAMES", "SCHEDULE", "add_options", "explain", "given_options", "spelled"]
-
-# Those that the name of a segment depends on.
-SCHEDULE = ("when", "interval", "at_time", "utc", "tz")
+__all__ = ["NAMES", "add_options", "explain", "given_options", "spelled"]
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("when a period ends", (*SCHEDULE, "max_bytes", "rotate_idle")),
+    ("when a period ends", ("when", "interval", "at_time", "utc", "tz", "max_bytes", "rotate_idle")),
     ("the files", ("chmod", "owner", "mkdir", "lock_dir", "delay", "encoding", "errors", "terminator", "fsync", "debug")),
     ("delivery", ("lock_timeout", "late_grace", "spill_bytes", "delivery", "flush_interval", "buffer_bytes", "overflow")),
     ("what is done to closed segments", ("compress", "compress_level", "compress_delay", "on_seal", "archive", "archive_delete")),
@@ -82,35 +79,31 @@ def _is_text(annotation: str) -> bool:
 NAMES = tuple(_parameters())
 
 
-def add_options(parser: argparse.ArgumentParser, chosen: Iterable[str] = NAMES, *, defaults: bool = True) -> None:
-    """Add the options for these parameters, in groups.
-
-    Args:
-        parser: gets them.
-        chosen: names of parameters.
-        defaults: have the signature's default, and tell it; else None is the default of all.
-    """
-    left = list(chosen)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add all of them, in groups, each with the signature's default."""
     known = {name for _, members in _GROUPS for name in members}
-    for title, members in (*_GROUPS, ("more", tuple(name for name in left if name not in known))):
-        here = [name for name in members if name in left]
-        if here:
+    for title, members in (*_GROUPS, ("more", tuple(name for name in NAMES if name not in known))):
+        if members:
             group = parser.add_argument_group(title)
-            for name in here:
-                _add(group, name, _parameters()[name].default, defaults=defaults)
+            for name in members:
+                _add(group, name, _parameters()[name].default)
 
 
-def _add(group: argparse._ArgumentGroup, name: str, default: object, *, defaults: bool) -> None:
+def _add(group: argparse._ArgumentGroup, name: str, default: object) -> None:
     metavar, text = _WORDS.get(name, ("VALUE", _from_docstring(name)))
-    text, option = text.replace("%", "%%"), spelled(name)
-    kept = default if defaults else None
+    text = text.replace("%", "%%")
     if isinstance(default, bool):
-        group.add_argument(option, dest=name, action="store_true", default=kept, help=text)
+        group.add_argument(spelled(name), dest=name, action="store_true", default=default, help=text)
         return
-    if defaults and default is not None:
-        shown = default.encode("unicode_escape").decode() if isinstance(default, str) else f"{default:g}"
-        text += f" (default: {shown if not isinstance(default, int) else default})"
-    group.add_argument(option, dest=name, metavar=metavar, default=kept, help=text)
+    if default is not None:
+        text += f" (default: {_shown(default)})"
+    group.add_argument(spelled(name), dest=name, metavar=metavar, default=default, help=text)
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, str):
+        return default.encode("unicode_escape").decode()
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _from_docstring(name: str) -> str:
