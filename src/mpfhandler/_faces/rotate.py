@@ -37,21 +37,24 @@ __all__ = ["register"]
 _DONE, _NOT_DONE, _USAGE_ERROR = 0, 1, 2
 
 _DESCRIPTION = """\
-Closes the present file of LOG and begins a new one, whatever the clock says. The programs that write to it need no signal: a
-busy one goes to the new file within a second, an idle one with its next record. Nothing is cut off and nothing is lost; what they
+Closes the present file of LOG and begins a new one, whatever the clock says. The
+programs that write to it need no signal: a busy one goes to the new file within a
+second, an idle one with a record after that. Nothing is cut off or lost; what they
 write in between stands in the closed file, which is of the same period.
 
-How the log is rotated tells its lock file; options that say otherwise are not believed without --force, for the closed file
-would get a name that its programs do not know. A rotator or namer that a program has set is not asked.
+How the log is rotated is told by its lock file. Options that say otherwise are not
+believed without --force: the closed file would get a name that its programs do not
+know. A rotator or namer that a program has set is not asked; for a suffix that it has
+set, give --suffix.
 """
 _EPILOG = """\
-exit codes:
-  0 rotated; 1 not rotated: another schedule, another owner, the lock is held, or the system says no; 2 wrong usage, no such log,
-  or it is not known how it is rotated
-
 examples:
   mpfhandler rotate /var/log/app/app.log
   mpfhandler rotate app.log --when D --tz Asia/Shanghai --json
+
+exit codes: 0 rotated; 1 not rotated: another schedule, another user's log, the lock is
+held, or the system says no; 2 wrong usage, no such log, or it is not known how it is
+rotated; 130 interrupted; 141 the reader of the output has gone away.
 """
 
 

@@ -23,26 +23,28 @@ _DONE, _LOST, _USAGE_ERROR, _INTERRUPTED = 0, 1, 2, 130
 _INPUT = 0  # the descriptor
 
 _DESCRIPTION = """\
-Writes the lines of standard input to LOG, with all that the handler does: periods, splits, compression, deletion, archive.
-Any number of pipes and programs with the handler may write to one log. Lines are bytes, and stay as they are; each is written
-whole, with others that have come, at once (with --delivery buffered: within --flush-interval). What has no line end yet is kept
-back, and gets one when the input ends.
+Writes the lines of standard input to LOG, with all that the handler does: periods,
+splits, compression, deletion, archive. Any number of pipes and of programs with the
+handler may write to one log. Lines are bytes and stay as they are. What has come is
+written at once, as whole lines (with --delivery buffered: within --flush-interval); a
+line that has no end yet is kept back, and gets one when the input ends.
 
-While the disk takes nothing (full, quota) nothing is read, so the program that writes is held up rather than its lines lost; with
---overflow drop it is the other way round.
+While the disk takes nothing (full, quota) nothing is read: the program that writes is
+held up, and no line is lost. With --overflow drop it is the other way round.
+
+SIGTERM and Ctrl-C write what has come by then, also what is in the pipe still, and
+end; a second one gives up waiting for a disk. SIGHUP rotates, whatever the clock says:
+of several pipes of one log, send it to one. SIGKILL loses what is in the pipe, and the
+line that is kept back.
 """
 _EPILOG = """\
-signals:
-  SIGTERM, SIGINT  write what has come by now, also what is in the pipe still, and end; a second one gives up waiting for a disk
-  SIGHUP           rotate, whatever the clock says; of several pipes of one log, send it to one
-
-exit codes:
-  0 the input has ended, or SIGTERM, and all is written; 1 lines were lost, or the input could not be read; 2 wrong usage, or the
-  log cannot be opened; 130 Ctrl-C, and all is written
-
 examples:
-  nginx -g 'daemon off; error_log stderr;' 2>&1 | mpfhandler pipe /var/log/nginx/error.log --when D --compress zst
-  my-server | mpfhandler pipe app.log --when H --backup-count 48 --timestamp
+  my-server 2>&1 | mpfhandler pipe app.log --when D --compress zst
+  my-server | mpfhandler pipe app.log --backup-count 48 --timestamp
+
+exit codes: 0 the input has ended, or SIGTERM came, and all is written; 1 lines were
+lost, or the input could not be read; 2 wrong usage, or the log cannot be opened; 130
+Ctrl-C, and all is written.
 """
 
 
