@@ -115,6 +115,7 @@ def test_bash_completes_values(folder: Path) -> None:
         "mpfhandler check a",
         "mpfhandler prune --backup-count ''",
         "mpfhandler completion ''",
+        "mpfhandler pipe app.log --overflow ''",
     ) == [
         ["prune"],
         ["app.log"],
@@ -124,6 +125,7 @@ def test_bash_completes_values(folder: Path) -> None:
         ["archive"],
         [],
         ["bash", "zsh", "fish"],
+        ["block", "drop"],
     ]
 
 

@@ -1,7 +1,7 @@
 """`mpfhandler completion`: a script that teaches a shell the commands, their options, and what the options' values may be.
 
 Made of the parser, so it knows whatever this version takes. What a value is, its name in the help tells: `LOG` and `FILE` are
-files, `DIR` a folder, `UNIT` and `METHOD` are those of the handler.
+files, `DIR` a folder, `UNIT` and `METHOD` are those of the handler, and `block|drop` is one of these words.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _words(entry: Entry) -> tuple[str, ...]:
-    return entry.choices or _WORDS.get(entry.value, ())
+    named = tuple(entry.value.split("|")) if "|" in entry.value else ()
+    return entry.choices or _WORDS.get(entry.value, named)
 
 
 def _kind(entry: Entry) -> str:
