@@ -108,13 +108,9 @@ def _run(feeder: Feeder) -> bool:
 
 
 def _check_input(log: str) -> None:
-    """Raises an `OSError` where nothing can be read, or what is read is the log itself, which would never end."""
+    """Raises an `OSError` where what is read is the log itself, which would never end."""
     try:
-        found = os.fstat(_INPUT)
-    except OSError:
-        raise OSError("standard input is closed; send it the lines: PROGRAM | mpfhandler pipe LOG") from None
-    try:
-        same = os.path.samestat(found, os.stat(log))
+        same = os.path.samestat(os.fstat(_INPUT), os.stat(log))
     except OSError:
         return
     if same:
