@@ -1,0 +1,138 @@
+"""The content of a log's files, plain or compressed, from any place on, in pieces of bounded size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+from ..._resources.codec import Malformed, unpacked
+from .moments import Clock
+from .records import MARGIN
+
+__all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "first_place", "raw"]
+
+CHUNK = 1 << 20  # bytes of content that are worked on at once
+BACK = 1 << 16  # bytes before the place that was found, from which on it is read
+_PACKED = 1 << 16  # bytes of a compressed file that are read at once
+_FINE = 512  # bytes, both ways, to get at what stands just before the place where a file is broken
+_LOOK = 1 << 16  # bytes in which a line with a time is looked for
+_FAR = 16  # times as many, before a half is given up
+
+
+class Damaged(Exception):
+    """A compressed file cannot be read from some place on; what stands before it has been given."""
+
+
+def raw(fd: int, start: int, end: int) -> Iterator[bytes]:
+    """A plain file's bytes from `start` to `end`, or to where it ends meanwhile. The descriptor stays the caller's."""
+    at = start
+    while at < end:
+        data = os.pread(fd, min(CHUNK, end - at), at)
+        if not data:
+            return
+        at += len(data)
+        yield data
+
+
+def contents(fd: int, compression: str) -> Iterator[bytes]:
+    """A compressed file's content.
+
+    Args:
+        fd: of the file, which stays the caller's.
+        compression: "gz", "zst", "xz" or "bz2".
+
+    Raises:
+        Damaged: after all that can be read.
+        ImportError: this Python has no such method.
+        OSError: it cannot be read.
+    """
+    given = 0
+    try:
+        for piece in unpacked(compression, _Reader(fd, _PACKED), CHUNK):
+            given += len(piece)
+            yield piece
+    except Malformed as error:
+        yield from _rest(fd, compression, given)
+        raise Damaged(str(error)) from error
+
+
+def behind(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
+    """What stands behind so many bytes."""
+    left = offset
+    for chunk in chunks:
+        if left >= len(chunk):
+            left -= len(chunk)
+            continue
+        yield chunk[left:] if left else chunk
+        left = 0
+
+
+def first_place(fd: int, size: int, since: float, clock: Clock) -> int:
+    """From where on a plain file is to be read for what is of `since` or later.
+
+    By halves, for the times of a log ascend but for some disorder: records that are up to `MARGIN` seconds older than those
+    before them are found, and those that are not further than `BACK` bytes before the place. Where there are no times to be
+    seen it is not gone forward, so nothing is left out.
+
+    Args:
+        fd: of the file, which stays the caller's.
+        size: of the file in bytes.
+        since: epoch seconds.
+        clock: of the log.
+
+    Returns:
+        An offset, 0 or just behind the end of a line.
+    """
+    low, high = 0, size
+    while high - low > BACK:
+        middle = (low + high) // 2
+        time = _time_from(fd, middle, high, clock)
+        if time is not None and time < since - MARGIN:
+            low = middle
+        else:
+            high = middle
+    start = max(low - BACK, 0)
+    if not start:
+        return 0
+    end = os.pread(fd, BACK, start).find(b"\n")
+    return start + end + 1 if end >= 0 else 0
+
+
+def _time_from(fd: int, start: int, end: int, clock: Clock) -> float | None:
+    """The first time of a line that begins after `start`."""
+    at, kept = start, b""
+    for _ in range(_FAR):
+        if at >= end:
+            break
+        data = kept + os.pread(fd, _LOOK, at)
+        at += _LOOK
+        line = data.find(b"\n") + 1
+        while 0 < line < len(data):
+            time = clock.moment(data, line)
+            if time is not None:
+                return time
+            line = data.find(b"\n", line) + 1
+        kept = data[data.rfind(b"\n") :] if b"\n" in data else b""
+    return None
+
+
+def _rest(fd: int, compression: str, given: int) -> Iterator[bytes]:
+    """What can be read beyond what big pieces give, once more from the start."""
+    try:
+        yield from behind(unpacked(compression, _Reader(fd, _FINE), _FINE), given)
+    except Malformed:
+        return
+
+
+class _Reader:
+    """Reads on from where it was, whatever others do with the descriptor."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self._fd = fd
+        self._size = size
+        self._at = 0
+
+    def __call__(self) -> bytes:
+        data = os.pread(self._fd, self._size, self._at)
+        self._at += len(data)
+        return data

@@ -1,0 +1,223 @@
+"""`mpfhandler cat` and `tail` without `-f`: which records come, in which order, and how the commands end."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpfhandler._faces import cli
+
+TRACE = "Traceback (most recent call last):\n  File x\nValueError: lost\n"
+COMMAND = [sys.executable, "-m", "mpfhandler"]
+UTC = {**os.environ, "TZ": "UTC"}
+
+
+def hour(number: int, *texts: str) -> str:
+    """Records of that hour, a minute from each other."""
+    return "".join(f"2026-11-23 {number}:{minute:02}:00,000 INFO {text}\n" for minute, text in enumerate(texts))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """An hour that is compressed, one that is split, one that is active."""
+    (tmp_path / "app.log.2026-11-23_14.gz").write_bytes(gzip.compress(hour(14, "a", "b", "c").encode()))
+    (tmp_path / "app.log.2026-11-23_15.bz2").write_bytes(bz2.compress(hour(15, "d", "e").encode()))
+    (tmp_path / "app.log.2026-11-23_15.1").write_text("2026-11-23 15:30:00,000 ERROR f\n" + TRACE)
+    (tmp_path / "app.log").write_text(hour(16, "g", "h"))
+    return tmp_path / "app.log"
+
+
+def said(*arguments: object, code: int = 0) -> tuple[str, str]:
+    """What the command prints, as a program of its own."""
+    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, env=UTC)
+    assert done.returncode == code, done.stderr
+    return done.stdout, done.stderr
+
+
+def letters(text: str) -> str:
+    """The last letter of each record's first line."""
+    return "".join(line[-1] for line in text.splitlines() if line.startswith("2026"))
+
+
+def test_whole_log_in_order(log: Path) -> None:
+    """The oldest period first, splits by number, compressed or not; every byte."""
+    out, err = said("cat", log)
+    assert out == hour(14, "a", "b", "c") + hour(15, "d", "e") + "2026-11-23 15:30:00,000 ERROR f\n" + TRACE + hour(16, "g", "h")
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (["--since", "2026-11-23 15:01"], "efgh"),
+        (["--until", "2026-11-23T15:01:00Z"], "abcd"),
+        (["--since", "2026-11-23 14:02", "--until", "2026-11-23 15:31"], "cdef"),
+        (["--grep", "[bh]$"], "bh"),
+        (["--grep", "lost"], "f"),
+        (["--grep", "LOST", "-i"], "f"),
+        (["--grep", "INFO", "--since", "1795449600"], "gh"),
+        (["--since", "2026-11-23 16:30"], ""),
+        (["--grep", "nothing"], ""),
+    ],
+)
+def test_records_that_are_asked_for(log: Path, options: list[str], wanted: str) -> None:
+    """By time and by pattern, a traceback with its message; that there are none is no failure."""
+    out, err = said("cat", log, *options)
+    assert letters(out) == wanted
+    assert (TRACE in out) == ("f" in wanted)
+    assert err == ""
+
+
+def test_only_needed_files_are_opened(log: Path) -> None:
+    """One that cannot be read does not matter where its period is not asked for; else it does."""
+    (log.parent / "app.log.2026-11-23_14.gz").write_bytes(b"no gzip")
+    assert letters(said("cat", log, "--since", "2026-11-23 15:00", "--when", "H")[0]) == "defgh"
+    out, err = said("cat", log, code=1)
+    assert letters(out) == "defgh"
+    assert "app.log.2026-11-23_14.gz: damaged" in err
+
+
+def test_truncated_file(log: Path) -> None:
+    """What is readable is printed, whole lines apart from what follows; then the error, and exit code 1."""
+    path = log.parent / "app.log.2026-11-23_14.gz"
+    packed = gzip.compress(hour(14, *(f"{number:09}" for number in range(60))).encode())
+    path.write_bytes(packed[:-60])
+    out, err = said("cat", log, code=1)
+    lines = out.splitlines()
+    assert lines[0] == "2026-11-23 14:00:00,000 INFO 000000000"
+    assert lines[20] == "2026-11-23 14:20:00,000 INFO 000000020"
+    assert hour(15, "d").strip() in lines  # on a line of its own
+    assert err.count("\n") == 1
+    assert str(path) in err
+
+
+def test_logs_one_after_the_other_and_merged(log: Path, tmp_path: Path) -> None:
+    """Without --merge in the order of the arguments; with it by time, each record whole."""
+    other = tmp_path / "web.log"
+    other.write_text("2026-11-23 14:00:30,000 x\n2026-11-23 15:30:30,000 y\n  more\n2026-11-23 17:00:00,000 z")
+    assert letters(said("cat", other, log)[0]) == "xyzabcdefgh"
+    out, _ = said("cat", "--merge", log, other)
+    assert letters(out) == "axbcdefyghz"
+    assert TRACE + "2026-11-23 15:30:30,000 y\n  more\n" in out
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    """The time under a key that is named."""
+    log = tmp_path / "j.log"
+    log.write_text('{"meta": {"at": 1795449600}, "x": 1}\n{"meta": {"at": "2026-11-23T16:30:00Z"}, "x": 2}\n')
+    assert said("cat", log, "--since", "1795449601", "--time-field", "meta.at")[0].endswith('"x": 2}\n')
+    out, err = said("cat", log, "--since", "1795449601")
+    assert out == log.read_text()
+    assert "no line begins with a time that is understood" in err
+
+
+def test_binary_content_passes(tmp_path: Path) -> None:
+    """Bytes are bytes, also without the end of a line."""
+    log = tmp_path / "b.log"
+    log.write_bytes(bytes(range(256)) * 5000)
+    done = subprocess.run([*COMMAND, "cat", log], capture_output=True, check=True)
+    assert done.stdout == log.read_bytes()
+
+
+@pytest.mark.parametrize("command", ["cat", "tail"])
+def test_no_such_log(log: Path, command: str) -> None:
+    """The nearest name is told; exit code 2."""
+    out, err = said(command, log.parent / "ap.log", code=2)
+    assert out == ""
+    assert "app.log" in err
+
+
+@pytest.mark.parametrize(
+    "options", [["--since", "soon"], ["--grep", "("], ["--since", "2026-11-23", "--until", "2026-11-22"], ["--when", "X"]]
+)
+def test_wrong_usage(log: Path, options: list[str]) -> None:
+    """It is told by the option's name; exit code 2."""
+    out, err = said("cat", log, *options, code=2)
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"mpfhandler cat: {options[-2]}=" in err
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_file_of_somebody_else(log: Path) -> None:
+    """What may not be read is told with its owner; the rest is printed."""
+    (log.parent / "app.log.2026-11-23_14.gz").chmod(0)
+    out, err = said("cat", log, code=1)
+    assert letters(out) == "defgh"
+    assert "app.log.2026-11-23_14.gz" in err
+
+
+@pytest.mark.parametrize("command", ["cat", "tail"])
+def test_closed_pipe_is_quiet(log: Path, command: str) -> None:
+    """Nothing on standard error, exit code 141."""
+    log.write_text(hour(16, "x" * 100) * 20_000)
+    options = ["-n", "20000"] if command == "tail" else []
+    with subprocess.Popen([*COMMAND, command, log, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert (running.stderr.read(), running.wait()) == (b"", 141)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ([], "abcdefgh"),
+        (["-n", "3"], "fgh"),
+        (["-n", "0"], ""),
+        (["-n", "2", "--grep", "ERROR|b"], "bf"),
+        (["--since", "2026-11-23 15:01"], "efgh"),
+        (["--since", "2026-11-23 15:01", "-n", "2"], "gh"),
+        (["--until", "2026-11-23 15:01", "-n", "2"], "cd"),
+    ],
+)
+def test_last_records(log: Path, options: list[str], wanted: str) -> None:
+    """So many records, or all of a time, from as many files as it takes."""
+    out, _ = said("tail", log, *options)
+    assert letters(out) == wanted
+    assert (TRACE in out) == ("f" in wanted)
+
+
+def test_last_records_of_a_big_file(log: Path) -> None:
+    """Those that are rare are found from the end backwards, with their tracebacks."""
+    lines = [hour(16, f"{number} needle\nValueError: x" if number % 5000 == 7 else f"{number}") for number in range(20_000)]
+    log.write_text("".join(lines))
+    assert said("tail", log, "-n", "2", "--grep", "needle")[0] == lines[10_007] + lines[15_007]
+    assert said("tail", log, "-n", "5000")[0] == "".join(lines[-5000:])
+
+
+@pytest.mark.parametrize("command", ["cat", "tail"])
+def test_help_has_examples_and_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The examples are commands that the parser takes."""
+    assert cli.main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "exit codes: 0 done" in text
+    assert text.count(f"  mpfhandler {command} ") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="asks the kernel how much memory a child has had")
+@pytest.mark.parametrize(
+    "arguments",
+    [["cat"], ["cat", "--grep", "needle"], ["cat", "--since", "2026-11-23 16:00:00"], ["tail", "--grep", "needle", "-n", "1"]],
+    ids=" ".join,
+)
+def test_memory_for_ten_gigabytes(tmp_path: Path, arguments: list[str]) -> None:
+    """Under 64 MiB, for a file that has a beginning, an end and a hole of 10 GB, which is read as zeros."""
+    log = tmp_path / "app.log"
+    with log.open("wb") as file:
+        file.write(hour(15, "x" * 100, "a needle").encode() * 5000)
+        file.seek(10 << 30)
+        file.write(b"\n" + hour(16, "y" * 100, "the needle").encode() * 5000)
+    child = subprocess.Popen([*COMMAND, arguments[0], log, *arguments[1:]], stdout=subprocess.DEVNULL, env=UTC)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert usage.ru_maxrss * unit < 64 << 20

@@ -1,0 +1,242 @@
+"""Times that users give and that lines have; records that belong together; the places from which a file is read."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mpfhandler._faces.read.moments import Clock, read_time
+from mpfhandler._faces.read.records import Sieve, Wanted, shape_of, whole
+from mpfhandler._faces.read.source import BACK, Damaged, contents, first_place
+from mpfhandler._pure.errors import InvalidOption
+from mpfhandler._pure.moment import read_moment
+from mpfhandler._pure.zone import UtcZone, find_zone
+
+UTC = UtcZone()
+BERLIN = find_zone(False, "Europe/Berlin")
+NOW = 1_795_449_600.0  # 2026-11-23 16:00:00 UTC, a Monday
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("now", NOW),
+        ("2h", NOW - 7200),
+        ("2h ago", NOW - 7200),
+        ("1d 12h", NOW - 129_600),
+        ("1h30m", NOW - 5400),
+        ("1.5 hours", NOW - 5400),
+        ("90 s", NOW - 90),
+        ("14:30", NOW - 5400),
+        ("16:00", NOW),
+        ("16:00:01", NOW + 1 - 86_400),
+        ("23:00", NOW - 17 * 3600),
+        ("9:05", NOW - 6 * 3600 - 55 * 60),
+        ("today", NOW - 16 * 3600),
+        ("today 16:30", NOW + 1800),
+        ("yesterday", NOW - 40 * 3600),
+        ("Yesterday  09:00", NOW - 31 * 3600),
+        ("2026-11-23", NOW - 16 * 3600),
+        ("2026-11-23 16:00:00.25", NOW + 0.25),
+        ("2026-11-23 16:00:00,25", NOW + 0.25),
+        ("2026-11-23T16:00", NOW),
+        ("2026-11-23T16:00:00Z", NOW),
+        ("2026-11-23 17:00:00+01:00", NOW),
+        ("1795449600", NOW),
+        ("1795449600.5", NOW + 0.5),
+    ],
+)
+def test_time_that_a_user_gives(text: str, wanted: float) -> None:
+    """ISO, a time of day, a day with or without one, how long ago, seconds since the epoch."""
+    assert read_time("since", text, UTC, NOW) == wanted
+
+
+@pytest.mark.parametrize("text", ["", "soon", "25:00", "2026-02-30", "2x", "h", "-2h", "yesterday 9", "12", "2026-11-23 16:00 x"])
+def test_other_text_is_no_time(text: str) -> None:
+    """It is refused with what can be written instead."""
+    with pytest.raises(InvalidOption, match="14:30"):
+        read_time("since", text, UTC, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("2026-03-29 02:30", datetime.fromisoformat("2026-03-29T03:00:00+02:00")),  # a gap skips it
+        ("2026-10-25 02:30", datetime.fromisoformat("2026-10-25T02:30:00+02:00")),  # it comes twice
+        ("2026-07-01", datetime.fromisoformat("2026-07-01T00:00:00+02:00")),
+    ],
+)
+def test_time_of_the_wall_clock(text: str, wanted: datetime) -> None:
+    """It is that of the zone; where clocks change, the first instant at which it is reached."""
+    assert read_time("since", text, BERLIN, NOW) == wanted.timestamp()
+
+
+LINES = [
+    "2026-11-23 16:00:00,123 INFO x",
+    "[2026-11-23T16:00:00.5Z] x",
+    "2026-11-23 16:00 x",
+    "2026-11-23 16:00:60 x",
+    "2026-11-23 16:00:00 +0100 x",
+    "2026-11-23 16:00:00+01:30",
+    "2026-11-23 16:00:001",
+    "2026-02-30 16:00:00 x",
+    "2026-10-25 02:30:00 x",
+    "1795449600.25 x",
+    "1795449600123",
+    "12345 x",
+    "Traceback (most recent call last):",
+    '{"time": "2026-11-23T16:00:00Z"}',
+    '{"ts": 1795449600.5}',
+    '{"a": 1}',
+    "{",
+    "",
+]
+
+
+@pytest.mark.parametrize("zone", [UTC, BERLIN], ids=["utc", "berlin"])
+@pytest.mark.parametrize("line", LINES)
+def test_time_of_a_line_is_that_of_the_slow_reader(line: str, zone: object) -> None:
+    """What is remembered of a minute gives the same as reading each line, also the second time."""
+    clock, data = Clock(zone), f"first\n{line}\nlast".encode()  # type: ignore[arg-type]
+    wanted = read_moment(line, zone)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert clock.moment(data, 6) == (pytest.approx(wanted) if wanted is not None else None)
+
+
+def test_line_that_begins_with_a_blank_has_no_time() -> None:
+    """It continues the one before, whatever follows the blank."""
+    assert Clock(UTC).moment(b"  2026-11-23 16:00:00 x") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "wanted"),
+    [
+        ('{"when": "2026-11-23T16:00:00Z", "time": 0}', "when", NOW),
+        ('{"a": {"b": 1795449600}}', "a.b", NOW),
+        ('{"a.b": 1795449600123}', "a.b", NOW + 0.123),
+        ('{"a": 1795449600.25}', "a", NOW + 0.25),
+        ('{"a": [1795449600]}', "a", None),
+        ('{"a": true}', "a", None),
+        ('{"time": 1795449600}', "a", None),
+        ('{"a": 1795449600', "a", None),
+        ("2026-11-23 16:00:00 x", "a", NOW),
+    ],
+)
+def test_time_field(line: str, field: str, wanted: float | None) -> None:
+    """The key that is named and no other; lines that are no objects are read as always."""
+    assert Clock(UTC, field).moment(line.encode()) == wanted
+
+
+STARTS = st.integers(0, 3000).map(
+    lambda second: f"2026-11-23 {16 + second // 3600}:{second // 60 % 60:02}:{second % 60:02},000 m"
+)
+TAILS = st.lists(
+    st.sampled_from(["", " needle", "\n  File x", "\nValueError: needle", "\n", "\n{ 2026", "\rx", "\n9"]), max_size=4
+)
+RECORDS = st.tuples(STARTS, TAILS).map(lambda pair: (pair[0] + "".join(pair[1]) + "\n").encode())
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a machine that is busy otherwise
+@given(
+    records=st.lists(RECORDS, min_size=1, max_size=30),
+    sizes=st.lists(st.integers(1, 200), min_size=1, max_size=20),
+    pattern=st.sampled_from([None, b"needle", b"n[e]+dle$", b"m\\s+\\S", b"^V", b"x*", b"le\n2026"]),
+    bounds=st.tuples(st.none() | st.integers(0, 3000), st.none() | st.integers(0, 3000)),
+)
+def test_sieve_keeps_what_one_record_at_a_time_would(
+    records: list[bytes], sizes: list[int], pattern: bytes | None, bounds: tuple[int | None, int | None]
+) -> None:
+    """However the bytes come in chunks, exactly the records pass that match by themselves and are of the time asked for."""
+    since, until = (None if bound is None else NOW + bound for bound in bounds)
+    searched = None if pattern is None else re.compile(pattern, re.MULTILINE)
+    clock, data = Clock(UTC), b"".join(records)
+
+    def fits(record: bytes) -> bool:
+        time = read_moment(record.decode(), UTC)
+        assert time is not None
+        in_time = (since is None or time >= since) and (until is None or time < until)
+        return in_time and (searched is None or searched.search(record) is not None)
+
+    shape = shape_of(records[0], clock)
+    cuts = [data[at : at + size] for size in sizes[:1] for at in range(0, len(data), size)]
+    for form in ("pieces", "records"):
+        sieve = Sieve(Wanted(since, until, searched), shape, clock)
+        blocks = list(whole(cuts, shape))
+        assert b"".join(blocks) == data
+        found = [piece for block in blocks for piece in getattr(sieve, form)(block)]
+        text = b"".join(piece if isinstance(piece, bytes) else piece[1] for piece in found)
+        if not sieve.over:
+            assert text == b"".join(record for record in records if fits(record))
+
+
+def test_lines_without_times_are_records_of_their_own() -> None:
+    """But for those that begin with a blank."""
+    clock, data = Clock(UTC), b"one\n  needle\ntwo\nthree needle\n"
+    shape = shape_of(data, clock)
+    assert not shape.timed
+    sieve = Sieve(Wanted(pattern=re.compile(b"needle", re.MULTILINE)), shape, clock)
+    assert list(sieve.pieces(data)) == [b"one\n  needle\n", b"three needle\n"]
+
+
+def test_object_without_a_time_is_of_the_record_before() -> None:
+    """By time; by pattern it is one of its own."""
+    clock = Clock(UTC)
+    data = b'{"time": 1795449600, "a": 1}\n{"b": 2}\n{"time": 1795449700}\n{"b": 3}\n'
+    shape = shape_of(data, clock)
+    timed = Sieve(Wanted(since=NOW + 50), shape, clock)
+    assert b"".join(timed.pieces(data)) == b'{"time": 1795449700}\n{"b": 3}\n'
+    assert list(Sieve(Wanted(pattern=re.compile(b"b", re.MULTILINE)), shape, clock).pieces(data)) == [
+        b'{"b": 2}\n',
+        b'{"b": 3}\n',
+    ]
+
+
+def test_endless_line_is_not_kept_in_memory() -> None:
+    """Without the end of a line, blocks come all the same."""
+    shape = shape_of(bytes(1 << 16), Clock(UTC))
+    blocks = list(whole((bytes(1 << 20) for _ in range(20)), shape))
+    assert sum(map(len, blocks)) == 20 << 20
+    assert max(map(len, blocks)) <= 5 << 20
+
+
+@pytest.mark.parametrize("late", [0, 5, 50])
+def test_place_is_found_by_halves(tmp_path: Path, late: int) -> None:
+    """It is not behind any record of that time or later, although lines are out of order by some seconds; and not far before."""
+    chance = random.Random(late)
+    times = [NOW + at / 20 - chance.choice([0, 0, 0, chance.random() * late]) for at in range(40_000)]
+    lines = [f"{time:.3f} some text of a usual length, which is the same in each of them\n".encode() for time in times]
+    path = tmp_path / "app.log"
+    path.write_bytes(b"".join(lines))
+    data = path.read_bytes()
+    fd = os.open(path, os.O_RDONLY)
+    for since in (NOW - 10, NOW, NOW + 1000, NOW + 1500.5, NOW + 1999, NOW + 99_999):
+        place = first_place(fd, len(data), since, Clock(UTC))
+        assert place == 0 or data[place - 1 : place] == b"\n"
+        before = data[:place].splitlines()
+        assert all(float(line.split()[0]) < since for line in before)
+        wanted = next((at for at, time in enumerate(times) if time >= since), len(times))
+        assert sum(map(len, lines[:wanted])) - place < 4 * BACK + 120 * 20 * len(lines[0])
+    os.close(fd)
+
+
+def test_damaged_file_gives_what_can_be_read(tmp_path: Path) -> None:
+    """Every byte before the damage, then the error."""
+    text = "".join(f"{number} line\n" for number in range(50_000)).encode()
+    path = tmp_path / "x.gz"
+    packed = gzip.compress(text)
+    path.write_bytes(packed[: len(packed) // 2])
+    fd, read = os.open(path, os.O_RDONLY), b""
+    with pytest.raises(Damaged):
+        for piece in contents(fd, "gz"):
+            read += piece
+    os.close(fd)
+    assert text.startswith(read)
+    assert len(read) > len(text) * 0.45
