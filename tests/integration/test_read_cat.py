@@ -126,6 +126,12 @@ def test_binary_content_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["cat", "tail"])
+def test_segment_that_is_named_itself(log: Path, command: str) -> None:
+    """It is unpacked; nothing else is read."""
+    assert said(command, f"{log}.2026-11-23_14.gz")[0] == hour(14, "a", "b", "c")
+
+
+@pytest.mark.parametrize("command", ["cat", "tail"])
 def test_no_such_log(log: Path, command: str) -> None:
     """The nearest name is told; exit code 2."""
     out, err = said(command, log.parent / "ap.log", code=2)

@@ -69,8 +69,9 @@ class Follower:
         return complaints
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
         self._file.close()
 
 

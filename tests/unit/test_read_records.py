@@ -186,6 +186,18 @@ def test_lines_without_times_are_records_of_their_own() -> None:
     assert list(sieve.pieces(data)) == [b"one\n  needle\n", b"three needle\n"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "passes"), [(Wanted(pattern=re.compile(b"m", re.MULTILINE)), ""), (Wanted(until=NOW + 1), "end of x\n")]
+)
+def test_lines_before_the_first_record(wanted: Wanted, passes: str) -> None:
+    """They are no record's that is found."""
+    data = b"end of x\n2026-11-23 16:00:00,000 m\n"
+    clock = Clock(UTC)
+    shape = shape_of(data, clock)
+    assert b"".join(Sieve(wanted, shape, clock).pieces(data)).decode() == passes + "2026-11-23 16:00:00,000 m\n"
+    assert b"".join(Sieve(Wanted(since=NOW), shape, clock).pieces(data)) == b"2026-11-23 16:00:00,000 m\n"
+
+
 def test_object_without_a_time_is_of_the_record_before() -> None:
     """By time; by pattern it is one of its own."""
     clock = Clock(UTC)

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 
 from .asked import DONE, FAILED, TIMES, add_wanted_arguments, asked_for, run_reader
-from .files import add_log_arguments, find_log
-from .reading import Reading
+from .files import add_log_arguments
+from .reading import Reading, find
 
 __all__ = ["register"]
 _DESCRIPTION = """\
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _cat(arguments: argparse.Namespace) -> int:
     asked = asked_for("cat", arguments)
-    readings = [Reading(find_log("cat", arguments, path), asked) for path in arguments.logs]
+    readings = [Reading(find("cat", arguments, path), asked) for path in arguments.logs]
     write = sys.stdout.buffer.write
     for piece in _merged(readings) if arguments.merge else _one_by_one(readings):
         write(piece)

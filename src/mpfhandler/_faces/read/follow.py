@@ -24,7 +24,7 @@ from .asked import Asked
 from .files import Log, LogFile
 from .last import last_of
 from .reading import chunks_of, key_of, open_file, open_segment
-from .records import HEAD, Shape, Sieve, shape_of, whole
+from .records import HEAD, NO_SHAPE, Shape, Sieve, shape_of, whole
 
 __all__ = ["Follower"]
 
@@ -36,6 +36,10 @@ _AT_ONCE = 16  # new files in one poll
 _LINE = 4 << 20  # bytes of a line that are held back
 _TRIES = 20  # looks at the start, while files move
 _SAME = 1 << 12  # bytes that are compared
+
+
+class _Moved(Exception):
+    """A file has another name since it was listed."""
 
 
 @dataclass
@@ -60,7 +64,7 @@ class _Open:
     left: float | None = None
     gone: float | None = None
     place: tuple[int, int] = (0, 0)
-    shape: Shape | None = None
+    shape: Shape = NO_SHAPE
     sieve: Sieve | None = None
     done: bool = field(default=False)
 
@@ -104,8 +108,8 @@ class Follower:
 
     def poll(self) -> Iterator[bytes]:
         """What has come since the last time. Whole lines, but for one that is longer than can be held back."""
-        self.behind = False
-        if self._has_changed():
+        if self.behind or self._has_changed():
+            self.behind = False
             self._look_again()
         ends = [(one, os.fstat(one.fd)) for one in reversed(self._open)]  # the newest first: F3
         for one, seen in reversed(ends):
@@ -127,12 +131,17 @@ class Follower:
         """The files that there are; those that are followed are open, which may need several looks while files move."""
         for _ in range(_TRIES):
             log = self._listed()
-            wanted = [] if log is None else [file for file in log.files if self._is_followed(file)]
-            if log is None or all(self._take(file, key_of(log, file)) is not None for file in wanted):
-                break
-            self.close()
-            self._log = None
-        return [] if self._log is None else self._log.files
+            if log is None:
+                return []
+            try:
+                for file in log.files:
+                    if self._is_followed(file):
+                        self._take(file, key_of(log, file))
+                return log.files
+            except _Moved:
+                self.close()
+                self._log = None
+        return []
 
     def _is_followed(self, file: LogFile) -> bool:
         """The active file, and plain segments to which late records may come."""
@@ -248,12 +257,14 @@ class Follower:
             if taken == _AT_ONCE:
                 self.behind = True
                 return
-            one = self._take(file, key)
-            if one is None:
+            try:
+                one = self._take(file, key)
+            except _Moved:
                 self._folder = -1, 0.0
                 return
-            one.place = place, 0
-            taken += 1
+            if one is not None:
+                one.place = place, 0
+                taken += 1
 
     def _is_twin(self, file: LogFile, key: str, place: int) -> bool:
         """Whether it has the content of a file that is open, and has lost its name while nobody looked."""
@@ -284,18 +295,23 @@ class Follower:
             os.close(other)
 
     def _take(self, file: LogFile, key: str) -> _Open | None:
-        """Open it, if its name still leads to it."""
+        """Open it; None if it may not be read, which is told.
+
+        Raises:
+            _Moved: its name does not lead to it any more.
+        """
         try:
             fd = open_file(file.path)
         except FileNotFoundError:
-            return None
+            raise _Moved from None
         except OSError as error:
             self._asked.fail(str(error))
+            self._known.update([key] if key else [])
             return None
         seen = os.fstat(fd)
         if (seen.st_dev, seen.st_ino) != file.inode:
             os.close(fd)
-            return None
+            raise _Moved
         one = _Open(file, fd, key, left=time.monotonic() if key else None, place=(len(self._open), 0))
         self._open.append(one)
         if key:
@@ -339,9 +355,11 @@ class Follower:
             yield from lines
             return
         for data in lines:
-            if one.shape is None or one.sieve is None or not one.shape.timed:
-                one.shape = shape_of(data[:HEAD], self._clock)
-                one.sieve = Sieve(self._asked.wanted, one.shape, self._clock)
+            if one.sieve is None or not one.shape.timed:
+                head = data if one.file.compression else os.pread(one.fd, HEAD, 0)
+                shape = shape_of(head[:HEAD], self._clock)
+                if one.sieve is None or shape.timed:
+                    one.shape, one.sieve = shape, Sieve(self._asked.wanted, shape, self._clock)
             for block in whole((data,), one.shape):
                 yield from one.sieve.pieces(block)
 

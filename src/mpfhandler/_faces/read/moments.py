@@ -10,6 +10,7 @@ import json
 import re
 from datetime import datetime, timedelta
 from datetime import time as TimeOfDay  # noqa: N812  (a class, and `time` is a module)
+from typing import cast
 
 from ..._pure.errors import InvalidOption
 from ..._pure.moment import read_moment
@@ -132,11 +133,11 @@ def _member(value: object, field: str) -> object:
     """The key itself may have dots in it."""
     if not isinstance(value, dict):
         return None
-    if field in value:
-        found: object = value[field]
-        return found
+    members = cast("dict[str, object]", value)
+    if field in members:
+        return members[field]
     head, dot, rest = field.partition(".")
-    return _member(value.get(head), rest) if dot else None
+    return _member(members.get(head), rest) if dot else None
 
 
 def _ago(text: str, now: float) -> float | None:

@@ -5,19 +5,35 @@ name is looked for in the folder again. The active file is opened first of all, 
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
+from ..._pure.naming import COMPRESSIONS
 from .asked import Asked
-from .files import Log, LogFile, list_again
+from .files import Log, LogFile, find_log, list_again
 from .folder import denied
 from .records import HEAD, Sieve, shape_of, whole
 from .source import Damaged, contents, first_place, raw
 
-__all__ = ["Reading", "chunks_of", "key_of", "open_file", "open_segment"]
+__all__ = ["Reading", "chunks_of", "find", "key_of", "open_file", "open_segment"]
 
 _TRIES = 20  # looks at a folder in which files go on to move
+
+
+def find(command: str, arguments: argparse.Namespace, path: str | None = None, *, must_exist: bool = True) -> Log:
+    """As `find_log`; who names a compressed segment itself gets its content.
+
+    Raises:
+        InvalidOption, OSError: as there.
+    """
+    log = find_log(command, arguments, path, must_exist=must_exist)
+    ending = log.path.rpartition(".")[2]
+    if ending in COMPRESSIONS:
+        log.files = [replace(one, compression=ending) if one.name is None else one for one in log.files]
+    return log
 
 
 def key_of(log: Log, file: LogFile) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .moments import Clock
 
-__all__ = ["MARGIN", "Shape", "Sieve", "Wanted", "shape_of", "whole"]
+__all__ = ["HEAD", "MARGIN", "NO_SHAPE", "Shape", "Sieve", "Wanted", "shape_of", "whole"]
 
 MARGIN = 60.0  # seconds that records of one file may be out of order
 HEAD = 1 << 16  # bytes in whose lines a time is looked for
@@ -26,6 +26,10 @@ _OBJECT = rb"\{[ \t]*\"[^\n]*\}[ \t\r]*$"
 _TIMED = re.compile(rb"^(?:%s|%s)" % (_DATE, _OBJECT), re.MULTILINE)
 _NUMBERED = re.compile(rb"^(?:%s|%s|%s)" % (_DATE, _NUMBER, _OBJECT), re.MULTILINE)
 _LINES = re.compile(rb"^[^\s]", re.MULTILINE)
+_LINE = re.compile(rb"[^\n]*\n")
+_BLANKS = (b" ", b"\t", b"\n", b"\r", b"\v", b"\f")
+_HOUR = len("2026-11-23 16:")
+_SPARSE = 1000  # bytes for each finding, and more
 _SPECIAL = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 
 
@@ -40,6 +44,15 @@ class Shape:
 
     start: re.Pattern[bytes]
     timed: bool
+
+    def one_line_each(self, data: bytes) -> bool:
+        """Whether every line is a record; False also where that would take long to tell. Found by counting: the lines of a block
+        are mostly of the same hour."""
+        if not data.endswith(b"\n") or not self.start.match(data):
+            return False
+        if self.timed:
+            return data[:1].isdigit() and data.count(b"\n" + data[:_HOUR]) + 1 == data.count(b"\n")
+        return not any(b"\n" + blank in data for blank in _BLANKS)
 
     def last_start(self, data: bytes, end: int, least: int = 0) -> int:
         """Where the record begins that the byte before `end` is in; -1 if it began before `least`."""
@@ -82,6 +95,9 @@ class Wanted:
         return self.since is not None or self.until is not None
 
 
+NO_SHAPE = Shape(_LINES, timed=False)  # of a file in which no time was seen
+
+
 def shape_of(head: bytes, clock: Clock) -> Shape:
     """How records begin in a file with this beginning: as the first line that has a time does."""
     at = 0
@@ -89,7 +105,7 @@ def shape_of(head: bytes, clock: Clock) -> Shape:
         if clock.moment(head, at) is not None:
             return Shape(_TIMED if _TIMED.match(head, at) else _NUMBERED, timed=True)
         at = head.find(b"\n", at) + 1 or -1
-    return Shape(_LINES, timed=False)
+    return NO_SHAPE
 
 
 def whole(chunks: Iterable[bytes], shape: Shape) -> Iterator[bytes]:
@@ -124,12 +140,16 @@ class Sieve:
         self._clock = clock
         self._timed = wanted.timed and shape.timed
         self._literal = _literal(wanted.pattern)
-        self._passed = True  # whether the last record was let through: what goes on with it goes with it
+        self._dense = False  # whether much of the last block was found: then looking at each line costs less than at each finding
+        self._passed = wanted.pattern is None  # whether the last record was let through: what goes on with it goes with it
         self._time: float | None = None  # of the last record that had one
         self.over = False  # a record far behind the end was seen: nothing that is wanted comes any more
 
     def pieces(self, block: bytes) -> Iterator[bytes]:
         """What is wanted of the next block, in its order; neighbours are one piece."""
+        if self._dense and not self._timed and self._shape.one_line_each(block):
+            yield from self._matching_lines(block)
+            return
         start, end = 0, -1
         for first, behind in self._found(block):
             if first == end:
@@ -162,7 +182,7 @@ class Sieve:
             yield start, len(block)
 
     def _matching(self, block: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
-        shape, at, passed = self._shape, 0, False
+        shape, at, passed, hits = self._shape, 0, False, 0
         if not shape.start.match(block):  # goes on with the last record of the block before
             at = shape.next_start(block, 0)
             passed = self._passed or pattern.search(block, 0, at) is not None
@@ -173,12 +193,31 @@ class Sieve:
             if hit is None:
                 passed = False
                 break
+            hits += 1
             first = max(shape.last_start(block, min(hit[0] + 1, len(block)), at), at)
             at = shape.next_start(block, max(hit[0], first))
             passed = hit[1] <= at or pattern.search(block, first, at) is not None
             if passed:
                 yield first, at
         self._passed = passed
+        self._dense = hits * _SPARSE > len(block)
+
+    def _matching_lines(self, block: bytes) -> Iterator[bytes]:
+        pattern, literal = self._wanted.pattern, self._literal
+        if pattern is None:
+            yield block
+            return
+        if literal and b"\n" not in literal:
+            lines = [line for line in block.split(b"\n") if literal in line]
+            found = b"\n".join([*lines, b""])
+        else:
+            search = pattern.search
+            lines = [line for line in _LINE.findall(block) if search(line)]
+            found = b"".join(lines)
+        self._dense = len(lines) * _SPARSE > len(block)
+        self._passed = bool(lines) and block.endswith(lines[-1] if lines[-1].endswith(b"\n") else lines[-1] + b"\n")
+        if found:
+            yield found
 
     def _search(self, block: bytes, at: int, pattern: re.Pattern[bytes]) -> tuple[int, int] | None:
         if self._literal:
@@ -191,12 +230,11 @@ class Sieve:
         since, until = self._wanted.since, self._wanted.until
         for first, behind in found:
             self._time = time = self._at(block, first)
-            if time is not None:
-                if until is not None and time >= until:
-                    self.over = self.over or time >= until + MARGIN
-                    continue
-                if since is not None and time < since:
-                    continue
+            if since is not None and (time is None or time < since):
+                continue  # without a time: the end of a record whose beginning was not read
+            if until is not None and time is not None and time >= until:
+                self.over = self.over or time >= until + MARGIN
+                continue
             yield first, behind
 
     def _at(self, block: bytes, first: int) -> float | None:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from ..arguments import count
 from .asked import DONE, FAILED, TIMES, add_wanted_arguments, asked_for, run_reader
-from .files import Log, add_log_arguments, find_log, list_again
+from .files import Log, add_log_arguments, list_again
 from .follow import Follower
+from .reading import find
 
 __all__ = ["register"]
 
@@ -85,7 +86,7 @@ def _looking(arguments: argparse.Namespace) -> Callable[[], Log]:
 
     def look() -> Log:
         if not known or not known[0].sure:
-            known[:] = [find_log("tail", arguments, must_exist=not arguments.follow)]
+            known[:] = [find("tail", arguments, must_exist=not arguments.follow)]
         else:
             list_again(known[0])
         return known[0]
