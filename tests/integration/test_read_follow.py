@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -183,6 +184,27 @@ def test_segment_that_comes_late(log: Path, follow: Callable[..., Follower]) -> 
     follower.wait_for(lambda found: found == ["one"])
     log.with_name("app.log.2026-11-23_16").write_text("late\n")
     assert follower.wait_for(lambda found: len(found) == 2) == ["one", "late"]
+
+
+def test_name_that_is_given_again(log: Path, follow: Callable[..., Follower]) -> None:
+    """After its first file was deleted, as an archive may have it, the second one's lines come as well."""
+    append(log, "one\n")
+    follower = follow(log)
+    follower.wait_for(bool)
+    segment = log.with_name("app.log.2026-11-23_15")
+    for text in ("two", "three"):
+        log.rename(segment)
+        append(segment, f"{text}\n")
+        append(log, f"after {text}\n")
+        follower.wait_for(lambda found, text=text: f"after {text}" in found)  # type: ignore[misc]
+        segment.unlink()
+        time.sleep(0.5)
+    other = log.with_name("other")
+    other.write_text("four\n")
+    os.utime(other, (1, 1))
+    other.rename(segment)
+    lines = follower.wait_for(lambda found: "four" in found)
+    assert lines == ["one", "two", "after two", "three", "after three", "four"]
 
 
 def test_only_matching_records(log: Path, follow: Callable[..., Follower]) -> None:

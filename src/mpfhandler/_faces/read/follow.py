@@ -1,8 +1,8 @@
 """Following a log: every line once, whatever becomes of its files, also when the follower itself stands still for a while.
 
 - **F1** A file is known by its descriptor while it is open, and by its segment's name afterwards: a name is given to one file
-  only, and keeps its content when it is compressed. An active file that has become a compressed segment while nobody looked is
-  known by its time of modification, which compression keeps, and its content.
+  at a time, and keeps its content when it is compressed. An active file that has become a compressed segment while nobody
+  looked is known by its time of modification, which compression keeps, and its content.
 - **F2** What the folder has and is not known is read from its start, in the order of the log. So a segment that comes late, for
   a late record, is not missed, nor is one that came and was compressed between two looks.
 - **F3** The files of one poll are read in the order of the log, each as far as it went when that was looked at, and the newest
@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from ..._pure.facts import FileId
 from .asked import Asked
 from .files import Log, LogFile
+from .known import Known
 from .last import last_of
 from .reading import chunks_of, key_of, open_file, open_segment
 from .records import HEAD, NO_SHAPE, Shape, Sieve, shape_of, whole
@@ -84,7 +85,7 @@ class Follower:
         self._patient = patient
         self._clock = asked.clock()
         self._open: list[_Open] = []  # in the order of the log
-        self._known = set[str]()  # names of segments that have been read, or are open
+        self._known = Known()  # segments that have been read, or are open
         self._log: Log | None = None
         self._folder = -1, 0.0  # its time of modification before the last look (ns), and when that was (epoch seconds)
         self.behind = False  # there is more to be read at once
@@ -99,7 +100,7 @@ class Follower:
             OSError: there is no such log, and it is not waited for; or its folder may not be read.
         """
         files = self._open_first()
-        for one in self._open:
+        for one in reversed(self._open):  # the newest first: F3
             one.at = os.fstat(one.fd).st_size
             if self._patient:  # a line without an end is held back
                 one.at -= _length_of_last_line(one.fd, one.at)
@@ -209,7 +210,8 @@ class Follower:
                 raise
             return None
         if first:
-            self._known.update(key for file in log.files if (key := key_of(log, file)))
+            for file in log.files:
+                self._known.add(key_of(log, file), file)
         return log
 
     def _look_again(self) -> None:
@@ -223,6 +225,7 @@ class Follower:
         open_ones = {one.file.inode: one for one in self._open}
         fresh: list[tuple[int, LogFile]] = []
         now, listed = time.monotonic(), set[FileId]()
+        self._known.look({key: file for file in log.files if (key := key_of(log, file))}, now)
         for place, file in enumerate(log.files):
             one = None if file.compression else open_ones.get(file.inode)
             if one is None:
@@ -231,7 +234,7 @@ class Follower:
             listed.add(file.inode)
             one.file, one.key, one.place = file, key_of(log, file), (place, 0)
             if one.key:
-                self._known.add(one.key)
+                self._known.add(one.key, file)
                 one.left = now if one.left is None else one.left
             elif file.name is None:
                 one.left = None
@@ -274,7 +277,7 @@ class Follower:
             seen = os.fstat(one.fd)
             if seen.st_nlink == 0 and seen.st_mtime == file.mtime and self._same(one.fd, seen.st_size, file):
                 one.key, one.place = key, (place, 0)
-                self._known.add(key)
+                self._known.add(key, file)
                 return True
         return False
 
@@ -306,7 +309,7 @@ class Follower:
             raise _Moved from None
         except OSError as error:
             self._asked.fail(str(error))
-            self._known.update([key] if key else [])
+            self._known.add(key, file)
             return None
         seen = os.fstat(fd)
         if (seen.st_dev, seen.st_ino) != file.inode:
@@ -314,8 +317,7 @@ class Follower:
             raise _Moved
         one = _Open(file, fd, key, left=time.monotonic() if key else None, place=(len(self._open), 0))
         self._open.append(one)
-        if key:
-            self._known.add(key)
+        self._known.add(key, file)
         return one
 
     def _seen_folder(self) -> tuple[int, float]:
