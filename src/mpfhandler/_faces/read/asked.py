@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ..._pure.errors import InvalidOption
 from ..._pure.zone import Zone, find_zone
+from ..look import complain
 from .moments import Clock, read_time
 from .records import Wanted
 
@@ -54,7 +55,7 @@ class Asked:
         if text not in self._told:
             self._told.add(text)
             sys.stdout.flush()
-            print(f"mpfhandler {self.command}: {text}", file=sys.stderr)
+            complain(self.command, text)
 
     def fail(self, text: str) -> None:
         """The same; the command says no at its end."""
@@ -103,9 +104,9 @@ def run_reader(name: str, command: Callable[[], int]) -> int:
     except InvalidOption as error:
         known = {"atTime": "--at-time", "LOG": "LOG"}
         option = known.get(error.parameter, f"--{error.parameter}")
-        print(f"mpfhandler {name}: {error.renamed({error.parameter: option})}", file=sys.stderr)
+        complain(name, str(error.renamed({error.parameter: option})))
     except OSError as error:
-        print(f"mpfhandler {name}: {error}", file=sys.stderr)
+        complain(name, str(error))
     return _USAGE_ERROR
 
 
