@@ -177,6 +177,20 @@ def test_sieve_keeps_what_one_record_at_a_time_would(
             assert text == b"".join(record for record in records if fits(record))
 
 
+@pytest.mark.parametrize("pattern", [b"needle", b"n[e]+dle$", b"le\\s", b"lost"])
+@pytest.mark.parametrize("stamp", ["2026-11-23 16:%02d:00,000 ", ""], ids=["timed", "untimed"])
+def test_many_findings(stamp: str, pattern: bytes) -> None:
+    """Where much is found lines are looked at one by one, but for those of records that have several: the same comes of it."""
+    more = ["  lost needle\n", *[""] * 699]
+    text = [f"{number} {'needle' if number % 3 else 'nothing'}\n" + more[number % 700] for number in range(9000)]
+    records = [((stamp % (number // 200) if stamp else "") + line).encode() for number, line in enumerate(text)]
+    data, clock = b"".join(records), Clock(UTC)
+    shape, searched = shape_of(data[:1000], clock), re.compile(pattern, re.MULTILINE)
+    sieve = Sieve(Wanted(pattern=searched), shape, clock)
+    found = [piece for block in whole([data[:100_000], data[100_000:]], shape) for piece in sieve.pieces(block)]
+    assert b"".join(found) == b"".join(record for record in records if searched.search(record))
+
+
 def test_lines_without_times_are_records_of_their_own() -> None:
     """But for those that begin with a blank."""
     clock, data = Clock(UTC), b"one\n  needle\ntwo\nthree needle\n"

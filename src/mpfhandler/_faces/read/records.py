@@ -29,6 +29,7 @@ _LINES = re.compile(rb"^[^\s]", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]*\n")
 _BLANKS = (b" ", b"\t", b"\n", b"\r", b"\v", b"\f")
 _HOUR = len("2026-11-23 16:")
+_PART = 1 << 16  # bytes
 _SPARSE = 1000  # bytes for each finding, and more
 _SPECIAL = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 
@@ -44,6 +45,14 @@ class Shape:
 
     start: re.Pattern[bytes]
     timed: bool
+
+    def parts(self, data: bytes) -> Iterator[bytes]:
+        """The same in smaller parts of whole records, so that one traceback does not make all of it slow."""
+        at = 0
+        while at < len(data):
+            end = self.next_start(data, at + _PART) if at + _PART < len(data) else len(data)
+            yield data[at:end]
+            at = end
 
     def one_line_each(self, data: bytes) -> bool:
         """Whether every line is a record; False also where that would take long to tell. Found by counting: the lines of a block
@@ -147,9 +156,16 @@ class Sieve:
 
     def pieces(self, block: bytes) -> Iterator[bytes]:
         """What is wanted of the next block, in its order; neighbours are one piece."""
-        if self._dense and not self._timed and self._shape.one_line_each(block):
-            yield from self._matching_lines(block)
+        if not self._dense or self._timed:
+            yield from self._joined(block)
             return
+        for part in self._shape.parts(block):
+            if self._shape.one_line_each(part):
+                yield from self._matching_lines(part)
+            else:
+                yield from self._joined(part)
+
+    def _joined(self, block: bytes) -> Iterator[bytes]:
         start, end = 0, -1
         for first, behind in self._found(block):
             if first == end:
