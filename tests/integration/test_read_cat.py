@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import bz2
 import gzip
 import os
@@ -12,6 +13,11 @@ from pathlib import Path
 import pytest
 
 from mpfhandler._faces import cli
+from mpfhandler._faces.read.asked import Asked
+from mpfhandler._faces.read.files import add_log_arguments
+from mpfhandler._faces.read.reading import Reading, find
+from mpfhandler._faces.read.records import Wanted
+from mpfhandler._pure.zone import find_zone
 
 TRACE = "Traceback (most recent call last):\n  File x\nValueError: lost\n"
 COMMAND = [sys.executable, "-m", "mpfhandler"]
@@ -105,6 +111,24 @@ def test_logs_one_after_the_other_and_merged(log: Path, tmp_path: Path) -> None:
     out, _ = said("cat", "--merge", log, other)
     assert letters(out) == "axbcdefyghz"
     assert TRACE + "2026-11-23 15:30:30,000 y\n  more\n" in out
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_files_that_move_meanwhile(log: Path, when: str) -> None:
+    """A segment that is compressed and a log that is rotated after the folder was looked at: every record once all the same."""
+    parser = argparse.ArgumentParser()
+    add_log_arguments(parser)
+    asked = Asked("cat", Wanted(), find_zone(True, None), "")
+    pieces = Reading(find("cat", parser.parse_args([str(log), "--when", "H"])), asked).pieces()
+    read = b"" if when == "before" else next(pieces)
+    plain = log.with_name("app.log.2026-11-23_15.1")
+    plain.with_name(f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    plain.unlink()
+    log.rename(log.with_name("app.log.2026-11-23_16"))
+    log.write_text(hour(17, "i"))
+    read += b"".join(pieces)
+    assert letters(read.decode()) == ("abcdefghi" if when == "before" else "abcdefgh")
+    assert not asked.failed
 
 
 def test_json_lines(tmp_path: Path) -> None:
