@@ -40,9 +40,9 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
+    Command("ls", "list the files of a log", ".read.ls"),
     Command("cat", "print records of a log, across its files", ".read.cat"),
     Command("tail", "print the last records of a log, and follow it", ".read.tail"),
-    Command("ls", "list the files of a log", ".read.ls"),
     Command("verify", "look for damage in a log", ".read.verify"),
     Command("pipe", "write the lines of standard input to a log", ".pipe.command"),
     Command("rotate", "close the present file of a log and begin a new one", ".rotate"),
