@@ -182,3 +182,26 @@ def test_denied_says_who_may(tmp_path: Path) -> None:
     text = str(denied(str(tmp_path / "app.log")))
     assert "-rw-r-----" in text
     assert "as a member of" in text
+
+
+def test_a_rotation_in_the_middle_of_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it comes, no file is missing, and none is there twice."""
+    touch(tmp_path, "app.log", "app.log.2026-11-23_15")
+    log = find(tmp_path / "app.log", "--when", "H")
+    list_folder, rotated = os.listdir, list[str]()
+
+    def rotate() -> None:
+        rotated.append(f"app.log.2026-11-23_{16 + len(rotated)}")
+        (tmp_path / "app.log").rename(tmp_path / rotated[-1])
+        touch(tmp_path, "app.log")
+
+    def listdir(folder: str) -> list[str]:
+        found = list_folder(folder)
+        if len(rotated) < 3:
+            rotate()  # after the listing, before the next look at the active file
+        return found
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    list_again(log)
+    assert shown(log) == ["app.log.2026-11-23_15", *rotated, "app.log"]
+    assert len({one.inode for one in log.files}) == 5
