@@ -194,6 +194,14 @@ def test_no_such_log(tmp_path: Path) -> None:
     assert ls(tmp_path / "access.log", "--when", "never")[0] == 2
 
 
+def test_not_a_log_of_ours(tmp_path: Path) -> None:
+    """It is listed like one without segments, and that is told."""
+    path = put(tmp_path, "notes.txt")
+    code, out, complaints = ls(path)
+    assert (code, "1 file, 88 B, 5 lines" in out) == (0, True)
+    assert f"{path}: has neither a lock file nor segments" in complaints
+
+
 def test_histogram_of_many_periods() -> None:
     """At most 24 bars, nothing left out, and what is not empty is seen."""
     files = [LogFile("", None, float(at), None, 1 if at else 10**9, FileId(0, at), 0.0) for at in range(1000)]

@@ -73,6 +73,8 @@ class _Row:
 
 def _log(arguments: argparse.Namespace) -> int:
     log = find_log("ls", arguments)
+    if not os.path.lexists(log.lock) and all(one.name is None for one in log.files):
+        complain("ls", f"{log.path}: has neither a lock file nor segments beside it, so it is no log of ours, or a new one")
     seen = survey(log, time.time(), to_seconds("late_grace", arguments.late_grace))
     rows = _read(log, seen, fast=arguments.fast)
     if arguments.json:
