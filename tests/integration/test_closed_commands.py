@@ -272,7 +272,8 @@ def test_json_tells_what_was_done(log: Path, capsys: pytest.CaptureFixture[str])
     """One object for each command, with what the lines tell; nothing else on standard output."""
     assert cli.main(["seal", str(log), "--compress", "gz", "--json"]) == 0
     sealed = json.loads(capsys.readouterr().out)
-    assert sealed == {"log": str(log), "segments": 5, "done_now": 5, "in_use": 0, "failed": False}
+    counts = {"segments": 5, "done_now": 5, "in_use": 0, "left_to_others": []}
+    assert sealed == {"log": str(log), **counts, "failed": False}
     with Path(f"{log}.{HOURS[0]}.gz").open() as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
         assert cli.main(["prune", str(log), "--backup-count", "3", "--json"]) == 0
