@@ -26,11 +26,10 @@ _OBJECT = rb"\{[ \t]*\"[^\n]*\}[ \t\r]*$"
 _TIMED = re.compile(rb"^(?:%s|%s)" % (_DATE, _OBJECT), re.MULTILINE)
 _NUMBERED = re.compile(rb"^(?:%s|%s|%s)" % (_DATE, _NUMBER, _OBJECT), re.MULTILINE)
 _LINES = re.compile(rb"^[^\s]", re.MULTILINE)
-_LINE = re.compile(rb"[^\n]*\n")
 _BLANKS = (b" ", b"\t", b"\n", b"\r", b"\v", b"\f")
 _HOUR = len("2026-11-23 16:")
 _PART = 1 << 16  # bytes
-_SPARSE = 1000  # bytes for each finding, and more
+_DENSE, _CROWDED = 1000, 250  # bytes for each finding
 _SPECIAL = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 
 
@@ -150,6 +149,7 @@ class Sieve:
         self._timed = wanted.timed and shape.timed
         self._literal = _literal(wanted.pattern)
         self._dense = False  # whether much of the last block was found: then looking at each line costs less than at each finding
+        self._crowded = False  # whether so much that it is better not to search at all
         self._passed = wanted.pattern is None  # whether the last record was let through: what goes on with it goes with it
         self._time: float | None = None  # of the last record that had one
         self.over = False  # a record far behind the end was seen: nothing that is wanted comes any more
@@ -216,24 +216,36 @@ class Sieve:
             if passed:
                 yield first, at
         self._passed = passed
-        self._dense = hits * _SPARSE > len(block)
+        self._dense = hits * _DENSE > len(block)
 
     def _matching_lines(self, block: bytes) -> Iterator[bytes]:
-        pattern, literal = self._wanted.pattern, self._literal
+        """Of a block in which every line is a record."""
+        pattern = self._wanted.pattern
         if pattern is None:
             yield block
             return
-        if literal and b"\n" not in literal:
-            lines = [line for line in block.split(b"\n") if literal in line]
-            found = b"\n".join([*lines, b""])
+        if self._literal and b"\n" not in self._literal and self._crowded:
+            literal = self._literal
+            found = [line + b"\n" for line in block[:-1].split(b"\n") if literal in line]
         else:
-            search = pattern.search
-            lines = [line for line in _LINE.findall(block) if search(line)]
-            found = b"".join(lines)
-        self._dense = len(lines) * _SPARSE > len(block)
-        self._passed = bool(lines) and block.endswith(lines[-1] if lines[-1].endswith(b"\n") else lines[-1] + b"\n")
+            found = self._hit_lines(block, pattern)
+        self._dense, self._crowded = len(found) * _DENSE > len(block), len(found) * _CROWDED > len(block)
+        self._passed = bool(found) and block.endswith(found[-1])
         if found:
-            yield found
+            yield b"".join(found)
+
+    def _hit_lines(self, block: bytes, pattern: re.Pattern[bytes]) -> list[bytes]:
+        found: list[bytes] = []
+        at = 0
+        while at < len(block):
+            hit = self._search(block, at, pattern)
+            if hit is None:
+                break
+            first = block.rfind(b"\n", at, hit[0]) + 1 or at
+            at = block.find(b"\n", hit[0]) + 1
+            if hit[1] <= at or pattern.search(block, first, at) is not None:
+                found.append(block[first:at])
+        return found
 
     def _search(self, block: bytes, at: int, pattern: re.Pattern[bytes]) -> tuple[int, int] | None:
         if self._literal:
