@@ -2087,8 +2087,8 @@ MUTANTS = (
         "pack-fsync",
         "K1: the compressed file is not safe when it gets its name",
         COMPRESSION,
-        "        _dress(ops, plain, fd)\n        ops.fsync(fd)\n",
-        "        _dress(ops, plain, fd)\n",
+        "        for one in (plain.fd, fd):\n",
+        "        for one in (plain.fd,):\n",
         ("simulation/test_sealing_power_cut.py::test_power_cut_at_any_call",),
     ),
     Mutant(
