@@ -16,7 +16,7 @@ from .asked import Asked
 from .files import Log, LogFile, find_log, list_again
 from .folder import denied
 from .records import HEAD, Sieve, shape_of, whole
-from .source import Damaged, contents, first_place, raw
+from .source import Damaged, contents_ahead, first_place, raw
 
 __all__ = ["Reading", "chunks_of", "find", "key_of", "open_file", "open_segment"]
 
@@ -60,7 +60,7 @@ def open_file(path: str) -> int:
 def chunks_of(file: LogFile, fd: int, start: int, end: int, asked: Asked) -> Iterator[bytes]:
     """The content of a file: all of a compressed one, a part of a plain one. What fails is told, and the content ends there."""
     try:
-        yield from contents(fd, file.compression) if file.compression else raw(fd, start, end)
+        yield from contents_ahead(fd, file.compression) if file.compression else raw(fd, start, end)
     except Damaged as error:
         asked.fail(f"{file.path}: damaged: {error}; what can be read of it is all here, fetch it from the archive or a backup")
     except ImportError as error:

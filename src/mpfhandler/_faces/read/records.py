@@ -1,8 +1,10 @@
 """Records: which lines belong together, and which records are wanted.
- A record begins with a line that begins with a time, or that is a JSON object; lines without either, such as those of a
+
+A record begins with a line that begins with a time, or that is a JSON object; lines without either, such as those of a
 traceback, belong to the record before. In a file in whose beginning no line has a time each line is a record, but for those
 that begin with a blank.
- The work is done on blocks of many records, not on lines: a pattern is searched for in the block, and only around what is found
+
+The work is done on blocks of many records, not on lines: a pattern is searched for in the block, and only around what is found
 the record's first and last line are looked for.
 """
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from ..._resources.codec import Malformed, unpacked
 from .moments import Clock
 from .records import MARGIN
 
-__all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "first_place", "raw"]
+__all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "contents_ahead", "first_place", "raw"]
 
 CHUNK = 1 << 20  # bytes of content that are worked on at once
 BACK = 1 << 16  # bytes before the place that was found, from which on it is read
 _PACKED = 1 << 16  # bytes of a compressed file that are read at once
 _FINE = 512  # bytes, both ways, to get at what stands just before the place where a file is broken
 _LOOK = 1 << 16  # bytes in which a line with a time is looked for
+_SMALL = 1 << 18  # bytes of a compressed file that is not worth a thread
 _FAR = 16  # times as many, before a half is given up
 
 
@@ -54,6 +56,27 @@ def contents(fd: int, compression: str) -> Iterator[bytes]:
     except Malformed as error:
         yield from _rest(fd, compression, given)
         raise Damaged(str(error)) from error
+
+
+def contents_ahead(fd: int, compression: str) -> Iterator[bytes]:
+    """The same; while the caller works on one piece, the next one is being unpacked on another processor. The descriptor may be
+    closed meanwhile.
+
+    Raises: as `contents`.
+    """
+    if os.fstat(fd).st_size < _SMALL:
+        yield from contents(fd, compression)
+        return
+    own = os.dup(fd)
+    pieces = contents(own, compression)
+    try:
+        with ThreadPoolExecutor(1) as unpacker:
+            following = unpacker.submit(next, pieces, b"")
+            while piece := following.result():
+                following = unpacker.submit(next, pieces, b"")
+                yield piece
+    finally:
+        os.close(own)
 
 
 def behind(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
