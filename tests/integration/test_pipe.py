@@ -165,7 +165,8 @@ def test_sigterm_ends_it_under_load(tmp_path: Path, start: Start) -> None:
 
 def test_interrupt(tmp_path: Path, start: Start) -> None:
     """Ctrl-C loses nothing either; the exit code is the one of an interrupted program."""
-    log, process = tmp_path / "app.log", start(tmp_path / "app.log")
+    log = tmp_path / "app.log"
+    process = start(log, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # whatever the tests run in
     put(process, b"first\nsecond")
     until(holds(log, b"first\n"))
     process.send_signal(signal.SIGINT)
