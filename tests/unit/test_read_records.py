@@ -6,6 +6,8 @@ import gzip
 import os
 import random
 import re
+import threading
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 
 from mpfhandler._faces.read.moments import Clock, read_time
 from mpfhandler._faces.read.records import Sieve, Wanted, shape_of, whole
-from mpfhandler._faces.read.source import BACK, Damaged, contents, first_place
+from mpfhandler._faces.read.source import BACK, Damaged, contents, contents_ahead, first_place
 from mpfhandler._pure.errors import InvalidOption
 from mpfhandler._pure.moment import read_moment
 from mpfhandler._pure.zone import UtcZone, find_zone
@@ -266,3 +268,40 @@ def test_damaged_file_gives_what_can_be_read(tmp_path: Path) -> None:
     os.close(fd)
     assert text.startswith(read)
     assert len(read) > len(text) * 0.45
+
+
+def packed(path: Path, size: int) -> bytes:
+    """Text that hardly becomes smaller, so that the compressed file is worth a thread; what was packed."""
+    source = random.Random(size)
+    text = b"".join(b"%d %s\n" % (number, source.randbytes(40).hex().encode()) for number in range(size // 90))
+    path.write_bytes(gzip.compress(text, 1))
+    return text
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5000])
+def test_big_file_is_unpacked_ahead(tmp_path: Path, cut: int) -> None:
+    """Every byte comes, in order, also of one that ends too early; then that is said. The descriptor is not needed meanwhile."""
+    path = tmp_path / "big.gz"
+    text = packed(path, 5_000_000)
+    if cut:
+        path.write_bytes(path.read_bytes()[:-cut])
+    fd = os.open(path, os.O_RDONLY)
+    pieces, got = contents_ahead(fd, "gz"), list[bytes]()
+    got.append(next(pieces))
+    os.close(fd)
+    with pytest.raises(Damaged) if cut else nullcontext():
+        got += pieces
+    whole = b"".join(got)
+    assert whole == text if cut < 5000 else text.startswith(whole) and len(whole) > len(text) - 20_000
+
+
+def test_who_reads_only_the_beginning_leaves_nothing_open(tmp_path: Path) -> None:
+    """The thread and its descriptor end with the reader."""
+    packed(tmp_path / "big.gz", 3_000_000)
+    before = set(os.listdir("/dev/fd"))
+    with (tmp_path / "big.gz").open("rb") as file:
+        pieces = contents_ahead(file.fileno(), "gz")
+        next(pieces)
+        pieces.close()
+    assert set(os.listdir("/dev/fd")) == before
+    assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPool")]
