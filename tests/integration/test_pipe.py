@@ -356,3 +356,21 @@ def test_overflow_drop_goes_on_reading(tmp_path: Path, start: Start) -> None:
     assert code == 1
     assert "lines lost" in said
     assert b"records lost between" in log.read_bytes()
+
+
+@pytest.mark.parametrize("overflow", ["block", "drop"])
+def test_reader_of_the_log_is_gone(overflow: str) -> None:
+    """Where the log is standard output and nobody reads that any more, nothing could ever be written: it ends as any program
+    does, without a word, instead of waiting for ever."""
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, "/dev/stdout", "--overflow", overflow], stdin=subprocess.PIPE, stdout=writer, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        os.close(writer)
+        put(process, b"one\n")
+        assert os.read(reader, 100) == b"one\n"
+        os.close(reader)
+        put(process, b"two\n")
+        assert process.wait(PATIENCE) == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == b""

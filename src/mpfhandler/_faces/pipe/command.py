@@ -20,7 +20,7 @@ from .source import Source
 __all__ = ["register"]
 
 _DONE, _LOST, _USAGE_ERROR, _INTERRUPTED = 0, 1, 2, 130
-_INPUT = 0  # the descriptor
+_INPUT, _OUTPUT = 0, 1  # the descriptors
 
 _DESCRIPTION = """\
 Writes the lines of standard input to LOG, with all that the handler does: periods,
@@ -44,7 +44,7 @@ examples:
 
 exit codes: 0 the input has ended, or SIGTERM came, and all is written; 1 lines were
 lost, or the input could not be read; 2 wrong usage, or the log cannot be opened; 130
-Ctrl-C, and all is written.
+Ctrl-C, and all is written; 141 LOG is standard output, and its reader has gone away.
 """
 
 
@@ -68,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     try:
         return _pipe(arguments)
+    except BrokenPipeError:
+        raise  # the program's own end for that
     except (InvalidOption, OSError) as error:
         _tell(explain(error))
     return _USAGE_ERROR
@@ -83,12 +85,15 @@ def _pipe(arguments: argparse.Namespace) -> int:
         sys.path.append("")  # a script's own folder is not looked in otherwise
     _check_input(arguments.log)
     with Source(_INPUT) as source:
-        log = TimedLogFile(arguments.log, **given, on_error=lambda error: _tell(str(error)))
-        feeder = Feeder(
+        errors = _Errors(arguments.log)
+        log = TimedLogFile(arguments.log, **given, on_error=errors)
+        feeder = errors.feeder = Feeder(
             source, log, Chunks(log._terminator, most), stamped=arguments.timestamp, waits=waits, tell=_tell
         )  # fmt: skip
-        failed = _run(feeder)
-        log.close()
+        try:
+            failed = _run(feeder)
+        finally:
+            log.close()
     lost = log.stats().lost
     if lost:
         _tell(f"{lost} line{'' if lost == 1 else 's'} lost")
@@ -98,23 +103,47 @@ def _pipe(arguments: argparse.Namespace) -> int:
 
 
 def _run(feeder: Feeder) -> bool:
-    """Whether the input has failed. Of the log no error comes here."""
+    """Whether the input has failed. Of the log no error comes here, but that nobody reads it any more."""
     try:
         feeder.run()
+    except BrokenPipeError:
+        raise
     except OSError as error:
         _tell(f"standard input: {error}")
         return True
     return False
 
 
+class _Errors:
+    """Told what fails in the log.
+
+    Args:
+        log: as it was given.
+    """
+
+    def __init__(self, log: str) -> None:
+        self._output = _is_descriptor(_OUTPUT, log)
+        self.feeder: Feeder | None = None
+
+    def __call__(self, error: Exception) -> None:
+        """A named pipe gets another reader, and is waited for; standard output never does: there the end is quiet."""
+        if self.feeder is not None and (self.feeder.gone or (self._output and isinstance(error, BrokenPipeError))):
+            self.feeder.gone = True
+        else:
+            _tell(str(error))
+
+
 def _check_input(log: str) -> None:
     """Raises an `OSError` where what is read is the log itself, which would never end."""
-    try:
-        same = os.path.samestat(os.fstat(_INPUT), os.stat(log))
-    except OSError:
-        return
-    if same:
+    if _is_descriptor(_INPUT, log):
         raise OSError(f"{log} is standard input, too")
+
+
+def _is_descriptor(number: int, path: str) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), os.stat(path))
+    except OSError:
+        return False
 
 
 def _tell(text: str) -> None:

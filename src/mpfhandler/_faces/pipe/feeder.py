@@ -39,9 +39,15 @@ class Feeder:
         self._waits = waits
         self._tell = tell
         self._told_of_cut = False
+        self.gone = False  # the log is a stream that nobody reads any more
 
     def run(self) -> None:
-        """Until the input ends, or a signal asks for an end: then what has come by then is written, too."""
+        """Until the input ends, or a signal asks for an end: then what has come by then is written, too.
+
+        Raises:
+            BrokenPipeError: `gone` has been set.
+            OSError: the input cannot be read.
+        """
         while not self._source.ends:
             self._answer_hangup()
             if not self._source.wait():
@@ -79,6 +85,7 @@ class Feeder:
             return
         created = OPERATIONS.now()
         self._lines.write(self._stamp(block, created) if self._stamped else block, created)
+        self._check_reader()
         self._wait_for_the_disk()
 
     def _wait_for_the_disk(self) -> None:
@@ -92,10 +99,15 @@ class Feeder:
             self._source.pause(pause)
             self._answer_hangup()
             self._lines.retry()
+            self._check_reader()
             pause = min(2 * pause, most)
             if self._lines.behind and not told:  # what is over by then is not worth a word
                 told = True
                 self._tell("the log takes nothing; the input is not read until it does")
+
+    def _check_reader(self) -> None:
+        if self.gone:
+            raise BrokenPipeError
 
     def _answer_hangup(self) -> None:
         if self._source.hangups:
