@@ -215,3 +215,16 @@ def test_suffix_of_its_own(tmp_path: Path, closing: Callable[[Any], Any]) -> Non
     made(log, when="D")
     assert cli.main(["rotate", str(log), "--suffix", "%Y%m%d", "--quiet"]) == 0
     assert [file.name for file in closed_files(log)] == [f"app.log.{time.strftime('%Y%m%d')}"]
+
+
+def test_json_tells_the_closed_segments_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the one of the file that has begun: they differ where nothing was written since."""
+    log = tmp_path / "app.log"
+    made(log, when="D", utc=True)
+    two_days_ago = time.time() - 2 * 86400
+    os.utime(log, (two_days_ago, two_days_ago))
+    assert cli.main(["rotate", str(log), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    start = int(two_days_ago // 86400) * 86400
+    assert told["segment"] == time.strftime(f"{log}.%Y-%m-%d", time.gmtime(two_days_ago))
+    assert told["period"] == {"start": start, "end": start + 86400}

@@ -17,12 +17,13 @@ from .._engine.place import Place, find_place
 from .._platform import OPERATIONS, FileStat, Operations
 from .._protocols.hooks import Hooks
 from .._protocols.rotation import Outcome, Rotation
+from .._pure.closing import closing
 from .._pure.convert import to_seconds
 from .._pure.errors import InvalidOption, path_error
-from .._pure.naming import longest_ending
+from .._pure.naming import Names, longest_ending
 from .._pure.options import Access, Options
 from .._pure.plan import Demand
-from .._pure.schedule import Schedule
+from .._pure.schedule import Period, Schedule
 from .._pure.state import State
 from .._resources.lock import RotationLock
 from .._resources.report import Reporter
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     if outcome is None or outcome.moved is None:
         return _NOT_DONE
     if arguments.json:
-        _print_json(log, outcome, outcome.moved)
+        _print_json(log, outcome.moved)
     elif not arguments.quiet:
         say(f"{log.place.log} is {outcome.moved} now; a new one has begun")
     return _DONE
@@ -204,8 +205,15 @@ def _user(number: int) -> str:
         return f"#{number}"
 
 
-def _print_json(log: _Log, outcome: Outcome, moved: str) -> None:
-    schedule, period = log.schedule, outcome.segment.period
+def _period_of(log: _Log, moved: str) -> Period:
+    """The closed segment's: not the present one, where nothing was written since."""
+    names, written = Names(log.place.log, log.known.suffix), log.file.mtime_ns / 1e9
+    name = names.read(moved) or names.read_pending(os.path.basename(moved))
+    return log.schedule.period(written) if name is None else closing(log.schedule, names, name, written, log.grace).period
+
+
+def _print_json(log: _Log, moved: str) -> None:
+    schedule, period = log.schedule, _period_of(log, moved)
     facts = {
         "log": log.place.log,
         "segment": moved,
