@@ -272,7 +272,7 @@ def test_json_tells_what_was_done(log: Path, capsys: pytest.CaptureFixture[str])
     """One object for each command, with what the lines tell; nothing else on standard output."""
     assert cli.main(["seal", str(log), "--compress", "gz", "--json"]) == 0
     sealed = json.loads(capsys.readouterr().out)
-    counts = {"segments": 5, "done_now": 5, "in_use": 0, "left_to_others": []}
+    counts = {"segments": 5, "done_now": 5, "in_use": 0, "left_to_others": [], "next_due": None}
     assert sealed == {"log": str(log), **counts, "failed": False}
     with Path(f"{log}.{HOURS[0]}.gz").open() as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
@@ -352,3 +352,19 @@ def test_deleting_thousands_is_quick(tmp_path: Path) -> None:
     assert cli.main(["prune", str(tmp_path / "app.log"), "--when", "M", "--backup-count", "1", "--quiet"]) == 0
     assert len(os.listdir(tmp_path)) == 1
     assert time.monotonic() - begun < 60
+
+
+def test_seal_says_until_when_a_segment_stays_plain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was done, and that has a reason: it is told when there will be something to do."""
+    at = time.time() - 3600
+    log = tmp_path / "app.log"
+    Path(f"{log}.{time.strftime('%Y-%m-%d_%H', time.gmtime(at))}").write_text("line\n")
+    options = ["seal", str(log), "--utc", "--compress", "gz", "--compress-delay", "9000"]
+    assert cli.main(options) == 0
+    told = capsys.readouterr()
+    due = (int(at // 3600) + 1) * 3600 + 9000 + 10
+    assert told.err == ""
+    wall = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(due))
+    assert told.out == f"done now: 0 of 1 segment\nthe next one is due at {wall}\n"
+    assert cli.main([*options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["next_due"] == due

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os.path
 import sys
+from math import ceil
 
 from .._engine.housekeeping import NONE, with_housekeeping
 from .._engine.steps import sealing_of
@@ -83,9 +84,11 @@ def _seal(arguments: argparse.Namespace) -> int:
 def _tell(found: Found, sealed: Sealed, total: int, arguments: argparse.Namespace) -> None:
     if arguments.json:
         counts = {"segments": total, "done_now": sealed.done, "in_use": len(sealed.held), "left_to_others": sorted(sealed.busy)}
-        print_json({"log": found.log, **counts, "failed": sealed.failed})
+        print_json({"log": found.log, **counts, "next_due": sealed.next_at, "failed": sealed.failed})
     elif not arguments.quiet:
         say(f"done now: {sealed.done} of {total} segment{'' if total == 1 else 's'}")
+        if sealed.next_at is not None:  # else who finds that nothing was done would look for the reason
+            say(f"the next one is due at {found.shelf.schedule.wall(ceil(sealed.next_at))}")
     for step in sorted(sealed.busy):
         complain("seal", f"{step}: another process is at it, left for the next time")
     if sealed.held:
