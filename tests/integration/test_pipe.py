@@ -374,3 +374,37 @@ def test_reader_of_the_log_is_gone(overflow: str) -> None:
         assert process.wait(PATIENCE) == 141
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+EARLY = """
+import os, signal, sys
+from mpfhandler._faces import cli
+number = int(sys.argv.pop())
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "mpfhandler._engine.writer":
+            os.kill(os.getpid(), number)
+sys.meta_path.insert(0, Finder())
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGHUP, 0)])
+def test_signal_while_it_starts(tmp_path: Path, number: int, code: int) -> None:
+    """Also one that comes before everything is imported loses nothing of what is in the pipe."""
+    log = tmp_path / "app.log"
+    command = [sys.executable, "-c", EARLY, "pipe", str(log), str(int(number))]
+    reader, writer = os.pipe()
+    os.write(writer, b"one\ntwo")  # before it starts
+    os.close(writer)
+    done = subprocess.run(command, stdin=reader, capture_output=True, check=False, timeout=PATIENCE)
+    os.close(reader)
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert everything(log) == b"one\ntwo\n"
+
+
+def test_signal_at_wrong_usage(tmp_path: Path) -> None:
+    """Where nothing is read, it ends the program as any other."""
+    command = [sys.executable, "-c", EARLY, "pipe", str(tmp_path / "app.log"), "--no-such-option", str(int(signal.SIGTERM))]
+    done = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=PATIENCE)
+    assert done.returncode == -signal.SIGTERM

@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from typing import NamedTuple
 
@@ -32,11 +33,13 @@ class Command(NamedTuple):
         name: on the command line.
         help: in one line.
         module: relative to this package.
+        holds: whether signals that ask for an end are held back until it takes them itself (default: no).
     """
 
     name: str
     help: str
     module: str
+    holds: bool = False
 
 
 COMMANDS = (
@@ -44,7 +47,7 @@ COMMANDS = (
     Command("cat", "print records of a log, across its files", ".read.cat"),
     Command("tail", "print the last records of a log, and follow it", ".read.tail"),
     Command("verify", "look for damage in a log", ".read.verify"),
-    Command("pipe", "write the lines of standard input to a log", ".pipe.command"),
+    Command("pipe", "write the lines of standard input to a log", ".pipe.command", holds=True),
     Command("rotate", "close the present file of a log and begin a new one", ".rotate"),
     Command("seal", "compress, hand over and archive closed segments", ".seal"),
     Command("prune", "delete closed segments by rule", ".prune"),
@@ -88,6 +91,15 @@ def whole_parser() -> argparse.ArgumentParser:
 def _run(argv: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     del given[: given[:1] == ["--"]]  # the command comes first, whatever it is called
+    with ExitStack() as stack:
+        if any(command.name in given[:1] and command.holds for command in COMMANDS):
+            from .interrupt import held_back
+
+            stack.enter_context(held_back())
+        return _run_command(given)
+
+
+def _run_command(given: list[str]) -> int:
     try:
         arguments = _parser(given[:1]).parse_args(given)
     except SystemExit as leaving:  # argparse has printed its help or its complaint

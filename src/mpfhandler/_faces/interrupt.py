@@ -1,4 +1,8 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: once, so that the cleaning up is not interrupted in its turn."""
+"""Signals that ask a command for its end.
+
+SIGTERM and SIGHUP end a command as Ctrl-C does: once, so that the cleaning up is not interrupted in its turn. A command that
+answers them itself has them held back while it is imported.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["interruptible"]
+__all__ = ["ENDS", "held_back", "interruptible"]
+
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def held_back() -> Generator[None, None, None]:
+    """These signals wait until the command unblocks them, or has ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
 def interruptible() -> Generator[None, None, None]:
     """The first of these signals raises KeyboardInterrupt, later ones do nothing; afterwards all is as before."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for one in signals:
+        for one in ENDS:
             signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = [signal.signal(one, interrupt) for one in signals]
+    before = [signal.signal(one, interrupt) for one in ENDS]
     try:
         yield
     finally:
-        for one, handler in zip(signals, before, strict=True):
+        for one, handler in zip(ENDS, before, strict=True):
             signal.signal(one, handler)

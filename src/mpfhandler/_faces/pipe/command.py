@@ -34,8 +34,9 @@ held up, and no line is lost. With --overflow drop it is the other way round.
 
 SIGTERM and Ctrl-C write what has come by then, also what is in the pipe still, and
 end; a second one gives up waiting for a disk. SIGHUP rotates, whatever the clock says:
-of several pipes of one log, send it to one. SIGKILL loses what is in the pipe, and the
-line that is kept back.
+of several pipes of one log, send it to one. A signal of the first instant, in which
+Python itself begins (some 50 ms), still ends it at once. SIGKILL loses what is in the
+pipe, and the line that is kept back.
 """
 _EPILOG = """\
 examples:

@@ -17,6 +17,8 @@ import termios
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
+from ..interrupt import ENDS
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -51,6 +53,7 @@ class Source:
             signals.append(signal.SIGINT)
         self._before = {number: signal.signal(number, self._on_signal) for number in signals}
         self._waker_before = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)  # held back while the command was imported
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
