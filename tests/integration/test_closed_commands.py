@@ -220,7 +220,7 @@ def test_seal_without_an_archive_names_the_option(log: Path, capsys: pytest.Capt
     """`--archive-delete` alone: the remedy is one for a command line."""
     assert cli.main(["seal", str(log), "--archive-delete"]) == 2
     told = capsys.readouterr().err
-    assert told.startswith("mpfhandler seal: --archive-delete=True: ")
+    assert told.startswith("mpfhandler seal: --archive-delete: ")
     assert "--archive s3://bucket/prefix" in told
     assert "archive=" not in told
     assert left(log.parent)[:5] == HOURS

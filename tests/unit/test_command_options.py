@@ -10,7 +10,8 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces import cli, options
-from mpfhandler._faces.options import _WORDS, add_options, given_options, spelled
+from mpfhandler._faces.options import _WORDS, add_options, given_options
+from mpfhandler._faces.spelling import spelled
 from mpfhandler._pure.errors import InvalidOption
 
 ONLY_FUNCTIONS = {"on_error"}  # cannot be written on a command line
@@ -77,6 +78,7 @@ def test_encoding_of_wide_line_ends_is_refused() -> None:
         (["--at-time", "25:00"], "--at-time='25:00'"),
         (["--terminator", ""], "--terminator=''"),
         (["--compress", "rar"], "--compress='rar'"),
+        (["--lock-dir", "no/such"], "--lock-dir='no/such'"),
     ],
 )
 def test_message_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
@@ -84,6 +86,27 @@ def test_message_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.main(["pipe", str(tmp_path / "app.log"), *words]) == 2
     assert capsys.readouterr().err.startswith(f"mpfhandler pipe: {said}: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--lock-dir", "no/such"], "or leave --lock-dir out"),
+        (["--utc", "--tz", "Asia/Shanghai"], "contradicts --utc"),
+        (["--archive-delete"], "--archive-delete: there is no archive"),
+        (["--archive-delete"], 'give --archive "s3://bucket/prefix" or'),
+        (["--compress-level", "99"], "or leave it out for the usual one"),
+        (["--at-time", "25:00"], "has no meaning with --when 'H'"),
+        (["--max-line", "-1"], "0 means no limit"),
+    ],
+)
+def test_remedy_is_for_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    """What helps is told in the words of who types options, not of who writes Python."""
+    assert cli.main(["pipe", str(tmp_path / "app.log"), *words]) == 2
+    told = capsys.readouterr().err
+    assert (said in told) is (said != "0 means no limit"), told
+    assert "=True" not in told
+    assert "None" not in told
 
 
 def test_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .look import complain
 from .read.folder import denied, nearest
+from .spelling import explain
 
 __all__ = ["DONE", "FAILED", "Found", "add_arguments", "find", "run_command", "tell_if_nothing"]
 
@@ -78,7 +79,7 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     try:
         return command()
     except InvalidOption as error:
-        complain(name, str(error.renamed({error.parameter: _option(error.parameter)})))
+        complain(name, explain(error))
     except BrokenPipeError:
         raise  # the output's reader: the program's own end for that
     except PermissionError as error:
@@ -131,8 +132,3 @@ def tell_if_nothing(name: str, found: Found) -> None:
         if others:
             hint = f"no file has the name of a segment of this schedule, but there is {min(others)}; see --when and --suffix"
             complain(name, hint)
-
-
-def _option(parameter: str) -> str:
-    known = {"LOG": "LOG", "atTime": "--at-time", "backupCount": "--backup-count"}
-    return known.get(parameter, f"--{parameter.replace('_', '-')}")

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from .._engine.timedlogfile import TimedLogFile
 from .._pure.convert import to_encoding, to_terminator
 from .._pure.errors import InvalidOption
+from .spelling import spelled
 
-__all__ = ["NAMES", "add_options", "explain", "given_options", "spelled"]
+__all__ = ["NAMES", "add_options", "given_options"]
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("when a period ends", ("when", "interval", "at_time", "utc", "tz", "max_bytes", "rotate_idle")),
@@ -111,18 +112,6 @@ def _from_docstring(name: str) -> str:
     text = inspect.getdoc(TimedLogFile) or ""
     found = re.search(rf"^    {name}: (.*(?:\n        .*)*)", text, re.MULTILINE)
     return " ".join(found[1].split()) if found else ""
-
-
-def spelled(name: str) -> str:
-    """A parameter as an option."""
-    return "LOG" if name in {"path", "LOG"} else f"--{'at-time' if name == 'atTime' else name.replace('_', '-')}"
-
-
-def explain(error: Exception) -> str:
-    """What an error of a parameter says, with the parameters written as options."""
-    if isinstance(error, InvalidOption):
-        return str(error.renamed({error.parameter: spelled(error.parameter)}))
-    return re.sub(r"^path=", "LOG=", re.sub(r"\bmkdir=True\b", "--mkdir", str(error)))
 
 
 def given_options(arguments: argparse.Namespace) -> dict[str, object]:

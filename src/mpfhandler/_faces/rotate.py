@@ -29,9 +29,9 @@ from .._resources.lock import RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .look import complain, print_json, say
-from .options import explain
 from .read.files import add_log_arguments, find_log, given_by, read_state
 from .read.guess import Guess, guess
+from .spelling import explain
 
 __all__ = ["register"]
 

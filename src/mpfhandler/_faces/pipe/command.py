@@ -12,7 +12,8 @@ from ..._pure.convert import to_word
 from ..._pure.errors import InvalidOption
 from ..._pure.quantity import to_size
 from ..look import complain
-from ..options import add_options, explain, given_options
+from ..options import add_options, given_options
+from ..spelling import explain
 from .chunks import Chunks
 from .feeder import Feeder
 from .source import Source
@@ -78,9 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _pipe(arguments: argparse.Namespace) -> int:
     given: dict[str, Any] = given_options(arguments)
-    most = to_size("max_line", arguments.max_line)
-    if not most:
-        raise InvalidOption("max_line", arguments.max_line, "leaves no room for a line", 'use a size such as "1MiB"')
+    most = _to_length(arguments.max_line)
     waits = to_word("overflow", given["overflow"], "block", "drop") == "block"
     if given["on_seal"] is not None and "" not in sys.path:
         sys.path.append("")  # a script's own folder is not looked in otherwise
@@ -101,6 +100,21 @@ def _pipe(arguments: argparse.Namespace) -> int:
     if failed or lost:
         return _LOST
     return _INTERRUPTED if feeder.interrupted else _DONE
+
+
+def _to_length(given: str) -> int:
+    """Of a line, in bytes.
+
+    Raises:
+        InvalidOption: it is no size, or none that a line fits in.
+    """
+    problem = "leaves no room for a line"
+    try:
+        if most := to_size("max_line", given):
+            return most
+    except InvalidOption as error:
+        problem = error._why[0]
+    raise InvalidOption("max_line", given, problem, 'use a size such as "1MiB"')
 
 
 def _run(feeder: Feeder) -> bool:

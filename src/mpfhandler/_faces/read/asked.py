@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..._pure.errors import InvalidOption
 from ..._pure.zone import Zone, find_zone
 from ..look import complain
+from ..spelling import explain
 from .moments import Clock, read_time
 from .records import Wanted
 
@@ -102,9 +103,7 @@ def run_reader(name: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:
         raise
     except InvalidOption as error:
-        known = {"atTime": "--at-time", "LOG": "LOG"}
-        option = known.get(error.parameter, f"--{error.parameter}")
-        complain(name, str(error.renamed({error.parameter: option})))
+        complain(name, explain(error))
     except OSError as error:
         complain(name, str(error))
     return _USAGE_ERROR
