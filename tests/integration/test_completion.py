@@ -94,6 +94,22 @@ def test_bash_knows_every_command_and_option(folder: Path) -> None:
         assert {*offered} == helped(name), name
 
 
+OF_THE_PROGRAM = ["-h", "--help", "--version"]
+
+
+def test_options_of_the_program_itself(folder: Path) -> None:
+    """Before a command; they are not offered as commands."""
+    (offered,) = in_bash(folder, "mpfhandler -")
+    assert offered == OF_THE_PROGRAM
+    if shutil.which("fish"):
+        assert {*in_fish(folder, "mpfhandler -")} == {*OF_THE_PROGRAM}
+
+
+def test_bash_after_two_dashes(folder: Path) -> None:
+    """No options come any more."""
+    assert in_bash(folder, "mpfhandler cat -- -", "mpfhandler cat -- app.") == [[], ["app.log"]]
+
+
 def test_bash_knows_every_choice(folder: Path) -> None:
     """For each option that has some, written as two words and as one."""
     cases = [(page.name, flag, entry.choices) for page in PAGES.values() for entry in page.options for flag in entry.flags]
@@ -116,6 +132,8 @@ def test_bash_completes_values(folder: Path) -> None:
         "mpfhandler prune --backup-count ''",
         "mpfhandler completion ''",
         "mpfhandler pipe app.log --overflow ''",
+        "mpfhandler seal app.log --fsync ''",
+        "mpfhandler bench --when ''",
     ) == [
         ["prune"],
         ["app.log"],
@@ -126,6 +144,8 @@ def test_bash_completes_values(folder: Path) -> None:
         [],
         ["bash", "zsh", "fish"],
         ["block", "drop"],
+        ["never", "seal"],
+        ["S", "M", "h", "H", "D", "midnight"],
     ]
 
 
@@ -163,6 +183,7 @@ BEGIN = {
         ("seal app\\ t\t--compress zs\t", ["seal", "app two.log", "--compress", "zst"]),
         ("check arc\tx", ["check", "archive/x"]),
         ("compl\tfi\t", ["completion", "fish"]),
+        ("--vers\t", ["--version"]),
     ],
 )
 def test_the_tab_key(folder: Path, shell: str, keys: str, words: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from .outline import Entry, Page, pages
+from .outline import Entry, Page, pages, program_options
 
 __all__ = ["SHELLS", "register"]
 
@@ -71,7 +71,7 @@ def _kind(entry: Entry) -> str:
 _BASH = """\
 # Completes mpfhandler in bash. Made by: mpfhandler completion bash
 _mpfhandler() {
-    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} kind= words= options= IFS=$' \\t\\n'
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} kind= words= options= dashes= IFS=$' \\t\\n'
     COMPREPLY=()
     if [[ $current == = ]]; then  # --option=, which bash has taken apart
         current=
@@ -79,13 +79,19 @@ _mpfhandler() {
         previous=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W '%(commands)s' -- "$current"))
+        words='%(commands)s'
+        [[ $current == -* ]] && words='%(options)s'
+        COMPREPLY=($(compgen -W "$words" -- "$current"))
         return
     fi
+    local place
+    for ((place = 2; place < COMP_CWORD; place++)); do
+        [[ ${COMP_WORDS[place]} == -- ]] && dashes=1
+    done
     case ${COMP_WORDS[1]} in
 %(cases)s
     esac
-    if [[ $current == -* ]]; then
+    if [[ $current == -* && -z $dashes ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$current"))
         return
     fi
@@ -111,8 +117,9 @@ def bash(found: list[Page]) -> str:
         for entry in page.options
         if entry.value
     ]
-    parts = {"commands": " ".join(page.name for page in found), "cases": "\n".join(cases), "values": "\n".join(values)}
-    return _BASH % parts
+    own = " ".join(flag for entry in program_options() for flag in entry.flags)
+    commands = " ".join(page.name for page in found)
+    return _BASH % {"commands": commands, "options": own, "cases": "\n".join(cases), "values": "\n".join(values)}
 
 
 def _bash_value(entry: Entry | None) -> str:
@@ -141,7 +148,11 @@ _mpfhandler() {
 %(commands)s
     )
     if ((CURRENT == 2)); then
-        _describe -t commands command commands
+        if [[ $PREFIX == -* ]]; then
+            _arguments %(options)s
+        else
+            _describe -t commands command commands
+        fi
         return
     fi
     shift words
@@ -162,15 +173,19 @@ def zsh(found: list[Page]) -> str:
     """For zsh 5 and newer, in a file of `fpath` or evaluated after `compinit`."""
     commands = "\n".join(f"        {_quoted(f'{page.name}:{page.help}')}" for page in found)
     cases = (f"        {page.name}) _arguments {' '.join(_zsh_specs(page))} ;;" for page in found)
-    return _ZSH % {"commands": commands, "cases": "\n".join(cases)}
+    return _ZSH % {"commands": commands, "options": " ".join(_zsh_flags(program_options())), "cases": "\n".join(cases)}
 
 
-def _zsh_specs(page: Page) -> Iterator[str]:
-    for entry in page.options:
+def _zsh_flags(options: list[Entry]) -> Iterator[str]:
+    for entry in options:
         others = f"({' '.join(entry.flags)})" if len(entry.flags) > 1 else ""
         for flag in entry.flags:
             equals = "=" if entry.value and flag.startswith("--") else ""
             yield _quoted(f"{others}{flag}{equals}[{_zsh_text(entry.help)}]{_zsh_value(entry) if entry.value else ''}")
+
+
+def _zsh_specs(page: Page) -> Iterator[str]:
+    yield from _zsh_flags(page.options)
     for entry in page.positionals:
         yield _quoted(f"{'*' if entry.repeated else ''}{':' if entry.optional and not entry.repeated else ''}{_zsh_value(entry)}")
 
@@ -197,14 +212,19 @@ def _fish_lines(found: list[Page]) -> Iterator[str]:
     yield "complete -c mpfhandler -f"
     for page in found:
         yield f"complete -c mpfhandler -n __fish_use_subcommand -a {page.name} -d {_quoted(page.help)}"
+    for entry in program_options():
+        yield f"complete -c mpfhandler -n __fish_use_subcommand {_fish_flags(entry)} -d {_quoted(entry.help)}"
     for page in found:
         start = f"complete -c mpfhandler -n '__fish_seen_subcommand_from {page.name}'"
         for entry in page.options:
-            flags = " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in entry.flags)
-            yield f"{start} {flags}{_fish_value(entry) if entry.value else ''} -d {_quoted(entry.help)}"
+            yield f"{start} {_fish_flags(entry)}{_fish_value(entry) if entry.value else ''} -d {_quoted(entry.help)}"
         place = _place(page)
         if place is not None and _kind(place):
             yield f"{start}{_fish_value(place).replace(' -x', '').replace(' -r', '')}"
+
+
+def _fish_flags(entry: Entry) -> str:
+    return " ".join(f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in entry.flags)
 
 
 def _fish_value(entry: Entry) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from .cli import COMMANDS, whole_parser
 
-__all__ = ["Entry", "Group", "Page", "pages"]
+__all__ = ["Entry", "Group", "Page", "pages", "program_options"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,12 @@ def pages() -> list[Page]:
     commands: Any = next(filter(_has_commands, whole_parser()._actions))
     parsers: dict[str, argparse.ArgumentParser] = commands.choices
     return [_page(parsers[command.name], command.name, command.help) for command in COMMANDS]
+
+
+def program_options() -> list[Entry]:
+    """What may stand before a command."""
+    parser = whole_parser()
+    return [entry for group in _groups(parser) for entry in group.entries if entry.flags]
 
 
 def _has_commands(action: argparse.Action) -> bool:

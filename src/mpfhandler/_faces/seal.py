@@ -48,7 +48,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add("--compress-level", metavar="N", help="from fast to small (default: the method's usual one)")
     add("--compress-delay", metavar="SECONDS", default="300", help="in which a segment stays plain (default: 300)")
     add("--on-seal", metavar="NAME", help="function to call with each: package.module.function, also in the current folder")
-    add("--fsync", metavar="WHEN", default="never", help='"seal" forces each to the disk first (default: never)')
+    add("--fsync", metavar="never|seal", default="never", help="seal: force each to the disk first (default: never)")
     add("--archive", metavar="URL", help="s3://bucket/prefix, file:///mnt/archive")
     add("--archive-delete", action="store_true", help="delete the local file once its copy is verified")
     printed = parser.add_mutually_exclusive_group()
