@@ -7,9 +7,11 @@ import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +268,40 @@ def test_progress_tells_how_far_a_large_segment_is(tmp_path: Path, monkeypatch: 
     assert shares == sorted(shares)
     assert shares[-1] == 100
     assert all("] 0/1, " in text for text in shown)
+
+
+def sealing(tmp_path: Path, before: Callable[[], object]) -> subprocess.Popen[bytes]:
+    """A process that has begun to compress what takes long."""
+    with open(tmp_path / "app.log.2026-03-04_01", "wb") as segment:
+        segment.truncate(4 << 30)
+    command = [sys.executable, "-m", "mpfhandler", "seal", str(tmp_path / "app.log"), "--compress", "gz"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=before)
+    hidden, deadline = tmp_path / ".app.log.2026-03-04_01.gz.tmp", time.monotonic() + 60
+    while not (hidden.exists() and hidden.stat().st_size):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_seal_that_is_ended_leaves_nothing(tmp_path: Path, number: int) -> None:
+    """However it is asked to: what was begun may be as large as the segment."""
+    process = sealing(tmp_path, lambda: None)
+    process.send_signal(number)
+    assert process.communicate(timeout=60) == (None, b"")
+    assert process.returncode == 130
+    assert [file.name for file in tmp_path.iterdir()] == ["app.log.2026-03-04_01"]
+
+
+def test_seal_goes_on_where_a_signal_is_ignored(tmp_path: Path) -> None:
+    """As `nohup` has it, and a shell for what a script runs in the background."""
+    process = sealing(tmp_path, lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_json_tells_what_was_done(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

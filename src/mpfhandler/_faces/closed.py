@@ -22,6 +22,7 @@ from .._pure.options import Access
 from .._pure.schedule import Schedule
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
+from .interrupt import interruptible
 from .look import complain
 from .read.folder import denied, nearest
 from .spelling import explain
@@ -77,7 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_command(name: str, command: Callable[[], int]) -> int:
     """Run it; the exit code. What cannot be used is told by the option's name."""
     try:
-        return command()
+        with interruptible():  # else what a SIGTERM ends leaves files behind that are hidden, and large
+            return command()
     except InvalidOption as error:
         complain(name, explain(error))
     except BrokenPipeError:

@@ -32,16 +32,18 @@ def held_back() -> Generator[None, None, None]:
 
 @contextmanager
 def interruptible() -> Generator[None, None, None]:
-    """The first of these signals raises KeyboardInterrupt, later ones do nothing; afterwards all is as before."""
+    """The first of these signals raises KeyboardInterrupt, later ones do nothing; afterwards all is as before. One that is
+    ignored stays so, as `nohup` wants it, and a shell for what a script runs in the background."""
+    heard = [one for one in ENDS if signal.getsignal(one) is not signal.SIG_IGN]
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for one in ENDS:
+        for one in heard:
             signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = [signal.signal(one, interrupt) for one in ENDS]
+    before = [signal.signal(one, interrupt) for one in heard]
     try:
         yield
     finally:
-        for one, handler in zip(ENDS, before, strict=True):
+        for one, handler in zip(heard, before, strict=True):
             signal.signal(one, handler)
