@@ -364,6 +364,32 @@ def test_folder_of_somebody_else(log: Path, capsys: pytest.CaptureFixture[str], 
     assert f"run this as {pwd.getpwuid(0).pw_name}" in told
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a user that may read what another may not")
+@pytest.mark.parametrize("command", [["seal", "--compress", "gz"], ["prune", "--max-age", "1d"]])
+def test_segment_of_somebody_else(log: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    """Nothing can be done to it by this user: that is a failure, and it is told whose it is."""
+    import grp  # noqa: F401  may lie where the other user cannot read
+    import pwd
+
+    with pytest.raises(SystemExit):
+        cli.whole_parser().parse_args([command[0], "--help"])
+    capsys.readouterr()
+    for hour in HOURS:
+        os.chmod(f"{log}.{hour}", 0o600)
+    for one in [one for one in log.parents if not one.stat().st_mode & 0o001]:
+        one.chmod(one.stat().st_mode | 0o055)
+    os.seteuid(65534)
+    try:
+        code = cli.main([command[0], str(log), *command[1:]])
+    finally:
+        os.seteuid(0)
+    told = capsys.readouterr().err
+    assert code == 1
+    assert f"{log}.{HOURS[0]}': a file of {pwd.getpwuid(0).pw_name}, group " in told
+    assert "-rw-------, in a folder of " in told
+    assert "run this as a user who may write to both" in told
+
+
 def test_help_is_for_users(capsys: pytest.CaptureFixture[str]) -> None:
     """Both commands are in the overview, and describe each option that the handler has for it."""
     assert cli.main(["--help"]) == 0

@@ -24,7 +24,7 @@ from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .interrupt import interruptible
 from .look import complain
-from .read.folder import denied, nearest
+from .read.folder import denied, nearest, refused
 from .spelling import explain
 
 __all__ = ["DONE", "FAILED", "Found", "add_arguments", "find", "run_command", "tell_if_nothing"]
@@ -111,7 +111,7 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
         raise InvalidOption("suffix", arguments.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
 
     def tell(error: Exception) -> None:
-        complain(name, str(error))
+        complain(name, refused(error) if isinstance(error, PermissionError) else str(error))
 
     return Found(ops, log, Shelf(names, names.folder, schedule, grace), tell)
 

@@ -77,7 +77,9 @@ def _seal(arguments: argparse.Namespace) -> int:
     total = len(found.closed())
     if not total:
         tell_if_nothing("seal", found)
-    sealed = _sealed(found, rules, total)
+    told: list[Exception] = []
+    sealed = _sealed(found, rules, total, told)
+    sealed.failed |= bool(told)  # another user's segment is none that is tried again soon, but here a user waits for an answer
     _tell(found, sealed, total, arguments)
     return FAILED if sealed.failed else DONE
 
@@ -100,8 +102,12 @@ def _given(arguments: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in vars(arguments).items() if name in NONE}
 
 
-def _sealed(found: Found, rules: Sealing, total: int) -> Sealed:
+def _sealed(found: Found, rules: Sealing, total: int, told: list[Exception]) -> Sealed:
     at = [""]
+
+    def fail(error: Exception) -> None:
+        told.append(error)
+        found.tell(error)
 
     def tell(path: str, done: int, size: int) -> None:
         text = f"{os.path.basename(path)}, {100 * done // max(size, 1)} %"
@@ -119,7 +125,7 @@ def _sealed(found: Found, rules: Sealing, total: int) -> Sealed:
             shelf.folder,
             shelf.schedule,
             rules,
-            found.reporter(found.tell),
+            found.reporter(fail),
             lambda: False,
             now=found.ops.now(),
             progress=tell,

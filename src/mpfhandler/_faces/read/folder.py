@@ -13,7 +13,7 @@ from ..._pure.schedule import Schedule
 from ..._pure.state import SIZE, is_ours
 from .guess import UNITS
 
-__all__ = ["denied", "lock_is_ours", "logs_in", "nearest"]
+__all__ = ["denied", "lock_is_ours", "logs_in", "nearest", "refused"]
 
 _LOCK, _MAGIC = ".lock", b"mpfhandler-state"
 _NEAR, _MOST = 0.5, 3  # likeness from 0 to 1 from which on a name is offered; how many are
@@ -82,11 +82,29 @@ def denied(path: str) -> PermissionError:
         except OSError:
             blocked = os.path.dirname(blocked)
     folder = stat.S_ISDIR(seen.st_mode)
-    mode, owner, group = stat.filemode(seen.st_mode), _user(seen.st_uid), _group(seen.st_gid)
-    what = f"{blocked} is {'a folder' if folder else 'a file'} of {owner}, group {group}, {mode}"
+    owner, group = _user(seen.st_uid), _group(seen.st_gid)
+    what = f"{blocked} is {_whose(seen)}"
     wanted = stat.S_IRGRP | (stat.S_IXGRP if folder else 0)
     member = f", or as a member of {group}" if seen.st_mode & wanted == wanted else ""
     return PermissionError(f"{path}: may not be read by {_user(os.geteuid())}: {what}; run this as {owner}{member}")
+
+
+def refused(error: PermissionError) -> str:
+    """What the system has said of a file that is to be worked on, with whose it is and whose its folder is."""
+    path = error.filename
+    if not isinstance(path, str):
+        return str(error)
+    try:
+        folder = _whose(os.stat(os.path.dirname(path) or "."))
+        file = f"{_whose(os.lstat(path))}, " if os.path.lexists(path) else ""
+    except OSError:
+        return str(error)
+    return f"{error}: {file}in {folder}; run this as a user who may write to {'both' if file else 'it'}"
+
+
+def _whose(seen: os.stat_result) -> str:
+    kind = "a folder" if stat.S_ISDIR(seen.st_mode) else "a file"
+    return f"{kind} of {_user(seen.st_uid)}, group {_group(seen.st_gid)}, {stat.filemode(seen.st_mode)}"
 
 
 def _is_segment(log: str, text: str) -> bool:
