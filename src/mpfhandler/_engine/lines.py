@@ -1,8 +1,8 @@
 """Whole lines in bulk, for a program that passes on what another one writes: a block of them is one write(2).
 
-A block belongs to the time at which it came, so all of it stands in one period's file; with `max_bytes` it may be divided
-between two lines. What holds for a record holds for each line of it: after a short write those that are whole stay, the part of
-one becomes a line, and the others wait for the disk, in order, and are not written twice.
+A block belongs to the time at which it came, so all of it stands in one period's file; one that is larger than `max_bytes` is
+divided between two lines. What holds for a record holds for each line of it: after a short write those that are whole stay, the
+part of one becomes a line, and the others wait for the disk, in order, and are not written twice.
 
 A block that is written at once counts as one record in `stats()`, and its bytes as what they are.
 
