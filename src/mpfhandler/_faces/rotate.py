@@ -43,10 +43,10 @@ programs that write to it need no signal: a busy one goes to the new file within
 second, an idle one with a record after that. Nothing is cut off or lost; what they
 write in between stands in the closed file, which is of the same period.
 
-How the log is rotated is told by its lock file. Options that say otherwise are not
-believed without --force: the closed file would get a name that its programs do not
-know. A rotator or namer that a program has set is not asked; for a suffix that it has
-set, give --suffix.
+How the log is rotated is told by its lock file, where its zone is the system's or UTC;
+else give --when and --tz. Options that say otherwise are not believed without --force:
+the closed file would get a name that its programs do not know. A rotator or namer that
+a program has set is not asked; for a suffix that it has set, give --suffix.
 """
 _EPILOG = """\
 examples:
@@ -125,7 +125,7 @@ def _find(arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> _Log:
         known = guess(found.path, given_by(arguments), ops.names(os.path.dirname(found.path)), read_state(place.lock))
     if not known.sure:
         problem = "not given, and the lock file does not tell it"
-        raise InvalidOption("when", arguments.when, problem, "give --when and what else the handler has, also --lock-dir")
+        raise InvalidOption("when", arguments.when, problem, "give --when, --tz and what else the handler has, also --lock-dir")
     grace, wait = to_seconds("late_grace", arguments.late_grace), to_seconds("lock_timeout", arguments.lock_timeout)
     try:
         return _Log(ops, place, ops.stat_path(found.path), known, grace, wait)
