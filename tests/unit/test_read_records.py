@@ -8,6 +8,7 @@ import random
 import re
 import threading
 from contextlib import nullcontext
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -227,6 +228,18 @@ def test_object_without_a_time_is_of_the_record_before() -> None:
     ]
 
 
+@pytest.mark.parametrize("head", [b"", b"2026-11-23 16:00:00,000 m\n"])
+@pytest.mark.parametrize("line", [b"first\n", b'{"b": 2}\n'])
+def test_many_records_without_a_time_take_no_time(head: bytes, line: bytes) -> None:
+    """None of them is looked at for each of the others."""
+    clock, data = Clock(UTC), head + line * 20_000
+    begun = time.process_time()
+    sieve = Sieve(Wanted(), shape_of(data[:1000], clock), clock)
+    found = [at for at, _ in sieve.records(data)]
+    assert set(found) == {NOW if head else None}
+    assert time.process_time() - begun < 10  # with a look at all that come before it is minutes
+
+
 def test_endless_line_is_not_kept_in_memory() -> None:
     """Without the end of a line, blocks come all the same."""
     shape = shape_of(bytes(1 << 16), Clock(UTC))
@@ -253,6 +266,45 @@ def test_place_is_found_by_halves(tmp_path: Path, late: int) -> None:
         wanted = next((at for at, time in enumerate(times) if time >= since), len(times))
         assert sum(map(len, lines[:wanted])) - place < 4 * BACK + 120 * 20 * len(lines[0])
     os.close(fd)
+
+
+def test_old_lines_do_not_hide_what_is_before_them(tmp_path: Path) -> None:
+    """A process that was stopped for hours writes what it has: the place is not behind any record of that time all the same."""
+    path = tmp_path / "app.log"
+    lines = [f"{NOW + at / 20:.3f} text\n" + f"{NOW - 9999:.3f} old\n" * (at % 3 == 0) for at in range(60_000)]
+    path.write_text("".join(lines))
+    data = path.read_bytes()
+    fd = os.open(path, os.O_RDONLY)
+    for second in range(100, 3000, 100):
+        place = first_place(fd, len(data), NOW + second, Clock(UTC))
+        wanted = data.index(f"{NOW + second:.3f}".encode())
+        assert wanted - 4 * BACK - 60 * 20 * 40 < place <= wanted
+    os.close(fd)
+
+
+def test_line_of_the_future_does_not_end_it() -> None:
+    """Records of the time asked for that stand behind it come as well; it ends where there is nothing but later ones."""
+    clock = Clock(UTC)
+    lines = [f"{NOW + at:.3f} {at}\n".encode() + b"1895449600 future\n" * (at % 100 == 7) for at in range(20_000)]
+    shape, blocks = shape_of(lines[0], clock), [b"".join(lines[at : at + 500]) for at in range(0, 20_000, 500)]
+    sieve, seen, found = Sieve(Wanted(until=NOW + 5000), shape, clock), 0, b""
+    for block in blocks:
+        seen += not sieve.over
+        found += b"" if sieve.over else b"".join(sieve.pieces(block))
+    assert found.count(b"\n") == 5000
+    assert seen < 30
+
+
+@pytest.mark.parametrize("text", [b"\n", b"x\n", b"  File x\n"])
+def test_many_short_lines_of_one_record_take_no_time(text: bytes) -> None:
+    """The start of the record is found without a look at each of them; and it is the right one."""
+    head = b"2026-11-23 16:00:00,000 m\n"
+    data = head * 2 + text * (4_000_000 // len(text))
+    shape = shape_of(data[:1000], Clock(UTC))
+    begun = time.process_time()
+    assert [shape.last_start(data, end) for end in range(len(data) - 9, len(data))] == [len(head)] * 9
+    assert b"".join(whole([data[:1_000_000], data[1_000_000:]], shape)) == data
+    assert time.process_time() - begun < 10  # a line at a time it is a minute
 
 
 def test_damaged_file_gives_what_can_be_read(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ __all__ = ["register"]
 _DESCRIPTION = """\
 Prints the records of LOG in the order of its files: the oldest period first, the active file last. Of several logs one comes
 after the other, or with --merge all are interleaved by time. A file is opened only if its period has some of what is asked
-for; in one that is not compressed the place of --since is found by halves, which counts on times that ascend but for some
-disorder (a minute, and 64 KiB of lines). A file in which no line has a time is taken as a whole. Times without a zone are
-those of --tz or --utc, else of the system.
+for; in one that is not compressed the place of --since is found by halves, and no file is read on behind 64 KiB of records that
+are all a minute later than --until. That counts on times that ascend, but for some disorder (a minute, and 64 KiB of lines) and
+for lines that came late. A file in whose first 64 KiB no line has a time is taken as a whole. Times without a zone are those of
+--tz or --utc, else of the system.
 """
 _EPILOG = f"""\
 {TIMES}

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from ..._pure.facts import FileId
 from .asked import Asked
@@ -152,14 +153,22 @@ class Follower:
 
     def _last(self, files: list[LogFile], opened: dict[str, _Open], most: int | None) -> Iterator[bytes]:
         if most is None:
-            for file in files:
-                yield from self._last_of(file, opened.get(file.path), None)
+            yield from self._ended(chain.from_iterable(self._last_of(file, opened.get(file.path), None) for file in files))
             return
         found: list[bytes] = []
         for file in reversed(files):
             if len(found) < most:
                 found[:0] = self._last_of(file, opened.get(file.path), most - len(found))
-        yield from found
+        yield from self._ended(found)
+
+    def _ended(self, records: Iterable[bytes]) -> Iterator[bytes]:
+        """The last line of a file gets an end if it has none, and more follows."""
+        end = b"\n"
+        for record in records:
+            yield record if end == b"\n" else b"\n" + record
+            end = record[-1:]
+        if self._patient and end != b"\n":
+            yield b"\n"
 
     def _last_of(self, file: LogFile, one: _Open | None, most: int | None) -> Iterable[bytes]:
         since, until = self._asked.wanted.since, self._asked.wanted.until

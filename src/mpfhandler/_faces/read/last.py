@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from .asked import Asked
 from .files import LogFile
 from .moments import Clock
-from .reading import chunks_of
-from .records import HEAD, Sieve, shape_of, whole
+from .reading import chunks_of, shape_at
+from .records import Shape, Sieve, whole
 from .source import first_place
 
 __all__ = ["last_of"]
 
 _SPAN = 1 << 16  # bytes from the end that are read first
 _GROWS = 8
+_LINE = 4 << 20  # bytes of a line whose beginning is kept
 
 
 def last_of(file: LogFile, fd: int, end: int, most: int | None, asked: Asked, clock: Clock) -> Iterable[bytes]:
@@ -46,16 +48,24 @@ def last_of(file: LogFile, fd: int, end: int, most: int | None, asked: Asked, cl
 def _records(file: LogFile, fd: int, start: int, end: int, asked: Asked, clock: Clock) -> Iterator[bytes]:
     chunks = chunks_of(file, fd, start, end, asked)
     first = next(chunks, b"")
-    shape = shape_of(first[:HEAD], clock)
-    if start:  # in the middle of a record, which belongs to what comes before
-        begin = shape.start.search(first, first.find(b"\n") + 1)
-        first = b"" if begin is None else first[begin.start() :]
+    shape = shape_at(fd, start, first, clock)
+    content = chain((first,), chunks)
     sieve = Sieve(asked.wanted, shape, clock)
-    for block in whole(_chain(first, chunks), shape):
+    for block in whole(_from_a_record(content, shape) if start else content, shape):
         for _, record in sieve.records(block):
             yield record
 
 
-def _chain(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from others
+def _from_a_record(chunks: Iterator[bytes], shape: Shape) -> Iterator[bytes]:
+    """Without what comes before the first record that begins there: it belongs to one that began before."""
+    kept = b""
+    for chunk in chunks:
+        data = kept + chunk
+        line = data.find(b"\n") + 1
+        begin = shape.start.search(data, line) if line else None
+        if begin is not None:
+            yield data[begin.start() :]
+            yield from chunks
+            return
+        end = data.rfind(b"\n")
+        kept = data[end:] if end >= 0 and len(data) - end < _LINE else b""

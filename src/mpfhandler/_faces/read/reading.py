@@ -15,10 +15,11 @@ from ..._pure.naming import COMPRESSIONS
 from .asked import Asked
 from .files import Log, LogFile, find_log, list_again
 from .folder import denied
-from .records import HEAD, Sieve, shape_of, whole
+from .moments import Clock
+from .records import HEAD, NO_SHAPE, Shape, Sieve, shape_of, whole
 from .source import Damaged, contents_ahead, first_place, raw
 
-__all__ = ["Reading", "chunks_of", "find", "key_of", "open_file", "open_segment"]
+__all__ = ["Reading", "chunks_of", "find", "key_of", "open_file", "open_segment", "shape_at"]
 
 _TRIES = 20  # looks at a folder in which files go on to move
 
@@ -68,6 +69,19 @@ def chunks_of(file: LogFile, fd: int, start: int, end: int, asked: Asked) -> Ite
         asked.fail(f"{file.path}: this Python cannot unpack {file.compression} ({error}); {remedy}")
     except OSError as error:
         asked.fail(f"{file.path}: {error}")
+
+
+def shape_at(fd: int, start: int, first: bytes, clock: Clock) -> Shape:
+    """How records begin in a file that is read from some place on.
+
+    Args:
+        fd: of the file.
+        start: from where on; 0 for a compressed one.
+        first: of what was read from there.
+        clock: of the log.
+    """
+    shape = shape_of(os.pread(fd, HEAD, 0), clock) if start else NO_SHAPE
+    return shape if shape.timed else shape_of(first[:HEAD], clock)
 
 
 def open_segment(log: Log, file: LogFile, asked: Asked) -> tuple[LogFile, int] | None:
@@ -125,7 +139,7 @@ class Reading:
 
     def _of_file(self, file: LogFile, fd: int) -> Iterator[bytes]:
         if self._asked.wanted.everything:
-            yield from self._chunks(file, fd)
+            yield from self._chunks(file, fd)[1]
             return
         blocks, sieve = self._sieved(file, fd)
         for block in blocks:
@@ -134,18 +148,19 @@ class Reading:
                 return
 
     def _sieved(self, file: LogFile, fd: int) -> tuple[Iterator[bytes], Sieve]:
-        chunks = self._chunks(file, fd)
+        start, chunks = self._chunks(file, fd)
         first = next(chunks, b"")
-        shape = shape_of(first[:HEAD], self._clock)
+        shape = shape_at(fd, start, first, self._clock)
         if self._asked.wanted.timed and first and not shape.timed:
             self._asked.complain(f"{file.path}: no line begins with a time that is understood, so all of the file is taken")
         return whole(chain((first,), chunks), shape), Sieve(self._asked.wanted, shape, self._clock)
 
-    def _chunks(self, file: LogFile, fd: int) -> Iterator[bytes]:
+    def _chunks(self, file: LogFile, fd: int) -> tuple[int, Iterator[bytes]]:
+        """From where on, and what stands there."""
         size = os.fstat(fd).st_size  # what comes later is not asked for: it could go on for ever
         since = self._asked.wanted.since
         start = 0 if since is None or file.compression else first_place(fd, size, since, self._clock)
-        yield from chunks_of(file, fd, start, size, self._asked)
+        return start, chunks_of(file, fd, start, size, self._asked)
 
     def _opened(self) -> Iterator[tuple[LogFile, int]]:
         """The files, each open until the next one is asked for."""

@@ -11,14 +11,16 @@ the record's first and last line are looked for.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .moments import Clock
 
-__all__ = ["HEAD", "MARGIN", "NO_SHAPE", "Shape", "Sieve", "Wanted", "shape_of", "whole"]
+__all__ = ["BACK", "HEAD", "MARGIN", "NO_SHAPE", "Shape", "Sieve", "Wanted", "shape_of", "whole"]
 
 MARGIN = 60.0  # seconds that records of one file may be out of order
+BACK = 1 << 16  # bytes of them that may be more out of order than that
 HEAD = 1 << 16  # bytes in whose lines a time is looked for
 _MOST = 4 << 20  # bytes of a record that are kept together in memory; of a longer one the rest is taken as it comes
 
@@ -31,7 +33,8 @@ _LINES = re.compile(rb"^[^\s]", re.MULTILINE)
 _BLANKS = (b" ", b"\t", b"\n", b"\r", b"\v", b"\f")
 _HOUR = len("2026-11-23 16:")
 _PART = 1 << 16  # bytes
-_DENSE, _CROWDED = 1000, 250  # bytes for each finding
+_STEPS, _WINDOW = 8, 1 << 12  # lines that are looked at one by one; bytes that are searched after that
+_SPARSE, _CROWDED = 1000, 250  # bytes for each finding, and more
 _SPECIAL = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 
 
@@ -67,10 +70,24 @@ class Shape:
     def last_start(self, data: bytes, end: int, least: int = 0) -> int:
         """Where the record begins that the byte before `end` is in; -1 if it began before `least`."""
         at = end
-        while at > least:
+        for _ in range(_STEPS):
+            if at <= least:
+                return -1
             at = data.rfind(b"\n", least, at - 1) + 1 or least
             if self.start.match(data, at):
                 return at
+        return self._last_in_windows(data, at, least)
+
+    def _last_in_windows(self, data: bytes, end: int, least: int) -> int:
+        """The same from the start of a line backwards: a record of many lines would take long, one line after the other."""
+        at, window = end, _WINDOW
+        while at > least:
+            low = max(at - window, least)
+            low = data.rfind(b"\n", least, low) + 1 or least
+            last = deque(self.start.finditer(data, low, at), maxlen=1)
+            if last:
+                return last[0].start()
+            at, window = low, min(window * 2, _PART)
         return -1
 
     def next_start(self, data: bytes, at: int) -> int:
@@ -154,7 +171,8 @@ class Sieve:
         self._crowded = False  # whether so much that it is better not to search at all
         self._passed = wanted.pattern is None  # whether the last record was let through: what goes on with it goes with it
         self._time: float | None = None  # of the last record that had one
-        self.over = False  # a record far behind the end was seen: nothing that is wanted comes any more
+        self._far = 0  # bytes of records far behind the end, one after the other
+        self.over = False  # there were many of them: nothing that is wanted comes any more
 
     def pieces(self, block: bytes) -> Iterator[bytes]:
         """What is wanted of the next block, in its order; neighbours are one piece."""
@@ -181,9 +199,10 @@ class Sieve:
 
     def records(self, block: bytes) -> Iterator[tuple[float | None, bytes]]:
         """Each wanted record with its time, or with that of the last one that had one."""
+        least = 0
         for first, behind in self._found(block):
             if not self._timed:
-                self._time = self._at(block, first)
+                self._time, least = self._at(block, first, least), behind
             yield self._time, block[first:behind]
 
     def _found(self, block: bytes) -> Iterator[tuple[int, int]]:
@@ -218,7 +237,7 @@ class Sieve:
             if passed:
                 yield first, at
         self._passed = passed
-        self._dense = hits * _DENSE > len(block)
+        self._dense = hits * _SPARSE > len(block)
 
     def _matching_lines(self, block: bytes) -> Iterator[bytes]:
         """Of a block in which every line is a record."""
@@ -231,7 +250,7 @@ class Sieve:
             found = [line + b"\n" for line in block[:-1].split(b"\n") if literal in line]
         else:
             found = self._hit_lines(block, pattern)
-        self._dense, self._crowded = len(found) * _DENSE > len(block), len(found) * _CROWDED > len(block)
+        self._dense, self._crowded = len(found) * _SPARSE > len(block), len(found) * _CROWDED > len(block)
         self._passed = bool(found) and block.endswith(found[-1])
         if found:
             yield b"".join(found)
@@ -257,24 +276,28 @@ class Sieve:
         return None if match is None or match.start() == len(block) else match.span()
 
     def _in_time(self, block: bytes, found: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        since, until = self._wanted.since, self._wanted.until
+        since, until, least = self._wanted.since, self._wanted.until, 0
         for first, behind in found:
-            self._time = time = self._at(block, first)
+            self._time = time = self._at(block, first, least)
+            least = behind
             if since is not None and (time is None or time < since):
                 continue  # without a time: the end of a record whose beginning was not read
             if until is not None and time is not None and time >= until:
-                self.over = self.over or time >= until + MARGIN
+                self._far = self._far + behind - first if time >= until + MARGIN else 0
+                self.over = self.over or self._far >= BACK
                 continue
+            self._far = 0
             yield first, behind
 
-    def _at(self, block: bytes, first: int) -> float | None:
-        """A record without a time, a JSON object that has none, counts as made with the one before it."""
-        at = first
+    def _at(self, block: bytes, first: int, least: int) -> float | None:
+        """A record without a time, a JSON object that has none, counts as made with the one before it. What stands before `least`
+        has been looked at."""
+        at = first if self._shape.timed else -1
         while at >= 0:
             time = self._clock.moment(block, at) if self._shape.start.match(block, at) else None
             if time is not None:
                 return time
-            at = self._shape.last_start(block, at) if at else -1
+            at = self._shape.last_start(block, at, least) if at > least else -1
         return self._time
 
 

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ..._resources.codec import Malformed, unpacked
 from .moments import Clock
-from .records import MARGIN
+from .records import BACK, MARGIN
 
 __all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "contents_ahead", "first_place", "raw"]
 
 CHUNK = 1 << 20  # bytes of content that are worked on at once
-BACK = 1 << 16  # bytes before the place that was found, from which on it is read
 _PACKED = 1 << 16  # bytes of a compressed file that are read at once
 _FINE = 512  # bytes, both ways, to get at what stands just before the place where a file is broken
 _LOOK = 1 << 16  # bytes in which a line with a time is looked for
@@ -94,8 +93,9 @@ def first_place(fd: int, size: int, since: float, clock: Clock) -> int:
     """From where on a plain file is to be read for what is of `since` or later.
 
     By halves, for the times of a log ascend but for some disorder: records that are up to `MARGIN` seconds older than those
-    before them are found, and those that are not further than `BACK` bytes before the place. Where there are no times to be
-    seen it is not gone forward, so nothing is left out.
+    before them are found, and those that are not further than `BACK` bytes before the place. It is only gone forward where
+    all times of some lines are older, so one that came hours late, or a date in a text, hides nothing. Where there are no times
+    to be seen it is not gone forward either.
 
     Args:
         fd: of the file, which stays the caller's.
@@ -109,8 +109,7 @@ def first_place(fd: int, size: int, since: float, clock: Clock) -> int:
     low, high = 0, size
     while high - low > BACK:
         middle = (low + high) // 2
-        time = _time_from(fd, middle, high, clock)
-        if time is not None and time < since - MARGIN:
+        if _is_before(fd, middle, high, since - MARGIN, clock):
             low = middle
         else:
             high = middle
@@ -121,22 +120,26 @@ def first_place(fd: int, size: int, since: float, clock: Clock) -> int:
     return start + end + 1 if end >= 0 else 0
 
 
-def _time_from(fd: int, start: int, end: int, clock: Clock) -> float | None:
-    """The first time of a line that begins after `start`."""
+def _is_before(fd: int, start: int, end: int, moment: float, clock: Clock) -> bool:
+    """Whether the lines that begin after `start` have times, and all of them are before that moment: those of the next 64 KiB,
+    or of the first ones that have any."""
     at, kept = start, b""
     for _ in range(_FAR):
         if at >= end:
             break
         data = kept + os.pread(fd, _LOOK, at)
         at += _LOOK
-        line = data.find(b"\n") + 1
+        line, seen = data.find(b"\n") + 1, False
         while 0 < line < len(data):
             time = clock.moment(data, line)
-            if time is not None:
-                return time
+            if time is not None and time >= moment:
+                return False
+            seen = seen or time is not None
             line = data.find(b"\n", line) + 1
+        if seen:
+            return True
         kept = data[data.rfind(b"\n") :] if b"\n" in data else b""
-    return None
+    return False
 
 
 def _rest(fd: int, compression: str, given: int) -> Iterator[bytes]:
