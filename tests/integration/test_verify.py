@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import fcntl
 import gzip
@@ -22,6 +23,12 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces.cli import main
+from mpfhandler._faces.read import verify as verify_module
+from mpfhandler._faces.read.checks import check_twins
+from mpfhandler._faces.read.files import find_log
+from mpfhandler._faces.read.findings import Finding
+
+GUESSED = ("when", "interval", "at_time", "tz", "suffix")  # arguments that tell how a log is rotated
 
 
 def line(text: str = "text") -> str:
@@ -237,6 +244,68 @@ def test_twins(sound: Path) -> None:
     assert segments(sound) == [packed]
     path.write_bytes(b"other\n")
     assert [one["level"] for one in findings(sound, "twin")] == ["problem"]
+
+
+def test_twin_that_somebody_works_on(sound: Path) -> None:
+    """Who compresses a segment has both for an instant: none of it is told, nor of a plain one that has gone since."""
+    path = closed(sound)
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    log = find_log("verify", argparse.Namespace(log=str(sound), **dict.fromkeys(GUESSED), utc=False))
+    files = os.listdir(sound.parent)
+    assert len(list(check_twins(log, files))) == 1
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert list(check_twins(log, files)) == []
+    path.unlink()
+    assert list(check_twins(log, files)) == []
+
+
+def test_rotation_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has another name since it was listed is read under that one; the new log's lines are not taken for its own."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "S") as file:
+        file.write(line("zero \0"))
+
+        def rotate(_: object) -> list[Finding]:
+            while not segments(log):
+                time.sleep(0.3)
+                file.write(line())
+            return []
+
+        monkeypatch.setattr(verify_module, "check_lock", rotate)
+        assert verify(log, code=1) == [("torn", "problem", segments(log)[0].name)]
+
+
+def test_compression_meanwhile(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment that has been compressed since it was listed is read all the same."""
+    path = closed(sound)
+    packed = path.with_name(f"{path.name}.gz")
+    path.write_bytes(path.read_bytes() + b"\0\n")
+
+    def compress(_: object) -> list[Finding]:
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+        return []
+
+    monkeypatch.setattr(verify_module, "check_lock", compress)
+    assert verify(sound, code=1) == [("torn", "problem", packed.name)]
+
+
+def test_lines_of_local_time(tmp_path: Path) -> None:
+    """Periods of universal time, and the system's in the lines, as `logging` writes it: that is as it should be."""
+    log = tmp_path / "app.log"
+    program = (
+        "import logging, mpfhandler, sys\n"
+        "h = mpfhandler.MultProcTimedRotatingFileHandler(sys.argv[1], 'H', utc=True)\n"
+        "h.setFormatter(logging.Formatter('%(asctime)s %(message)s'))\n"
+        "logging.getLogger().addHandler(h)\n"
+        "logging.warning('x')\n"
+    )
+    away = {**os.environ, "TZ": "Asia/Kolkata"}
+    subprocess.run([sys.executable, "-c", program, str(log)], check=True, env=away)
+    for options, code in (([], 0), (["--lines-tz", "UTC"], 1), (["--lines-tz", "Asia/Kolkata"], 0)):
+        words = [sys.executable, "-m", "mpfhandler", "verify", str(log), *options]
+        assert subprocess.run(words, check=False, env=away, capture_output=True).returncode == code
 
 
 def test_waiting_for_a_rotator(sound: Path) -> None:

@@ -12,8 +12,8 @@ from ..._platform import OPERATIONS
 from ..._protocols.twins import Twin, compare
 from ..._pure.naming import COMPRESSIONS, Names
 from ..._pure.schedule import Schedule
-from ..._pure.zone import Zone
-from .content import Content, measure
+from ..._pure.zone import Zone, find_zone
+from .content import Content, measure_where_it_is
 from .files import Log, LogFile
 from .findings import NOTICE, PROBLEM, Finding, command, some
 from .folder import logs_in
@@ -136,20 +136,25 @@ def check_twins(log: Log, files: list[str]) -> Iterator[Finding]:
             continue
         for method in COMPRESSIONS:
             packed = log.names.write(replace(one.name, compression=method))
-            if os.path.basename(packed) in there:
-                yield _twin(log, one, packed, method)
+            if os.path.basename(packed) in there and is_free(one.path) and is_free(packed):  # else somebody is at it
+                yield from _twin(log, one, packed, method)
 
 
-def _twin(log: Log, plain: LogFile, packed: str, method: str) -> Finding:
+def _twin(log: Log, plain: LogFile, packed: str, method: str) -> Iterator[Finding]:
     seal = command("mpfhandler", "seal", log.path, "--compress", method, *_options(log))
     try:
         found = _compared(plain.path, packed, method)
+    except FileNotFoundError:
+        return  # there is only one of them any more
     except (OSError, ImportError) as error:
-        return Finding("twin", PROBLEM, packed, f"stands beside its plain form, and cannot be compared: {error}", seal)
+        yield Finding("twin", PROBLEM, packed, f"stands beside its plain form, and cannot be compared: {error}", seal)
+        return
     if found is Twin.FOREIGN:
         text = f"has other content than {plain.path}: one of them is somebody else's, and the segment stays plain"
-        return Finding("twin", PROBLEM, packed, text, command("mv", "-n", packed, f"{packed}.other"))
-    return Finding("twin", NOTICE, packed, f"stands beside its plain form, {found.value}: its maker was stopped in between", seal)
+        yield Finding("twin", PROBLEM, packed, text, command("mv", "-n", packed, f"{packed}.other"))
+    elif os.path.lexists(plain.path):
+        text = f"stands beside its plain form, {found.value}: its maker was stopped in between"
+        yield Finding("twin", NOTICE, packed, text, seal)
 
 
 def _compared(plain: str, packed: str, method: str) -> Twin:
@@ -180,14 +185,16 @@ def check_content(log: Log, file: LogFile, lines_zone: Zone | None, tell: Callab
     Args:
         log: of the file.
         file: to be read.
-        lines_zone: of times in lines that name none; None: the log's.
+        lines_zone: of times in lines that name none; None: the log's, or the system's, in which `logging` writes them.
         tell: is told how many bytes have been.
     """
     period = (file.start, file.end) if log.sure and file.start is not None and file.end is not None else None
+    system = find_zone(False, None)
+    zones = (log.zone, *([] if system.key == log.zone.key else [system])) if lines_zone is None else (lines_zone,)
     try:
-        content = measure(file.path, file.compression, lines_zone or log.zone, period, tell, zeros=True)
+        file, content = measure_where_it_is(log, file, zones, period, tell, zeros=True)
     except FileNotFoundError:
-        return  # compressed or deleted meanwhile
+        return  # deleted meanwhile
     except PermissionError as error:
         yield Finding("unread", PROBLEM, file.path, str(error), "run this as that user")
         return

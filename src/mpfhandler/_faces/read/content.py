@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..._pure.facts import FileId
 from ..._pure.moment import Head, Tail, first_moment, last_moment, read_moment
 from ..._pure.zone import Zone
 from ..._resources.codec import Malformed, unpacked
+from .files import Log, LogFile, list_again
 from .folder import denied
 
-__all__ = ["Content", "Stray", "measure"]
+__all__ = ["Content", "Stray", "measure", "measure_where_it_is"]
 
 _CHUNK = 1 << 18
+_LOOKS = 20  # for a file that goes on to move
 _LONG = 1 << 16  # bytes of a line that may begin with a time; of a longer one the rest is not kept
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
 _STAMPED = 19  # characters of that
@@ -71,6 +75,8 @@ def measure(
     tell: Callable[[int], None] | None = None,
     *,
     zeros: bool = False,
+    inode: FileId | None = None,
+    others: tuple[Zone, ...] = (),
 ) -> Content:
     """Read a file. One that cannot be read to its end tells what stands before.
 
@@ -81,15 +87,17 @@ def measure(
         period: where every line's time is to be looked at: what it should lie in (epoch seconds).
         tell: is told now and then how many bytes of the file have been read.
         zeros: count NUL bytes.
+        inode: which file it has to be; None: any.
+        others: zones of which any one may put a line's time into the period.
 
     Raises:
-        FileNotFoundError: it is gone.
+        FileNotFoundError: it is gone, or the name leads to another one.
         PermissionError: it may not be read; the message says by whom.
     """
     content, head, tail = Content(), Head(), Tail()
-    check = None if period is None else _Check(content, zone, *period)
+    check = None if period is None else _Check(content, (zone, *others), *period)
     try:
-        for piece in _pieces(path, compression, tell or (lambda _: None)):
+        for piece in _pieces(path, compression, tell or (lambda _: None), inode):
             content.lines += piece.count(b"\n")
             if zeros and b"\0" in piece:
                 content.zeros += len(piece) - len(piece.translate(None, b"\0"))  # `count` is slow where there are many
@@ -116,7 +124,46 @@ def measure(
     return content
 
 
-def _pieces(path: str, compression: str, tell: Callable[[int], None]) -> Iterator[bytes]:
+def measure_where_it_is(
+    log: Log,
+    file: LogFile,
+    zones: tuple[Zone, ...],
+    period: tuple[float, float] | None = None,
+    tell: Callable[[int], None] | None = None,
+    *,
+    zeros: bool = False,
+) -> tuple[LogFile, Content]:
+    """The same of a file that may have got another name, or have been compressed, since it was listed: with what it is now.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        PermissionError: it may not be read; the message says by whom.
+    """
+    for _ in range(_LOOKS):
+        try:
+            content = measure(
+                file.path, file.compression, zones[0], period, tell, zeros=zeros, inode=file.inode, others=zones[1:]
+            )  # fmt: skip
+        except FileNotFoundError:
+            found = [one for one in list_again(log) if _is_same(one, file)]
+            if not found:
+                raise
+            file = found[0]
+        else:
+            return file, content
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.path)
+
+
+def _is_same(one: LogFile, file: LogFile) -> bool:
+    """Whether that is this file now. Compressed, it has the same segment's name, or, where it had none, the same last write."""
+    if one.inode == file.inode:
+        return one.name is not None or file.name is None
+    if file.name is None:
+        return bool(one.compression) and one.mtime == file.mtime
+    return one.name is not None and replace(one.name, compression="") == replace(file.name, compression="")
+
+
+def _pieces(path: str, compression: str, tell: Callable[[int], None], inode: FileId | None) -> Iterator[bytes]:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except PermissionError:
@@ -131,6 +178,9 @@ def _pieces(path: str, compression: str, tell: Callable[[int], None]) -> Iterato
         return data
 
     try:
+        seen = os.fstat(fd)
+        if inode is not None and (seen.st_dev, seen.st_ino) != inode:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if compression:
             yield from unpacked(compression, chunk, _CHUNK)
         else:
@@ -144,9 +194,9 @@ def _pieces(path: str, compression: str, tell: Callable[[int], None]) -> Iterato
 class _Check:
     """Whether each line's time lies in a period. Looks at the text of a second once."""
 
-    def __init__(self, content: Content, zone: Zone, start: float, end: float) -> None:
+    def __init__(self, content: Content, zones: tuple[Zone, ...], start: float, end: float) -> None:
         self._content = content
-        self._zone = zone
+        self._zones = zones
         self._start = start
         self._end = end
         self._rest = b""
@@ -172,12 +222,13 @@ class _Check:
 
     def _one(self, line: bytes) -> bytes:
         """Look at a line; its start, where every line that starts so is as good."""
-        moment = read_moment(line[:_LONG].decode("utf-8", "replace"), self._zone)
+        text = line[:_LONG].decode("utf-8", "replace")
+        moment = read_moment(text, self._zones[0])
         if moment is None:
             return b""
         self._content.timed += 1
-        distance = self._outside(moment)
-        if distance == 0.0:
+        distance = self._outside(moment, self._zones[0])
+        if distance == 0.0 or self._fits_elsewhere(text):
             return line[:_STAMPED] if self._alone(line) else b""
         side = "early" if distance < 0 else "late"
         stray = getattr(self._content, side) or Stray(0, self._line, moment)
@@ -190,12 +241,20 @@ class _Check:
         """Whether a line begins with a wall time of whole seconds, and no zone stands behind it."""
         return _STAMP.match(line) is not None and line[_STAMPED : _STAMPED + 1] in (b",", b" ", b"") and b"+" not in line[:32]
 
-    def _outside(self, moment: float) -> float:
+    def _fits_elsewhere(self, text: str) -> bool:
+        """Whether it is in the period by the time of another zone."""
+        for zone in self._zones[1:]:
+            moment = read_moment(text, zone)
+            if moment is not None and self._outside(moment, zone) == 0.0:
+                return True
+        return False
+
+    def _outside(self, moment: float, zone: Zone) -> float:
         """How far, less than 0 if it is earlier. What the wall clock shows twice counts as the time that fits."""
         if self._start <= moment < self._end:
             return 0.0
         try:
-            again = moment + self._zone.offset(int(moment)) - self._zone.offset(int(self._start))
+            again = moment + zone.offset(int(moment)) - zone.offset(int(self._start))
         except (OverflowError, ValueError, OSError):
             again = moment
         if self._start <= again < self._end:

@@ -13,7 +13,7 @@ from ..._pure.quantity import show_size
 from ..._pure.zone import Zone
 from ..closed import DONE, run_command
 from ..look import Column, Painted, Progress, complain, print_json, say, table
-from .content import Content, measure
+from .content import Content, measure_where_it_is
 from .files import Log, LogFile, add_log_arguments, find_log
 from .folder import denied, logs_in
 from .histogram import Bar, histogram
@@ -92,9 +92,9 @@ def _read(log: Log, seen: Survey, *, fast: bool) -> list[_Row]:
         for one in seen.files:
             progress.begin(os.path.basename(one.file.path))
             try:
-                content = None if one.gone else measure(one.file.path, one.file.compression, log.zone)
+                content = None if one.gone else measure_where_it_is(log, one.file, (log.zone,))[1]
             except FileNotFoundError:
-                content = None  # compressed or deleted meanwhile
+                content = None  # deleted meanwhile
             except PermissionError as error:
                 progress.say(f"mpfhandler ls: {error}")
                 content = None

@@ -55,7 +55,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add_log_arguments(parser)
     add = parser.add_argument
     add("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
-    add("--lines-tz", metavar="ZONE", help='of times in the lines, such as "UTC" (default: the log\'s)')
+    add("--lines-tz", metavar="ZONE", help="of times in the lines, such as \"UTC\" (default: the log's, or the system's)")
     add("--fast", action="store_true", help="read no file: only names, periods and locks are looked at")
     add("--strict", action="store_true", help="exit with 1 if there are notices, too")
     add("--json", action="store_true", help="print one JSON document")
