@@ -17,6 +17,9 @@ from mpfhandler._faces.read.asked import Asked
 from mpfhandler._faces.read.files import add_log_arguments
 from mpfhandler._faces.read.reading import Reading, find
 from mpfhandler._faces.read.records import Wanted
+from mpfhandler._pure.facts import FileId
+from mpfhandler._pure.schedule import Schedule
+from mpfhandler._pure.state import State, pack
 from mpfhandler._pure.zone import find_zone
 
 TRACE = "Traceback (most recent call last):\n  File x\nValueError: lost\n"
@@ -87,6 +90,26 @@ def test_only_needed_files_are_opened(log: Path) -> None:
     out, err = said("cat", log, code=1)
     assert letters(out) == "defgh"
     assert "app.log.2026-11-23_14.gz: damaged" in err
+
+
+@pytest.mark.parametrize("command", [["cat"], ["tail"], ["ls", "--fast"]], ids=" ".join)
+def test_segments_with_names_of_another_schedule(log: Path, command: list[str]) -> None:
+    """That they are not read is told, with what helps."""
+    log.with_name("app.log.2026-11-01").write_text("2026-11-01 00:00:00,000 z\n")
+    out, err = said(*command, log)
+    assert "app.log.2026-11-01" not in out
+    assert err.startswith(f"mpfhandler {command[0]}: app.log.2026-11-01 looks like a segment of this log")
+    assert "--when" in err
+    assert said(*command, log, "--when", "D")[0].count("z\n" if command[0] != "ls" else "app.log.2026-11-01\n") == 1
+
+
+def test_log_that_could_not_be_rotated(log: Path) -> None:
+    """The active file goes on behind the period that the state record tells, where a folder may not be written to."""
+    seen, schedule = log.stat(), Schedule.create("H", utc=True)
+    state = State(FileId(seen.st_dev, seen.st_ino), seen.st_mtime_ns, schedule.period(1_795_446_000), schedule.fingerprint)
+    log.with_name("app.log.lock").write_bytes(pack(state))
+    assert letters(said("cat", log, "--since", "2026-11-23 16:00")[0]) == "gh"
+    assert letters(said("tail", log, "--since", "2026-11-23 16:00")[0]) == "gh"
 
 
 def test_truncated_file(log: Path) -> None:

@@ -79,6 +79,32 @@ def test_most_files_count(tmp_path: Path) -> None:
     assert find(tmp_path / "app.log").schedule.when == "D"
 
 
+def test_the_present_schedule_counts_more(tmp_path: Path) -> None:
+    """The state record's: the files that the log's processes make now are not hidden by many of a schedule that it had before."""
+    old = [f"app.log.2026-10-{day}" for day in range(10, 30)]
+    touch(tmp_path, "app.log", "app.log.2026-11-23_15", *old)
+    record(tmp_path / "app.log", Schedule.create("H"), time.time())
+    log = find(tmp_path / "app.log")
+    assert (log.schedule.when, log.sure, shown(log)) == ("H", True, ["app.log.2026-11-23_15", "app.log"])
+    assert sorted(log.unread) == old
+    (tmp_path / "app.log.2026-11-23_15").unlink()
+    assert find(tmp_path / "app.log").schedule.when == "D"  # none of those yet: the old ones are the log
+
+
+@pytest.mark.parametrize(
+    ("names", "unread"),
+    [
+        (["app.log.20261123", "app.log.2.2026-11-23", "app.log.1"], ["app.log.1", "app.log.20261123"]),
+        (["app.log.2026-11-23", "app.log.1", "app.log.2.2026-11-23"], []),
+        (["app.log.2026-11-23", "app.log.2026-11-24", "app.log.2026-11"], ["app.log.2026-11"]),
+    ],
+)
+def test_names_that_look_like_segments(tmp_path: Path, names: list[str], unread: list[str]) -> None:
+    """Of another schedule, or, where no segment is known, with anything that begins with a digit."""
+    touch(tmp_path, "app.log", *names)
+    assert sorted(find(tmp_path / "app.log").unread) == unread
+
+
 SCHEDULES = [
     Schedule.create("S", 7), Schedule.create("M", 5), Schedule.create("H", 4), Schedule.create("H", 5),
     Schedule.create("H", utc=True),

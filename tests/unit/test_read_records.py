@@ -7,8 +7,8 @@ import os
 import random
 import re
 import threading
-from contextlib import nullcontext
 import time
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 

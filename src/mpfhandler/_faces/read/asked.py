@@ -58,6 +58,11 @@ class Asked:
             sys.stdout.flush()
             complain(self.command, text)
 
+    def note(self, text: str) -> None:
+        """The same for what may be as it should, once for a log; "" is nothing."""
+        if text:
+            self.complain(text)
+
     def fail(self, text: str) -> None:
         """The same; the command says no at its end."""
         self.failed = True

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from .asked import DONE, FAILED, TIMES, add_wanted_arguments, asked_for, run_reader
-from .files import add_log_arguments
+from .files import add_log_arguments, unread_note
 from .reading import Reading, find
 
 __all__ = ["register"]
@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _cat(arguments: argparse.Namespace) -> int:
     asked = asked_for("cat", arguments)
     readings = [Reading(find("cat", arguments, path), asked) for path in arguments.logs]
+    for reading in readings:
+        asked.note(unread_note(reading.log))
     write = sys.stdout.buffer.write
     for piece in _merged(readings) if arguments.merge else _one_by_one(readings):
         write(piece)

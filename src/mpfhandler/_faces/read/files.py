@@ -20,10 +20,10 @@ from ..._pure.naming import Names, SegmentName
 from ..._pure.schedule import Period, Schedule
 from ..._pure.state import SIZE, State, unpack
 from ..._pure.zone import Zone
-from .folder import denied, nearest
+from .folder import denied, is_segment, logs_in, nearest
 from .guess import Given, guess
 
-__all__ = ["Log", "LogFile", "add_log_arguments", "find_log", "given_by", "list_again"]
+__all__ = ["Log", "LogFile", "add_log_arguments", "find_log", "given_by", "list_again", "unread_note"]
 
 _GRACE = 10.0  # seconds after a period's end in which a write does not tell of the next one; the handler's default
 _LOOKS = 20  # at a folder in which a rotation comes between each time
@@ -68,6 +68,7 @@ class Log:
         sure: whether the user told the schedule, or the state record did.
         state: the state record, if there is one that is whole.
         files: in the order of the records: the oldest period first, in a period by number, the active file last.
+        unread: names beside it that look like segments, and are none by this schedule.
     """
 
     path: str
@@ -76,6 +77,7 @@ class Log:
     sure: bool
     state: State | None
     files: list[LogFile] = field(default_factory=list[LogFile])
+    unread: list[str] = field(default_factory=list[str])
     _periods: dict[tuple[SegmentName, int], Period | None] = field(default_factory=dict[tuple[SegmentName, int], "Period | None"])
 
     @property
@@ -151,6 +153,7 @@ def find_log(command: str, arguments: argparse.Namespace, path: str | None = Non
         raise InvalidOption("suffix", found.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
     result = Log(log, names, found.schedule, found.sure, state)
     list_again(result)
+    result.unread = _unread(result, files)
     if must_exist and not result.files and not os.path.lexists(result.lock):
         problem = "there is neither such a file nor a segment of it"
         raise _with_hint(path_error(FileNotFoundError, "LOG", named, problem, "name a log"), log)
@@ -177,6 +180,30 @@ def list_again(log: Log) -> list[LogFile]:
         listed.append(_active(log, active))
     log.files = listed if log.sure else _widened(log, listed)
     return log.files
+
+
+def unread_note(log: Log) -> str:
+    """What is to be told of names that look like segments; "" if there are none."""
+    if not log.unread:
+        return ""
+    more = f" and {len(log.unread) - 1} more" if len(log.unread) > 1 else ""
+    do = "look like segments of this log, but have" if more else "looks like a segment of this log, but has"
+    how = "names of another schedule, and are" if more else "a name of another schedule, and is"
+    return f"{min(log.unread)}{more} {do} {how} not read; give --when, or --suffix where handler.suffix was set"
+
+
+def _unread(log: Log, files: list[str]) -> list[str]:
+    """Those of another standard schedule; where no segment is known, also those that begin with a digit."""
+    start = f"{os.path.basename(log.path)}."
+    strange = [text for text in files if text.startswith(start) and text[len(start) :][:1].isdigit()]
+    strange = [text for text in strange if log.names.read(os.path.join(log.names.folder, text)) is None]
+    if not strange:
+        return []
+    others = tuple(f"{one}." for one in logs_in(log.names.folder, files) if one.startswith(start))
+    strange = [text for text in strange if not f"{text}.".startswith(others)]
+    if all(one.name is None for one in log.files):
+        return strange
+    return [text for text in strange if is_segment(log.path, text)]
 
 
 def read_state(lock: str) -> State | None:

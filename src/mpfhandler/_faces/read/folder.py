@@ -13,7 +13,7 @@ from ..._pure.schedule import Schedule
 from ..._pure.state import SIZE, is_ours
 from .guess import UNITS
 
-__all__ = ["denied", "lock_is_ours", "logs_in", "nearest", "refused"]
+__all__ = ["denied", "is_segment", "lock_is_ours", "logs_in", "nearest", "refused"]
 
 _LOCK, _MAGIC = ".lock", b"mpfhandler-state"
 _NEAR, _MOST = 0.5, 3  # likeness from 0 to 1 from which on a name is offered; how many are
@@ -37,7 +37,9 @@ def logs_in(folder: str, files: Iterable[str] | None = None) -> list[str]:
             if lock_is_ours(os.path.join(folder, text), alone=log not in there):
                 found.add(log)
         match = _TAIL.fullmatch(text)
-        if match is not None and match["log"] not in found and not text.startswith(".") and _is_segment(match["log"], text):
+        if match is None or match["log"] in found or text.startswith("."):
+            continue
+        if is_segment(os.path.join(folder, match["log"]), text):
             found.add(match["log"])
     return sorted(found)
 
@@ -107,9 +109,10 @@ def _whose(seen: os.stat_result) -> str:
     return f"{kind} of {_user(seen.st_uid)}, group {_group(seen.st_gid)}, {stat.filemode(seen.st_mode)}"
 
 
-def _is_segment(log: str, text: str) -> bool:
-    """The date must be one of the calendar."""
-    return any(Names(log, Schedule.create(unit, utc=True).suffix).read(text) is not None for unit in UNITS)
+def is_segment(log: str, text: str) -> bool:
+    """Whether a file name is one of a segment of this log by any standard suffix. The date must be one of the calendar."""
+    path = os.path.join(os.path.dirname(log), text)
+    return any(Names(log, Schedule.create(unit, utc=True).suffix).read(path) is not None for unit in UNITS)
 
 
 def _user(uid: int) -> str:

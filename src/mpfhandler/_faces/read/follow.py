@@ -22,10 +22,10 @@ from itertools import chain
 
 from ..._pure.facts import FileId
 from .asked import Asked
-from .files import Log, LogFile
+from .files import Log, LogFile, unread_note
 from .known import Known
 from .last import last_of
-from .reading import chunks_of, key_of, open_file, open_segment
+from .reading import chunks_of, key_of, may_have_some, open_file, open_segment
 from .records import HEAD, NO_SHAPE, Shape, Sieve, shape_of, whole
 
 __all__ = ["Follower"]
@@ -171,10 +171,7 @@ class Follower:
             yield b"\n"
 
     def _last_of(self, file: LogFile, one: _Open | None, most: int | None) -> Iterable[bytes]:
-        since, until = self._asked.wanted.since, self._asked.wanted.until
-        if (since is not None and file.end is not None and file.end <= since) or (
-            until is not None and file.start is not None and file.start >= until
-        ):
+        if not may_have_some(file, self._asked.wanted):
             return
         if one is not None:
             yield from last_of(file, one.fd, one.at, most, self._asked, self._clock)
@@ -219,6 +216,7 @@ class Follower:
                 raise
             return None
         if first:
+            self._asked.note(unread_note(log))
             for file in log.files:
                 self._known.add(key_of(log, file), file)
         return log

@@ -82,8 +82,13 @@ def guess(log: str, given: Given, files: Iterable[str], state: State | None) -> 
     if given.when is not None:
         schedule = given.schedule(given.when)
         return Guess(schedule, given.suffix or schedule.suffix, sure=True)
-    suffix = given.suffix or _suffix(log, list(files))
+    listed = list(files)
+    suffix = given.suffix or _suffix(log, listed)
     told = None if state is None else _recorded(given, state, suffix)
+    if told is None and state is not None and given.suffix is None:
+        present = _recorded(given, state, None)  # of a log that had another schedule before: what its processes make now counts
+        if present is not None and _count(log, present.suffix, listed):
+            return Guess(present, present.suffix, sure=True)
     if told is not None:
         return Guess(told, suffix or told.suffix, sure=True)
     schedule = given.schedule(_unit(suffix))
@@ -95,11 +100,16 @@ def _suffix(log: str, files: list[str]) -> str | None:
     best, most = None, 0
     for unit in UNITS:
         suffix = Schedule.create(unit, utc=True).suffix
-        names = Names(log, suffix)
-        count = len(names.known(names.folder, files)) + sum(names.read_pending(text) is not None for text in files)
+        count = _count(log, suffix, files)
         if count > most:
             best, most = suffix, count
     return best
+
+
+def _count(log: str, suffix: str, files: list[str]) -> int:
+    """How many names it reads."""
+    names = Names(log, suffix)
+    return len(names.known(names.folder, files)) + sum(names.read_pending(text) is not None for text in files)
 
 
 def _unit(suffix: str | None) -> str:

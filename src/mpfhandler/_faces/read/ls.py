@@ -14,7 +14,7 @@ from ..._pure.zone import Zone
 from ..closed import DONE, run_command
 from ..look import Column, Painted, Progress, complain, print_json, say, table
 from .content import Content, measure_where_it_is
-from .files import Log, LogFile, add_log_arguments, find_log
+from .files import Log, LogFile, add_log_arguments, find_log, unread_note
 from .folder import denied, logs_in
 from .histogram import Bar, histogram
 from .show import every, iso, wall, zone_name
@@ -75,6 +75,8 @@ def _log(arguments: argparse.Namespace) -> int:
     log = find_log("ls", arguments)
     if not os.path.lexists(log.lock) and all(one.name is None for one in log.files):
         complain("ls", f"{log.path}: has neither a lock file nor segments beside it, so it is no log of ours, or a new one")
+    if log.unread:
+        complain("ls", unread_note(log))
     seen = survey(log, time.time(), to_seconds("late_grace", arguments.late_grace))
     rows = _read(log, seen, fast=arguments.fast)
     if arguments.json:

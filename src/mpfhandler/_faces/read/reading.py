@@ -16,10 +16,10 @@ from .asked import Asked
 from .files import Log, LogFile, find_log, list_again
 from .folder import denied
 from .moments import Clock
-from .records import HEAD, NO_SHAPE, Shape, Sieve, shape_of, whole
+from .records import HEAD, NO_SHAPE, Shape, Sieve, Wanted, shape_of, whole
 from .source import Damaged, contents_ahead, first_place, raw
 
-__all__ = ["Reading", "chunks_of", "find", "key_of", "open_file", "open_segment", "shape_at"]
+__all__ = ["Reading", "chunks_of", "find", "key_of", "may_have_some", "open_file", "open_segment", "shape_at"]
 
 _TRIES = 20  # looks at a folder in which files go on to move
 
@@ -71,6 +71,16 @@ def chunks_of(file: LogFile, fd: int, start: int, end: int, asked: Asked) -> Ite
         asked.fail(f"{file.path}: {error}")
 
 
+def may_have_some(file: LogFile, wanted: Wanted) -> bool:
+    """Whether a file is needed, by its period: a record stands in the file of its own one. An active file that was written to
+    since then is needed in any case: where it cannot be rotated it goes on."""
+    early = wanted.since is not None and file.end is not None and file.end <= wanted.since
+    if early and file.name is None and wanted.since is not None:
+        early = file.mtime < wanted.since
+    late = wanted.until is not None and file.start is not None and file.start >= wanted.until
+    return not early and not late
+
+
 def shape_at(fd: int, start: int, first: bytes, clock: Clock) -> Shape:
     """How records begin in a file that is read from some place on.
 
@@ -112,7 +122,7 @@ class Reading:
     """
 
     def __init__(self, log: Log, asked: Asked) -> None:
-        self._log = log
+        self.log = log
         self._asked = asked
         self._clock = asked.clock()
 
@@ -164,7 +174,7 @@ class Reading:
 
     def _opened(self) -> Iterator[tuple[LogFile, int]]:
         """The files, each open until the next one is asked for."""
-        log, done = self._log, set[str]()
+        log, done = self.log, set[str]()
         active = self._open_active()
         try:
             for file in [one for one in log.files if self._may_have_some(one)]:
@@ -185,15 +195,12 @@ class Reading:
 
     def _may_have_some(self, file: LogFile) -> bool:
         """By its period: a record stands in the file of its own one."""
-        wanted = self._asked.wanted
-        early = wanted.since is not None and file.end is not None and file.end <= wanted.since
-        late = wanted.until is not None and file.start is not None and file.start >= wanted.until
-        return not early and not late
+        return may_have_some(file, self._asked.wanted)
 
     def _open_active(self) -> int | None:
         """The log as it was listed: after that nothing can happen to it."""
         for _ in range(_TRIES):
-            file = self._log.files[-1] if self._log.files else None
+            file = self.log.files[-1] if self.log.files else None
             if file is None or file.name is not None:
                 return None
             try:
@@ -207,5 +214,5 @@ class Reading:
                 if os.fstat(fd).st_ino == file.inode.inode:
                     return fd
                 os.close(fd)
-            list_again(self._log)
+            list_again(self.log)
         return None
