@@ -164,6 +164,25 @@ def test_json_lines(tmp_path: Path) -> None:
     assert "no line begins with a time that is understood" in err
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("ÄRGER", True),
+        ("äRg", True),
+        ("ärgerĳ", False),
+        ("^2026.* Ä{2}$", True),
+        ("\\Ä{2}", True),
+        ("[ä]rger", True),
+        ("ё", True),
+    ],
+)
+def test_letters_beyond_ascii(tmp_path: Path, pattern: str, found: bool) -> None:
+    """They are letters to --grep and --ignore-case, though a log is bytes."""
+    log = tmp_path / "app.log"
+    log.write_text("2026-11-23 16:00:00,000 ärger Ё ää\n", encoding="utf-8")
+    assert bool(said("cat", log, "-i", "--grep", pattern)[0]) is found
+
+
 def test_binary_content_passes(tmp_path: Path) -> None:
     """Bytes are bytes, also without the end of a line."""
     log = tmp_path / "b.log"
