@@ -250,7 +250,7 @@ def test_twin_that_somebody_works_on(sound: Path) -> None:
     """Who compresses a segment has both for an instant: none of it is told, nor of a plain one that has gone since."""
     path = closed(sound)
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    log = find_log("verify", argparse.Namespace(log=str(sound), **dict.fromkeys(GUESSED), utc=False))
+    log = find_log("verify", argparse.Namespace(**{"log": str(sound), "utc": False, **dict.fromkeys(GUESSED)}))
     files = os.listdir(sound.parent)
     assert len(list(check_twins(log, files))) == 1
     with path.open("rb") as held:
