@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,6 +15,13 @@ from mpfhandler._engine import build as builder
 from mpfhandler._engine import timedlogfile
 from mpfhandler._engine.build import build
 from mpfhandler._platform import OPERATIONS
+
+
+def pytest_configure() -> None:
+    """What a shell, or nohup, has this process ignore would be ignored by the programs that tests start, too: they are to hear it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
 
 
 class Closable(Protocol):

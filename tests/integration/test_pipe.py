@@ -166,7 +166,7 @@ def test_sigterm_ends_it_under_load(tmp_path: Path, start: Start) -> None:
 def test_interrupt(tmp_path: Path, start: Start) -> None:
     """Ctrl-C loses nothing either; the exit code is the one of an interrupted program."""
     log = tmp_path / "app.log"
-    process = start(log, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # whatever the tests run in
+    process = start(log)
     put(process, b"first\nsecond")
     until(holds(log, b"first\n"))
     process.send_signal(signal.SIGINT)

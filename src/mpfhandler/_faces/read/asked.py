@@ -124,9 +124,9 @@ def _with_letters(text: str, ignore_case: bool) -> str:
         if one.isascii() or inside or "\udc80" <= one <= "\udcff":  # the last are bytes that are no text
             found.append(one)
         else:
-            cases = dict.fromkeys((one, *([one.lower(), one.upper()] if ignore_case else [])))
+            cases = {one, one.lower(), one.upper()} if ignore_case else {one}
             alone = len(cases) == 1 and text[at + 1 : at + 2] not in _REPEATS  # as it is: plain text is searched for much faster
-            found[len(found) - escaped :] = [one if alone else f"(?:{'|'.join(cases)})"]
+            found[len(found) - escaped :] = [one if alone else f"(?:{'|'.join(sorted(cases))})"]
         inside = inside if escaped else (one == "[" or (inside and one != "]"))
         escaped = one == "\\" and not escaped
     return "".join(found)
