@@ -18,7 +18,7 @@ from mpfhandler._platform import OPERATIONS
 
 
 def pytest_configure() -> None:
-    """What a shell, or nohup, has this process ignore would be ignored by the programs that tests start, too: they are to hear it."""
+    """What a shell, or nohup, has this process ignore, the programs that tests start would ignore, too: they are to hear it."""
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda _number, _frame: None)
