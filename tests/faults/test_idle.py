@@ -3,6 +3,7 @@ sealed; in one thread, which is there only while something comes."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -664,6 +665,60 @@ def test_rules_go_by_time_over_all_folders(idle: Callable[..., Idle], path: Path
     assert left == ["2023/1/app.log.2023-10-02_03", "2023/10/app.log.2023-10-01_03"]  # the namer gives no such name as the first
     assert told == []
     assert not (root / "2023" / "11").exists()
+
+
+def test_folder_that_may_not_be_read_holds_up_no_other(path: Path, clock: list[float], closing: Keep) -> None:
+    """One that differs in digits alone may be somebody else's (`web1`, `web2`). It is told of once, and what is in the others is
+    deleted and sealed without a pause."""
+    root, got, told = path.parent / "old", list[str](), list[Exception]()
+
+    def names(folder: str) -> list[str]:
+        if folder == str(root / "web2"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return OPERATIONS.names(folder)
+
+    for host in ("web1", "web2"):
+        (root / host).mkdir(parents=True)
+        for hour in (10, 11, 12):
+            (root / host / f"app.log.2023-11-13_{hour}").write_text("x\n")
+    clock[0] = FIVE + 60.0
+    one = Idle(path, clock, closing, backup_count=2, on_seal=lambda segment: got.append(segment.path), on_error=told.append)
+    name_by(one.writer, lambda default: str(root / "web1" / os.path.basename(default)))
+    for part in (one.writer._active.closed, one.writer._active.closed._sealer, one.writer._active.closed._segments):
+        part._ops = replace(part._ops, names=names)
+    sealer = one.writer._active.closed._sealer
+    for _ in range(2):
+        one.at(FIVE + 61.0)
+        one.writer._background.work(lambda: False)
+        assert sealer._retry.until <= one.writer._ops.monotonic()
+    assert [os.path.basename(name) for name in got] == [f"app.log.2023-11-13_{hour}" for hour in (10, 11, 12)]
+    assert sorted(one.name for one in (root / "web1").iterdir()) == ["app.log.2023-11-13_11", "app.log.2023-11-13_12"]
+    assert len(list((root / "web2").iterdir())) == 3
+    assert [str(error) for error in told] == [f"[Errno 13] Permission denied: '{root}/web2'"] * 2  # sealing, and a rule
+
+
+def test_marker_folder_is_looked_through_once_for_all_folders(idle: Callable[..., Idle], path: Path) -> None:
+    """All markers are beside the log. With a folder a day for years, each is looked at once in a run."""
+    days = [f"2023-{month:02}-{day:02}" for month in (8, 9) for day in range(1, 31)]
+    for day in days:
+        by_day(str(path.parent / f"app.log.{day}_03"))
+        (path.parent / day / f"app.log.{day}_03").write_text("x\n")
+    one = idle(on_seal=lambda segment: None, rotate_idle=False)
+    asked: list[str] = []
+
+    def namer(default: str) -> str:
+        asked.append(default)
+        return by_day(default)
+
+    name_by(one.writer, namer)
+    one.at(FIVE + 61.0)
+    (path.parent / ".app.log.2023-07-31_03.sealed").write_text("{}")
+    one.writer._active.closed._sealer._round_at = 0.0
+    one.writer._background.changed()
+    asked.clear()
+    one.at(FIVE + 62.0)
+    assert len(asked) < 20 * len(days)
+    assert len([name for name in os.listdir(path.parent) if name.endswith(".sealed")]) == len(days)
 
 
 def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:

@@ -127,3 +127,20 @@ def test_debug_file_comes_back_after_deletion(tmp_path: Path) -> None:
     (tmp_path / "debug").unlink()
     write("two")
     assert (tmp_path / "debug").read_text().endswith(" two\n")
+
+
+class Unspeakable(Exception):
+    """What a user's hook may raise."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_error_whose_text_cannot_be_had(tmp_path: Path) -> None:
+    """It is told as any other one, and remembered by its kind."""
+    told: list[Exception] = []
+    report = Reporter(trace(tmp_path / "debug"), told.append)
+    error = Unspeakable()
+    report("on_seal", error)
+    assert told == [error]
+    assert report.last == "on_seal: Unspeakable: <its text cannot be had: ValueError>"

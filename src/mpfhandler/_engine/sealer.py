@@ -89,12 +89,13 @@ class Sealer:
         if clock >= self._round_at:
             self._memories.update({folder: Memory() for folder in self._segments.all_folders(names) - set(self._memories)})
             self._round_at = clock + _ROUND
-        for folder in sorted(present | set(self._memories)):
+        for number, folder in enumerate(sorted(present | set(self._memories))):
             memory, now = self._memories.setdefault(folder, Memory()), self._ops.now()
-            skipped = frozenset(whole.busy)
+            skipped, first = frozenset(whole.busy), number == 0
             done = seal_all(
-                self._ops, names, folder, self._schedule, self._rules, report, stop, now=now, memory=memory, skip=skipped
-            )
+                self._ops, names, folder, self._schedule, self._rules, report, stop,
+                now=now, memory=memory, skip=skipped, home=first,
+            )  # fmt: skip
             if folder not in present and not done.goes_on:
                 del self._memories[folder]
             whole.add(done)

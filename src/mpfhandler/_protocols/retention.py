@@ -63,20 +63,22 @@ class Swept:
         return bool(self.failures)
 
 
-def survey(ops: Operations, shelf: Shelf, *, dated: bool) -> list[Closed]:
+def survey(ops: Operations, shelf: Shelf, *, dated: bool, unread: list[OSError] | None = None) -> list[Closed]:
     """The closed segments, oldest first; none where the suffix cannot be read back.
 
     Args:
         ops: the system calls.
         shelf: where they are.
         dated: also when the period of each has ended, which takes longer than everything else.
+        unread: gets why others of the folders cannot be read. What is in them is not counted, so more is kept.
 
     Raises:
-        OSError: a folder cannot be read.
+        OSError: the log's folder, or that of its present segments, cannot be read.
     """
+    unread = [] if unread is None else unread
     names, found = shelf.names, dict[SegmentName, list[tuple[str, FileStat]]]()
     folders = {shelf.folder, *shelf.others} if names.readable else ()
-    for name, path in sorted(one for folder in folders for one in names.known(folder, _files(ops, names, folder))):
+    for name, path in sorted(one for folder in folders for one in names.known(folder, _files(ops, shelf, folder, unread))):
         seen = _look(ops, path)
         if seen is not None and seen.regular:
             found.setdefault(replace(name, compression=""), []).append((path, seen))
@@ -85,12 +87,15 @@ def survey(ops: Operations, shelf: Shelf, *, dated: bool) -> list[Closed]:
     return [_closed(shelf, name, files, dated=dated) for name, files in found.items()]
 
 
-def _files(ops: Operations, names: Names, folder: str) -> list[str]:
+def _files(ops: Operations, shelf: Shelf, folder: str, unread: list[OSError]) -> list[str]:
     try:
         return ops.names(folder)
     except OSError as error:
-        if ops.fault(error) is not Fault.MISSING or folder == names.folder:
-            raise  # else a `namer` has one in mind that nobody has made yet, or it is no folder
+        missing = ops.fault(error) is Fault.MISSING  # a `namer` has one in mind that nobody has made yet, or it is no folder
+        if folder == shelf.names.folder or (folder == shelf.folder and not missing):
+            raise
+        if not missing:  # it only differs in digits from ours, and may be somebody else's
+            unread.append(error)
         return []
 
 
@@ -108,7 +113,7 @@ def plan(ops: Operations, shelf: Shelf, rules: Rules) -> list[Doomed]:
     """What a sweep would delete now, oldest first.
 
     Raises:
-        OSError: a folder cannot be read, or its free space is not told.
+        OSError: the log's folder, or that of its present segments, cannot be read, or its free space is not told.
     """
     free = _free_bytes(ops, shelf) if rules.retention.min_free_bytes else None
     return doomed(survey(ops, shelf, dated=rules.retention.max_age > 0), rules, ops.now(), free)
@@ -139,10 +144,14 @@ def sweep(
     if not shelf.names.readable:
         report(rules.names[0], _unreadable(shelf.names))
         return run.swept
+    unread: list[OSError] = []
     try:
-        run.all(survey(ops, shelf, dated=rules.retention.max_age > 0), run.free(), stop, progress or (lambda _: None))
+        closed = survey(ops, shelf, dated=rules.retention.max_age > 0, unread=unread)
+        run.all(closed, run.free(), stop, progress or (lambda _: None))
     except OSError as error:
-        run.failed(rules.names[0], error)
+        unread.insert(0, error)
+    for one in unread:  # last, so that what cannot be deleted is told first
+        run.failed(rules.names[0], one)
     run.tell()
     return run.swept
 

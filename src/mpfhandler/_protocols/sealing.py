@@ -52,6 +52,7 @@ def seal_all(
     progress: Progress | None = None,
     memory: Memory | None = None,
     skip: Collection[str] = (),
+    home: bool = True,
 ) -> Sealed:
     """Do to every closed segment what is due, the oldest first, and remove hidden files that nobody needs any more. Never raises,
     but for what is no `Exception`. Safe to repeat, to run in several processes at once, and to lose at any instruction.
@@ -68,6 +69,8 @@ def seal_all(
         progress: is told how far the compression of a segment is.
         memory: of the runs before.
         skip: steps that are left out, for another process is at them.
+        home: hidden files are looked for in the log's folder, too, where `folder` is another one. All markers are there, so once
+            is enough for any number of folders.
     """
     tell = Tell(report, Sealed(busy=set(skip)))
     treatment = Treatment(HeldDescriptors(ops).table(), names, schedule, rules, stop, progress, tell)
@@ -75,7 +78,7 @@ def seal_all(
         problem = "what it writes cannot be read back, so no segment is compressed, archived or handed to a hook"
         report("seal", InvalidOption("suffix", names.suffix, problem, "use year, month and day, such as '%Y-%m-%d'"))
         return tell.sealed
-    _Run(treatment, now, Memory() if memory is None else memory).folder(folder)
+    _Run(treatment, now, Memory() if memory is None else memory).folder(folder, home=home)
     return tell.sealed
 
 
@@ -99,8 +102,8 @@ class _Run:
         self.now = now
         self.memory = memory
 
-    def folder(self, folder: str) -> None:
-        """Everything in it."""
+    def folder(self, folder: str, *, home: bool) -> None:
+        """Everything in it; `home` as of `seal_all`."""
         try:
             files = self._files(folder)
             segments = self._segments(folder, files) if self.rules.wanted else []
@@ -111,7 +114,7 @@ class _Run:
                     return
                 self._try(segment)
             reclaim(self.ops, self.names, folder, files)
-            if folder != self.names.folder:
+            if home and folder != self.names.folder:
                 reclaim(self.ops, self.names, self.names.folder, self.ops.names(self.names.folder))
         except Stopped:
             self.sealed.stopped = True
@@ -125,8 +128,11 @@ class _Run:
         try:
             return self.ops.names(folder)
         except OSError as error:
-            if self.ops.fault(error) is not Fault.MISSING or folder == self.names.folder:
-                raise  # else a `namer` has one in mind that nobody has made yet
+            fault = Fault.OTHER if folder == self.names.folder else self.ops.fault(error)
+            if fault is Fault.DENIED:  # it only differs in digits from ours, and may be somebody else's
+                self.tell.refused("seal", error)
+            elif fault is not Fault.MISSING:  # else a `namer` has one in mind that nobody has made yet
+                raise
             return []
 
     def _segments(self, folder: str, files: list[str]) -> list[Segment]:

@@ -25,7 +25,7 @@ class Reporter:
 
     def __call__(self, what: str, error: Exception) -> None:
         """A failure of `what`. Told if its kind (type and error number) is not that of the last one of `what`. Never raises."""
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {_text(error)}"
         cause = f"{type(error).__name__} {getattr(error, 'errno', None)}"
         self.last = f"{what}: {text}"
         self._trace("failure", what=repr(what), cause=repr(text))
@@ -42,3 +42,10 @@ class Reporter:
         """`what` works again: its next failure is news."""
         if self._told:
             self._told.pop(what, None)
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception as worse:  # of a user's class
+        return f"<its text cannot be had: {type(worse).__name__}>"
