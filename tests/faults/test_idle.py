@@ -23,7 +23,7 @@ from _disk_support import tmpfs
 from _support import Worker, log_files, run, segment_names, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
-from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS
+from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, Patience
 
 System = Callable[..., None]
 Keep = Callable[[Any], Any]
@@ -48,7 +48,7 @@ class Idle:
         self.clock = clock
         self.log: TimedLogFile = closing(TimedLogFile(path, **{**UTC, "rotate_idle": True, **options}))
         self.writer = self.log._writer
-        self.writer._housekeeper.at_exit()  # only the test lives on
+        self.writer._housekeeper.at_exit(Patience(1.0))  # only the test lives on
 
     def at(self, moment: float) -> float | None:
         """Live at this time; whole seconds until the next look."""
@@ -830,6 +830,27 @@ def test_log_that_is_dropped_takes_its_thread_and_its_files_along(path: Path) ->
         say(len(os.listdir("/proc/self/fd")))
     """
     assert int(run(code, path)) < 12
+
+
+def test_interpreter_waits_a_second_for_all_logs_together(path: Path) -> None:
+    """Whatever hooks are at: not for each log, and not again when `logging.shutdown` closes them."""
+    code = """
+        import os, sys, time
+        from _support import *
+        begun = []
+        def hook(segment):
+            begun.append(segment)
+            time.sleep(100)
+        logs = [make_logger(f"{sys.argv[1]}.{number}", when="H", on_seal=hook) for number in range(5)]
+        for logger, handler in logs:
+            with open(handler.baseFilename + ".2020-01-01_00", "w"):
+                pass
+            logger.info("a-0")
+        wait_for(lambda: len(begun) == len(logs), "the hooks", 20)
+        say(time.time())
+    """
+    said = float(run(code, path))
+    assert time.time() - said < 3.0
 
 
 EXITS = {

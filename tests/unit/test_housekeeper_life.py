@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mpfhandler._platform import Joinable
+from mpfhandler._platform import Joinable, Patience
 from mpfhandler._platform.threads import SYSTEM_THREADS, THREADS
 from mpfhandler._protocols.housekeeper import Housekeeper
 from mpfhandler._resources import exits
@@ -339,7 +339,7 @@ def test_end_is_for_ever() -> None:
     keeper = Housekeeper(THREADS, lambda _stop: worked.append(1), life)
     keeper.ask()
     wait_for(lambda: life.runs == 1)
-    keeper.at_exit()
+    keeper.at_exit(Patience(1.0))
     assert keeper._thread is None
     keeper.begin(0.0)
     keeper.ask()

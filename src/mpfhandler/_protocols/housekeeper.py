@@ -31,7 +31,6 @@ from .._resources import exits, fork
 __all__ = ["Housekeeper"]
 
 _STOPS_FOR = 10.0  # seconds: if a signal handler's exception ends a hook, nobody says that the fork is over
-_EXIT_PATIENCE = 1.0  # seconds that the interpreter's end waits for it
 _AFTER_DEFECT = 1.0  # seconds
 _RETRY_PAUSE = 0.05  # seconds between two looks whether what waits for the disk can be tried again
 _PAUSE = 0.001  # seconds between two looks whether the work is done
@@ -71,6 +70,7 @@ class Housekeeper:
         self._again = False  # somebody has asked during its run
         self._resting = True  # the log is closed: `live` is not begun
         self._ended = False  # the interpreter is ending: nor ever again
+        self._given_up: Joinable | None = None  # what has been waited for in vain then
         self._stop: Patience | None = None  # a fork is under way
         self._asking = False
         self._cut = False  # the present run was told to stop
@@ -113,12 +113,21 @@ class Housekeeper:
         self._resting, self._due = True, None
         self._give_wake()
         self.serve()
-        self._join(patience)
+        if self._given_up is None or self._thread is not self._given_up or self._wanted or self._working:
+            self._join(patience)
 
-    def at_exit(self) -> None:
-        """The interpreter ends: a thread that is frozen in the middle of printing would end it by a crash."""
-        self._ended = True
-        self.rest(_EXIT_PATIENCE)
+    def begin_to_end(self) -> None:
+        """The interpreter ends, and so does the log's life, between two steps. Returns at once."""
+        self._ended = self._resting = True
+        self._due = None
+        self._give_wake()
+
+    def at_exit(self, patience: Patience) -> None:
+        """Wait for that: a thread that is frozen in the middle of printing would end the interpreter by a crash. What has not
+        ended by then is not waited for once more when the log is closed."""
+        self.begin_to_end()
+        self.rest(patience.left())
+        self._given_up = self._thread
 
     def prepare_fork(self) -> None:
         """Stop between two steps, so that the process forks with one thread less."""

@@ -14,7 +14,7 @@ import atexit
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from .._platform import Patience
@@ -22,9 +22,10 @@ from .._platform import Patience
 __all__ = ["Ending", "Flushable", "register", "register_end", "watch_end_of_process"]
 
 _STARTS = frozenset({"os.exec", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"})
-_PATIENCE = 1.0  # seconds that the start of another program waits for the disk, however many logs there are
+_PATIENCE = 1.0  # seconds that the start of another program waits for the disk, and the interpreter's end for all threads
 _CRASHES = sys.implementation.name == "cpython" and sys.version_info[:3] == (3, 13, 0)
 _UTIL = "multiprocessing.util"
+_T = TypeVar("_T")
 
 
 class Flushable(Protocol):
@@ -43,8 +44,11 @@ class Flushable(Protocol):
 class Ending(Protocol):
     """What has a thread that must not be frozen anywhere."""
 
-    def at_exit(self) -> None:
-        """End it: the interpreter ends."""
+    def begin_to_end(self) -> None:
+        """The interpreter ends: have it end, without waiting."""
+
+    def at_exit(self, patience: Patience) -> None:
+        """Wait for that."""
 
 
 _everyone: WeakValueDictionary[int, Flushable] = WeakValueDictionary()
@@ -74,7 +78,7 @@ def register_end(one: Ending) -> None:
     """Tell this object of the end of the interpreter alone, as long as it lives; at once, if that has come."""
     global _installed_end
     if not threading.main_thread().is_alive():
-        one.at_exit()
+        one.begin_to_end()
         return
     _ending[id(one)] = one
     if not _installed_end:
@@ -107,12 +111,11 @@ def _alive() -> list[Flushable]:
 
 
 def _end() -> None:
-    """Everyone is told to end, in turn."""
-    for one in [one for reference in _ending.valuerefs() if (one := reference()) is not None]:
-        try:
-            one.at_exit()
-        except Exception:
-            continue
+    """Everyone is told to end, and waited for together, however many there are."""
+    everyone = [one for reference in _ending.valuerefs() if (one := reference()) is not None]
+    _tell(everyone, lambda one: one.begin_to_end())
+    patience = Patience(_PATIENCE)
+    _tell(everyone, lambda one: one.at_exit(patience))
 
 
 def _before_start() -> None:
@@ -139,7 +142,7 @@ def _at_exit() -> None:
     _tell(_alive(), lambda one: one.at_exit())
 
 
-def _tell(everyone: list[Flushable], call: Callable[[Flushable], None]) -> None:
+def _tell(everyone: list[_T], call: Callable[[_T], None]) -> None:
     for one in everyone:
         try:
             call(one)
