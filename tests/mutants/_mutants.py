@@ -2424,8 +2424,8 @@ MUTANTS = (
         "foreign-folder-seal",
         "a folder that may not be read, and is perhaps another user's, has all sealing wait",
         SEALING,
-        "if fault is Fault.DENIED:  #",
-        "if fault is Fault.FULL:  #",
+        "if fault is Fault.DENIED:  # it",
+        "if fault is Fault.FULL:  # it",
         ("faults/test_idle.py::test_folder_that_may_not_be_read_holds_up_no_other",),
     ),
     Mutant(
