@@ -430,3 +430,94 @@ def test_seal_says_until_when_a_segment_stays_plain(tmp_path: Path, capsys: pyte
     assert told.out == f"done now: 0 of 1 segment\nthe next one is due at {wall}\n"
     assert cli.main([*options, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["next_due"] == due
+
+
+DAYS = [f"2026-03-{day:02}" for day in range(1, 6)]
+COMMANDS = [["prune", "--backup-count", "1"], ["seal", "--compress", "gz", "--quiet"]]
+
+
+def done_to(folder: Path, before: list[str]) -> list[str]:
+    """The suffixes of the segments that are not there as they were."""
+    return sorted({*before} - {*left(folder)})
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_schedule_is_learned_where_it_is_sure(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    """The lock file and the names say that it is a log of days: its days are worked on, and nothing else."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "D") as writer:
+        writer.write("one")
+    make(tmp_path, *DAYS, *HOURS)
+    before = left(tmp_path)
+    assert cli.main([command[0], str(log), *command[1:]]) == 0
+    assert done_to(tmp_path, before) == (DAYS[:4] if command[0] == "prune" else DAYS)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+@pytest.mark.parametrize("given", [["--when", "H"], ["--suffix", "%Y-%m-%d_%H"]], ids=str)
+def test_schedule_that_is_given_wins(tmp_path: Path, command: list[str], given: list[str]) -> None:
+    """Over what the lock file tells."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "D") as writer:
+        writer.write("one")
+    make(tmp_path, *DAYS, *HOURS)
+    before = left(tmp_path)
+    assert cli.main([command[0], str(log), *command[1:], *given]) == 0
+    assert done_to(tmp_path, before) == (HOURS[:4] if command[0] == "prune" else HOURS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_schedule_that_is_not_sure_is_that_of_hours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """Names alone may be anybody's: nothing is done to days, and it is said what could be given. So for a log of another zone."""
+    log = tmp_path / "app.log"
+    make(tmp_path, *DAYS)
+    with TimedLogFile(log, "D", tz="Asia/Kathmandu") as writer:
+        writer.write("one")
+    for lock in (True, False):
+        if not lock:
+            Path(f"{log}.lock").unlink()
+        before = left(tmp_path)
+        assert cli.main([command[0], str(log), *command[1:]]) == 0
+        assert left(tmp_path) == before
+        assert f"but there is app.log.{DAYS[0]}; see --when and --suffix" in capsys.readouterr().err
+    make(tmp_path, *HOURS)
+    before = left(tmp_path)
+    assert cli.main([command[0], str(log), *command[1:]]) == 0
+    assert done_to(tmp_path, before) == (HOURS[:4] if command[0] == "prune" else HOURS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_names_of_two_units_with_the_same_boundaries(tmp_path: Path, command: list[str]) -> None:
+    """An hour may be 60 minutes: many names of minutes from another time do not make them segments of today's log of hours."""
+    log = tmp_path / "app.log"
+    minutes = [f"2026-03-03_07-{minute:02}" for minute in range(20)]
+    with TimedLogFile(log, "H") as writer:
+        writer.write("one")
+    make(tmp_path, *minutes)
+    assert cli.main([command[0], str(log), *command[1:]]) == 0
+    assert {*minutes} <= {*left(tmp_path)}
+    make(tmp_path, *HOURS)
+    assert cli.main([command[0], str(log), *command[1:]]) == 0
+    assert {*minutes} <= {*left(tmp_path)}
+    assert not {*HOURS[:4]} & {*left(tmp_path)}
+
+
+def test_segments_of_sixty_minutes_are_learned(tmp_path: Path) -> None:
+    """Where no others are there, the names tell which unit it is. A time of day is told with the lock file, too."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "M", 60) as writer:
+        writer.write("one")
+    make(tmp_path, *(f"{hour}-00" for hour in HOURS))
+    assert cli.main(["prune", str(log), "--backup-count", "1"]) == 0
+    assert left(tmp_path) == [f"{HOURS[4]}-00", "lock"]
+    other = tmp_path / "other.log"
+    with TimedLogFile(other, "D", at_time="03:30") as writer:
+        writer.write("one")
+    for day in DAYS:
+        Path(f"{other}.{day}").touch()
+    assert cli.main(["prune", str(other), "--backup-count", "1", "--at-time", "03:30"]) == 0
+    assert not Path(f"{other}.{DAYS[0]}").exists()
+    assert Path(f"{other}.{DAYS[4]}").exists()

@@ -1,7 +1,8 @@
 """What `mpfhandler seal` and `mpfhandler prune` have in common: which segments are meant, and who is told what fails.
 
-Names are read as the handler writes them, so both commands take the handler's parameters that names depend on. A `namer` cannot
-be given on a command line: segments with names of its own are other people's files here, and stay (promise P4).
+Names are read as the handler writes them, so both commands take the handler's parameters that names depend on, or learn them as
+the commands do that read; but here a guess is not enough. A `namer` cannot be given on a command line: segments with names of
+its own are other people's files here, and stay (promise P4).
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .interrupt import interruptible
 from .look import complain
+from .read.files import add_log_arguments, given_by, read_state
 from .read.folder import denied, nearest, refused
+from .read.guess import guess, has_rivals
 from .spelling import explain
 
 __all__ = ["DONE", "FAILED", "Found", "add_arguments", "find", "run_command", "tell_if_nothing"]
 
 DONE, FAILED, _USAGE_ERROR = 0, 1, 2
+_WHEN = "h"  # the handler's default
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,9 @@ class Found:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The log, and what its segments' names depend on: as the handler has it."""
-    parser.add_argument("log", metavar="LOG", help="path of the log, as the handler has it")
-    names = parser.add_argument_group("as the handler has it, for the names of the segments")
-    add = names.add_argument
-    add("--when", metavar="UNIT", default="h", help="S M H D midnight W0 to W6 MONTH (default: h)")
-    add("--interval", metavar="N", default="1", help="units in a period (default: 1)")
-    add("--at-time", metavar="HH:MM", help="when a day, week or month begins")
-    add("--utc", action="store_true", help="universal time")
-    add("--tz", metavar="ZONE", help='such as "Asia/Shanghai" (default: the system\'s)')
-    add("--suffix", metavar="PATTERN", help="where handler.suffix was set: that one")
-    add("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
+    add_log_arguments(parser, when=f"as the files' names and the lock file tell, if that is sure; else {_WHEN}")
+    grace = "in which late records come (default: 10)"
+    parser.add_argument_group("as the handler has it").add_argument("--late-grace", metavar="SECONDS", default="10", help=grace)
 
 
 def run_command(name: str, command: Callable[[], int]) -> int:
@@ -103,9 +100,9 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
         InvalidOption, OSError: one of them cannot be used.
     """
     log = find_log("LOG", arguments.log)
-    schedule = Schedule.create(arguments.when, arguments.interval, arguments.at_time, arguments.utc, arguments.tz)
+    schedule, suffix = _schedule(log, arguments, ops)
     grace = to_seconds("late_grace", arguments.late_grace)
-    names = Names(log, arguments.suffix or schedule.suffix)
+    names = Names(log, suffix)
     if not names.readable:
         problem = "what it writes cannot be read back, so no segment is known by its name"
         raise InvalidOption("suffix", arguments.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
@@ -114,6 +111,21 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
         complain(name, refused(error) if isinstance(error, PermissionError) else str(error))
 
     return Found(ops, log, Shelf(names, names.folder, schedule, grace), tell)
+
+
+def _schedule(log: str, arguments: argparse.Namespace, ops: Operations) -> tuple[Schedule, str]:
+    """With the suffix of its names: what is given, else what is sure, else the handler's default.
+
+    Raises:
+        InvalidOption: an option cannot be used.
+        OSError: the folder cannot be read.
+    """
+    given, files = given_by(arguments), ops.names(os.path.dirname(log))
+    found = guess(log, given, files, read_state(f"{log}.lock"))
+    if found.sure and (given.when is not None or given.suffix is not None or not has_rivals(log, found, files)):
+        return found.schedule, found.suffix
+    schedule = given.schedule(_WHEN)
+    return schedule, given.suffix or schedule.suffix
 
 
 def tell_if_nothing(name: str, found: Found) -> None:

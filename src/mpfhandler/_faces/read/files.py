@@ -101,8 +101,16 @@ class Log:
         return self._periods[key]
 
 
-def add_log_arguments(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
-    """The log (`log`; with `many` one or more, `logs`), and what is guessed unless it is given."""
+def add_log_arguments(
+    parser: argparse.ArgumentParser, *, many: bool = False, when: str = "as the files' names and the lock file tell"
+) -> None:
+    """The log (`log`; with `many` one or more, `logs`), and what is guessed unless it is given.
+
+    Args:
+        parser: of the command.
+        many: more than one log can be given.
+        when: what is said of the unit that is not given.
+    """
     text = "path of the log, as the handler has it"
     if many:
         parser.add_argument("logs", metavar="LOG", nargs="+", help=text)
@@ -110,7 +118,7 @@ def add_log_arguments(parser: argparse.ArgumentParser, *, many: bool = False) ->
         parser.add_argument("log", metavar="LOG", help=text)
     group = parser.add_argument_group("how the log is rotated, where that is not seen from its files")
     add = group.add_argument
-    add("--when", metavar="UNIT", help="S M H D midnight W0 to W6 MONTH (default: as the files' names and the lock file tell)")
+    add("--when", metavar="UNIT", help=f"S M H D midnight W0 to W6 MONTH (default: {when})")
     add("--interval", metavar="N", help="units in a period")
     add("--at-time", metavar="HH:MM", help="when a day, week or month begins")
     add("--utc", action="store_true", help="universal time")

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import time as TimeOfDay  # noqa: N812  (a class, and `time` is a module)
 from datetime import tzinfo
 
-from ..._pure.naming import Names
+from ..._pure.closing import closing
+from ..._pure.naming import Names, SegmentName
 from ..._pure.schedule import Schedule
 from ..._pure.state import State
 
-__all__ = ["UNITS", "Given", "Guess", "guess"]
+__all__ = ["UNITS", "Given", "Guess", "guess", "has_rivals"]
 
 UNITS = ("S", "M", "H", "D", "MONTH")  # the finest first; weeks have the names of days
 _DAY = 86400
+_DIVIDED = (("H", 3600), ("M", 60), ("S", 1))  # units that a day is divided in, with their seconds
 _WEEKDAYS = tuple(f"W{day}" for day in range(7))
 
 
@@ -95,6 +97,36 @@ def guess(log: str, given: Given, files: Iterable[str], state: State | None) -> 
     return Guess(schedule, suffix or schedule.suffix, sure=False)
 
 
+def has_rivals(log: str, found: Guess, files: Iterable[str]) -> bool:
+    """Whether there are also names of another unit with the same boundaries: a log of 60 minutes may have been one of hours, or
+    the other way round. Then it is known when its periods end, but not what is called by which schedule. The same where minutes
+    are named at which no period of 60 begins.
+
+    Args:
+        log: its path.
+        found: the guess.
+        files: names in the log's folder.
+    """
+    schedule, units, listed = found.schedule, dict(_DIVIDED), [*files]
+    if schedule.when not in units:
+        return False
+    seconds = schedule.interval * schedule.unit_seconds
+    rivals = {Schedule.create(unit, utc=True).suffix for unit, length in _DIVIDED if seconds % length == 0} - {found.suffix}
+    if any(_count(log, suffix, listed) for suffix in rivals):
+        return True
+    coarser = any(seconds % length == 0 and length > schedule.unit_seconds for length in units.values())
+    names = Names(log, found.suffix)
+    return coarser and not all(_begins_a_period(schedule, names, name) for name, _ in names.known(names.folder, listed))
+
+
+def _begins_a_period(schedule: Schedule, names: Names, name: SegmentName) -> bool:
+    try:
+        start = closing(schedule, names, name, 0.0, 0.0).period.start
+    except (OverflowError, ValueError):
+        return False
+    return names.at(schedule.wall(start)).wall == name.wall
+
+
 def _suffix(log: str, files: list[str]) -> str | None:
     """The one that reads most files, the finest of equals; None where none reads any."""
     best, most = None, 0
@@ -123,9 +155,10 @@ def _unit(suffix: str | None) -> str:
 def _recorded(given: Given, state: State, suffix: str | None) -> Schedule | None:
     """The schedule whose fingerprint the state record has; None if it is none of those that come into question, or names
     segments otherwise."""
+    begins = Schedule.create("H", utc=given.utc, tz=given.tz).wall(state.period.start).time()
     zones = [given] if given.utc or given.tz is not None else [given, Given(utc=True)]
     for zone in zones:
-        for unit, interval, at_time in _candidates(given.schedule("H").wall(state.period.start).time(), state, zone):
+        for unit, interval, at_time in _candidates(begins, state, zone):
             try:
                 schedule = zone.schedule(unit, interval, at_time)
             except ValueError:
@@ -139,7 +172,7 @@ def _recorded(given: Given, state: State, suffix: str | None) -> Schedule | None
 def _same(zone: Given, schedule: Schedule, suffix: str | None, state: State) -> Schedule | None:
     """The same boundaries by another unit, with these names: 60 minutes for one hour."""
     seconds = schedule.interval * schedule.unit_seconds
-    for unit, length in (("S", 1), ("M", 60), ("H", 3600)):
+    for unit, length in reversed(_DIVIDED):
         if seconds % length == 0:
             other = zone.schedule(unit, seconds // length)
             if other.suffix == suffix and other.fingerprint == state.fingerprint:
@@ -152,7 +185,7 @@ def _candidates(begins: TimeOfDay, state: State, zone: Given) -> Iterator[tuple[
     are shorter than the others."""
     length = state.period.end - state.period.start
     if length < 2 * _DAY:
-        for unit, seconds in (("H", 3600), ("M", 60), ("S", 1)):
+        for unit, seconds in _DIVIDED:
             if length % seconds == 0 and length <= _DAY:
                 yield unit, length // seconds, None
         yield from (("H", hours, None) for hours in range(1, 25))
