@@ -162,7 +162,7 @@ def test_schedule_that_does_not_match(tmp_path: Path, capsys: pytest.CaptureFixt
     made(log, when="H")
     assert cli.main(["rotate", str(log), "--when", "D"]) == 1
     said = capsys.readouterr().err
-    assert "another schedule than when='D'" in said
+    assert "another schedule than every day (local time)" in said
     assert "3600 s" in said
     assert closed_files(log) == []
     assert cli.main(["rotate", str(log), "--when", "D", "--force"]) == 0
@@ -218,13 +218,30 @@ def test_suffix_of_its_own(tmp_path: Path, closing: Callable[[Any], Any]) -> Non
 
 
 def test_json_tells_the_closed_segments_period(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Not the one of the file that has begun: they differ where nothing was written since."""
+    """Not the one of the file that has begun: they differ where nothing was written since. As `ls` has it."""
     log = tmp_path / "app.log"
     made(log, when="D", utc=True)
     two_days_ago = time.time() - 2 * 86400
     os.utime(log, (two_days_ago, two_days_ago))
-    assert cli.main(["rotate", str(log), "--json"]) == 0
+    assert cli.main(["rotate", str(log), "--json", "--utc"]) == 0
     told = json.loads(capsys.readouterr().out)
-    start = int(two_days_ago // 86400) * 86400
+    day = [time.strftime("%Y-%m-%dT00:00:00+00:00", time.gmtime(two_days_ago + 86400 * number)) for number in range(2)]
     assert told["segment"] == time.strftime(f"{log}.%Y-%m-%d", time.gmtime(two_days_ago))
-    assert told["period"] == {"start": start, "end": start + 86400}
+    assert told["period"] == {"start": day[0], "end": day[1]}
+    assert cli.main(["ls", str(log), "--json", "--utc"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert told["zone"] == listed["schedule"]["zone"] == "UTC"
+    closed = next(one for one in listed["files"] if one["path"] == told["segment"])
+    assert told["period"] == {"start": closed["start"], "end": closed["end"]}
+
+
+def test_zone_of_the_system_is_called_local_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In JSON, for both commands that tell it, and in the message about another schedule: never what it is called inside."""
+    log = tmp_path / "app.log"
+    made(log, when="D")
+    assert cli.main(["rotate", str(log), "--when", "H"]) == 1
+    assert f"{log} is rotated by another schedule than every hour (local time): " in capsys.readouterr().err
+    assert cli.main(["rotate", str(log), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["zone"] == "local time"
+    assert cli.main(["ls", str(log), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schedule"]["zone"] == "local time"

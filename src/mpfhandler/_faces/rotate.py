@@ -30,7 +30,9 @@ from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .look import complain, print_json, say
 from .read.files import add_log_arguments, find_log, given_by, read_state
+from .read.folder import refused, unwritable
 from .read.guess import Guess, guess
+from .read.show import every, iso, zone_name
 from .spelling import explain
 
 __all__ = ["register"]
@@ -120,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _find(arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> _Log:
     found = find_log("rotate", arguments)
     known = Guess(found.schedule, found.names.suffix, found.sure)
-    place = find_place(ops, found.path, arguments.lock_dir, False, {"path": "LOG"}, longest_ending(known.suffix))
+    place = _place(ops, found.path, arguments.lock_dir, known.suffix)
     if arguments.lock_dir is not None:
         known = guess(found.path, given_by(arguments), ops.names(os.path.dirname(found.path)), read_state(place.lock))
     if not known.sure:
@@ -133,6 +135,18 @@ def _find(arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> _Log:
         raise path_error(FileNotFoundError, "LOG", found.path, "has no file now", "its next record begins one") from None
 
 
+def _place(ops: Operations, path: str, lock_dir: str | None, suffix: str) -> Place:
+    """Where the log is, if this user may write to it.
+
+    Raises:
+        OSError: see `find_place`.
+    """
+    try:
+        return find_place(ops, path, lock_dir, False, {"path": "LOG"}, longest_ending(suffix))
+    except PermissionError as error:
+        raise PermissionError(unwritable(path, *([] if lock_dir is None else [lock_dir])) or str(error)) from None
+
+
 def _check(log: _Log, state: State | None) -> None:
     """Whether the log would be the same for its programs afterwards.
 
@@ -142,8 +156,8 @@ def _check(log: _Log, state: State | None) -> None:
     if state is not None and state.fingerprint != log.schedule.fingerprint:
         mine, length = log.schedule, state.period.end - state.period.start
         raise ValueError(
-            f"{log.place.log} is rotated by another schedule than when={mine.when!r}, interval={mine.interval}, "
-            f"zone={mine.zone.key!r}: its present period has {length} s and began at {mine.wall(state.period.start)}; "
+            f"{log.place.log} is rotated by another schedule than {every(mine)} ({zone_name(mine.zone)}): "
+            f"its present period has {length} s and began at {mine.wall(state.period.start)}; "
             "leave these options out, or give the handler's, or --force"
         )
     user_id = os.geteuid()
@@ -160,7 +174,7 @@ def _rotate(log: _Log) -> Outcome | None:
         OSError: no file can be opened. Safe to repeat.
     """
     file, ops = log.file, log.ops
-    report = Reporter(Trace(ops, "", Access(), enabled=False), lambda error: _complain(str(error)))
+    report = Reporter(Trace(ops, "", Access(), enabled=False), _tell)
     access = Access(file.mode & 0o7777, file.uid, file.gid)
     options = Options(log.schedule, access=access, late_grace=log.grace, lock_timeout=log.wait)
     hooks, trace = Hooks(suffix=lambda: log.known.suffix), Trace(ops, "", access, enabled=False)
@@ -217,12 +231,16 @@ def _print_json(log: _Log, moved: str) -> None:
     facts = {
         "log": log.place.log,
         "segment": moved,
-        "period": {"start": period.start, "end": period.end},
+        "period": {"start": iso(schedule.zone, period.start), "end": iso(schedule.zone, period.end)},
         "when": schedule.when,
         "interval": schedule.interval,
-        "zone": schedule.zone.key,
+        "zone": zone_name(schedule.zone),
     }
     print_json(facts)
+
+
+def _tell(error: Exception) -> None:
+    _complain(refused(error) if isinstance(error, PermissionError) else str(error))
 
 
 def _complain(text: str) -> None:

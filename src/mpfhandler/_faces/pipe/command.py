@@ -13,6 +13,7 @@ from ..._pure.errors import InvalidOption
 from ..._pure.quantity import to_size
 from ..look import complain
 from ..options import add_options, given_options
+from ..read.folder import owned, refused, unwritable
 from ..spelling import explain
 from .chunks import Chunks
 from .feeder import Feeder
@@ -86,7 +87,7 @@ def _pipe(arguments: argparse.Namespace) -> int:
     _check_input(arguments.log)
     with Source(_INPUT) as source:
         errors = _Errors(arguments.log)
-        log = TimedLogFile(arguments.log, **given, on_error=errors)
+        log = _opened(arguments.log, given, errors)
         feeder = errors.feeder = Feeder(
             source, log, Chunks(log._terminator, most), stamped=arguments.timestamp, waits=waits, tell=_tell
         )  # fmt: skip
@@ -100,6 +101,19 @@ def _pipe(arguments: argparse.Namespace) -> int:
     if failed or lost:
         return _LOST
     return _INTERRUPTED if feeder.interrupted else _DONE
+
+
+def _opened(path: str, given: dict[str, Any], errors: _Errors) -> TimedLogFile:
+    """The log.
+
+    Raises:
+        InvalidOption, OSError: an option cannot be used, or this user may not write there.
+    """
+    try:
+        return TimedLogFile(path, **given, on_error=errors)
+    except PermissionError as error:
+        folder = given["lock_dir"]
+        raise PermissionError(unwritable(path, *([] if folder is None else [folder])) or explain(error)) from None
 
 
 def _to_length(given: str) -> int:
@@ -138,6 +152,7 @@ class _Errors:
 
     def __init__(self, log: str) -> None:
         self._output = _is_descriptor(_OUTPUT, log)
+        self._folder = os.path.dirname(os.path.realpath(log))
         self.feeder: Feeder | None = None
 
     def __call__(self, error: Exception) -> None:
@@ -145,7 +160,12 @@ class _Errors:
         if self.feeder is not None and (self.feeder.gone or (self._output and isinstance(error, BrokenPipeError))):
             self.feeder.gone = True
         else:
-            _tell(str(error))
+            _tell(self._text(error))
+
+    def _text(self, error: Exception) -> str:
+        if not isinstance(error, PermissionError):
+            return str(error)
+        return refused(error) if isinstance(error.filename, str) else f"{explain(error)}: it is {owned(self._folder)}"
 
 
 def _check_input(log: str) -> None:

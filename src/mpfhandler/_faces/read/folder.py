@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterable
 
@@ -13,7 +14,7 @@ from ..._pure.schedule import Schedule
 from ..._pure.state import SIZE, is_ours
 from .guess import UNITS
 
-__all__ = ["denied", "is_segment", "lock_is_ours", "logs_in", "nearest", "refused"]
+__all__ = ["denied", "is_segment", "lock_is_ours", "logs_in", "nearest", "owned", "refused", "unwritable"]
 
 _LOCK, _MAGIC = ".lock", b"mpfhandler-state"
 _NEAR, _MOST = 0.5, 3  # likeness from 0 to 1 from which on a name is offered; how many are
@@ -76,19 +77,37 @@ def nearest(path: str, *, folders: bool = False) -> list[str]:
 
 def denied(path: str) -> PermissionError:
     """Who may read this, and what would help."""
-    blocked = path
-    while True:
-        try:
-            seen = os.stat(blocked)
-            break
-        except OSError:
-            blocked = os.path.dirname(blocked)
-    folder = stat.S_ISDIR(seen.st_mode)
-    owner, group = _user(seen.st_uid), _group(seen.st_gid)
+    blocked, seen = _nearest_seen(path)
+    wanted = stat.S_IRGRP | (stat.S_IXGRP if stat.S_ISDIR(seen.st_mode) else 0)
     what = f"{blocked} is {_whose(seen)}"
-    wanted = stat.S_IRGRP | (stat.S_IXGRP if folder else 0)
-    member = f", or as a member of {group}" if seen.st_mode & wanted == wanted else ""
-    return PermissionError(f"{path}: may not be read by {_user(os.geteuid())}: {what}; run this as {owner}{member}")
+    return PermissionError(f"{path}: may not be read by {_user(os.geteuid())}: {what}; run this as {_who(seen, wanted)}")
+
+
+def unwritable(*paths: str) -> str:
+    """The first of these paths that this user may not write to, with whose it and its folder are, and what would help; "" if
+    there is none. A file that does not exist may be made, a folder may get files."""
+    for path in map(os.path.realpath, paths):
+        blocked, seen = _nearest_seen(path)
+        folder, user = stat.S_ISDIR(seen.st_mode), _user(os.geteuid())
+        if os.access(blocked, os.W_OK | (os.X_OK if folder else 0)):
+            continue
+        if not folder:
+            what = f"{_whose(seen)}, in {owned(os.path.dirname(blocked))}"
+            return f"{path}: may not be written by {user}: {what}; {_do(seen, 'u+w', blocked, 'a user who may write to both')}"
+        who = _who(seen, stat.S_IWGRP | stat.S_IXGRP)
+        what = "no file may be made there" if path == blocked else "may not be made"
+        where = "it" if path == blocked else blocked
+        return f"{path}: {what} by {user}: {where} is {_whose(seen)}; {_do(seen, 'u+wx', blocked, who)}, or name another path"
+    return ""
+
+
+def owned(path: str) -> str:
+    """Whose something is: "a folder of root, group adm, drwxr-x---".
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    return _whose(os.stat(path))
 
 
 def refused(error: PermissionError) -> str:
@@ -97,11 +116,31 @@ def refused(error: PermissionError) -> str:
     if not isinstance(path, str):
         return str(error)
     try:
-        folder = _whose(os.stat(os.path.dirname(path) or "."))
+        folder = owned(os.path.dirname(path) or ".")
         file = f"{_whose(os.lstat(path))}, " if os.path.lexists(path) else ""
     except OSError:
         return str(error)
     return f"{error}: {file}in {folder}; run this as a user who may write to {'both' if file else 'it'}"
+
+
+def _nearest_seen(path: str) -> tuple[str, os.stat_result]:
+    """What there is of a path that can be looked at."""
+    while True:
+        try:
+            return path, os.stat(path)
+        except OSError:
+            path = os.path.dirname(path)
+
+
+def _who(seen: os.stat_result, wanted: int) -> str:
+    """Who may do what needs these bits of a group."""
+    member = f", or as a member of {_group(seen.st_gid)}" if seen.st_mode & wanted == wanted else ""
+    return f"{_user(seen.st_uid)}{member}"
+
+
+def _do(seen: os.stat_result, mode: str, path: str, who: str) -> str:
+    """What helps: the owner has the right to take the rights."""
+    return f"chmod {mode} {shlex.quote(path)}" if seen.st_uid == os.geteuid() else f"run this as {who}"
 
 
 def _whose(seen: os.stat_result) -> str:

@@ -211,7 +211,7 @@ def _document(log: Log, seen: Survey, rows: list[_Row]) -> dict[str, object]:
 def _schedule(log: Log) -> dict[str, object]:
     schedule = log.schedule
     at_time = None if schedule.at_time is None else schedule.at_time.isoformat()
-    told = {"when": schedule.when, "interval": schedule.interval, "at_time": at_time, "zone": log.zone.key}
+    told = {"when": schedule.when, "interval": schedule.interval, "at_time": at_time, "zone": zone_name(log.zone)}
     return {"schedule": {**told, "suffix": log.names.suffix, "sure": log.sure}}
 
 
