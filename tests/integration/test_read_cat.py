@@ -103,6 +103,32 @@ def test_segments_with_names_of_another_schedule(log: Path, command: list[str]) 
     assert said(*command, log, "--when", "D")[0].count("z\n" if command[0] != "ls" else "app.log.2026-11-01\n") == 1
 
 
+@pytest.mark.parametrize("command", [["cat"], ["tail", "-n", "20"], ["tail", "-n", "2"]], ids=" ".join)
+@pytest.mark.parametrize(("until", "wanted"), [("16:00", "abcdefyzk"), ("15:59:59", "abcdefy"), ("15:58:59", "abcdef")])
+def test_record_that_was_written_after_the_boundary(log: Path, command: list[str], until: str, wanted: str) -> None:
+    """With `late_grace=0` it stands in the next file: that is looked at, too, where it begins within a minute of `--until`. What
+    it begins with and has no time is not wanted."""
+    late = "2026-11-23 15:58:59,000 y\n2026-11-23 15:59:59,000 z\n"
+    log.with_name("app.log.2026-11-23_16").write_text("goes on\n" + late + hour(16, "g") + "2026-11-23 15:59:59,500 k\n")
+    log.unlink()
+    out, err = said(*command, log, "--when", "H", "--until", f"2026-11-23 {until}")
+    assert letters(out) == (wanted[-2:] if command[-1] == "2" else wanted)
+    assert "goes on" not in out
+    assert err == ""
+
+
+def test_next_file_that_cannot_matter(log: Path) -> None:
+    """It begins later than a minute after `--until`, and is not opened; or it does not, but its lines have no times."""
+    log.rename(log.with_name("app.log.2026-11-23_16"))
+    log.with_name("app.log.2026-11-23_16").write_text("no time\n" * 3)
+    for until in ("2026-11-23 15:59:30", "2026-11-23 16:00"):
+        for command in ("cat", "tail"):
+            assert "no time" not in "".join(said(command, log, "--when", "H", "--until", until))
+    log.with_name("app.log.2026-11-23_16").rename(log.with_name("app.log.2026-11-23_16.gz"))
+    assert said("cat", log, "--when", "H", "--until", "2026-11-23 15:58:59")[1] == ""
+    assert "damaged" in said("cat", log, "--when", "H", "--until", "2026-11-23 15:59", code=1)[1]
+
+
 def test_log_that_could_not_be_rotated(log: Path) -> None:
     """The active file goes on behind the period that the state record tells, where a folder may not be written to."""
     seen, schedule = log.stat(), Schedule.create("H", utc=True)

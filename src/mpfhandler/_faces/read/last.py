@@ -9,8 +9,8 @@ from itertools import chain
 from .asked import Asked
 from .files import LogFile
 from .moments import Clock
-from .reading import chunks_of, shape_at
-from .records import Shape, Sieve, whole
+from .reading import begins_too_late, chunks_of, shape_at, sieve_for
+from .records import Shape, whole
 from .source import first_place
 
 __all__ = ["last_of"]
@@ -33,7 +33,7 @@ def last_of(file: LogFile, fd: int, end: int, most: int | None, asked: Asked, cl
     """
     since = asked.wanted.since
     least = 0 if since is None or file.compression else first_place(fd, end, since, clock)
-    if file.compression or most is None:
+    if file.compression or most is None or begins_too_late(file, asked.wanted):  # the last have what comes first
         kept = _records(file, fd, least, end, asked, clock)
         return kept if most is None else deque(kept, maxlen=most)
     span = _SPAN
@@ -50,10 +50,14 @@ def _records(file: LogFile, fd: int, start: int, end: int, asked: Asked, clock: 
     first = next(chunks, b"")
     shape = shape_at(fd, start, first, clock)
     content = chain((first,), chunks)
-    sieve = Sieve(asked.wanted, shape, clock)
+    sieve = sieve_for(file, shape, asked.wanted, clock)
+    if sieve is None:
+        return
     for block in whole(_from_a_record(content, shape) if start else content, shape):
         for _, record in sieve.records(block):
             yield record
+        if sieve.over:
+            return
 
 
 def _from_a_record(chunks: Iterator[bytes], shape: Shape) -> Iterator[bytes]:

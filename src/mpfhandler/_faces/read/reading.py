@@ -16,10 +16,21 @@ from .asked import Asked
 from .files import Log, LogFile, find_log, list_again
 from .folder import denied
 from .moments import Clock
-from .records import HEAD, NO_SHAPE, Shape, Sieve, Wanted, shape_of, whole
+from .records import HEAD, MARGIN, NO_SHAPE, Shape, Sieve, Wanted, shape_of, whole
 from .source import Damaged, contents_ahead, first_place, raw
 
-__all__ = ["Reading", "chunks_of", "find", "key_of", "may_have_some", "open_file", "open_segment", "shape_at"]
+__all__ = [
+    "Reading",
+    "begins_too_late",
+    "chunks_of",
+    "find",
+    "key_of",
+    "may_have_some",
+    "open_file",
+    "open_segment",
+    "shape_at",
+    "sieve_for",
+]
 
 _TRIES = 20  # looks at a folder in which files go on to move
 
@@ -72,13 +83,26 @@ def chunks_of(file: LogFile, fd: int, start: int, end: int, asked: Asked) -> Ite
 
 
 def may_have_some(file: LogFile, wanted: Wanted) -> bool:
-    """Whether a file is needed, by its period: a record stands in the file of its own one. An active file that was written to
-    since then is needed in any case: where it cannot be rotated it goes on."""
+    """Whether a file is needed, by its period: a record stands in the file of its own one, or in the next, if it was written
+    after the boundary and the log has `late_grace=0`. An active file that was written to since then is needed in any case: where
+    it cannot be rotated it goes on."""
     early = wanted.since is not None and file.end is not None and file.end <= wanted.since
     if early and file.name is None and wanted.since is not None:
         early = file.mtime < wanted.since
-    late = wanted.until is not None and file.start is not None and file.start >= wanted.until
+    late = wanted.until is not None and file.start is not None and file.start > wanted.until + MARGIN
     return not early and not late
+
+
+def begins_too_late(file: LogFile, wanted: Wanted) -> bool:
+    """Whether a file has only what is late, if it has anything that is wanted: its period is not asked for."""
+    return wanted.until is not None and file.start is not None and file.start >= wanted.until
+
+
+def sieve_for(file: LogFile, shape: Shape, wanted: Wanted, clock: Clock) -> Sieve | None:
+    """What lets the wanted records of a file through; None if there are none: without times it is not known which are late."""
+    if not begins_too_late(file, wanted):
+        return Sieve(wanted, shape, clock)
+    return Sieve(wanted, shape, clock, file.start) if shape.timed else None
 
 
 def shape_at(fd: int, start: int, first: bytes, clock: Clock) -> Shape:
@@ -161,9 +185,12 @@ class Reading:
         start, chunks = self._chunks(file, fd)
         first = next(chunks, b"")
         shape = shape_at(fd, start, first, self._clock)
+        sieve = sieve_for(file, shape, self._asked.wanted, self._clock)
+        if sieve is None:
+            return iter(()), Sieve(self._asked.wanted, shape, self._clock)
         if self._asked.wanted.timed and first and not shape.timed:
             self._asked.complain(f"{file.path}: no line begins with a time that is understood, so all of the file is taken")
-        return whole(chain((first,), chunks), shape), Sieve(self._asked.wanted, shape, self._clock)
+        return whole(chain((first,), chunks), shape), sieve
 
     def _chunks(self, file: LogFile, fd: int) -> tuple[int, Iterator[bytes]]:
         """From where on, and what stands there."""

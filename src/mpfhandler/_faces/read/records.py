@@ -159,9 +159,10 @@ class Sieve:
         wanted: which they are.
         shape: of the file.
         clock: of the log.
+        begins: counts as the time of what has none and stands before the first record that has one (epoch seconds).
     """
 
-    def __init__(self, wanted: Wanted, shape: Shape, clock: Clock) -> None:
+    def __init__(self, wanted: Wanted, shape: Shape, clock: Clock, begins: float | None = None) -> None:
         self._wanted = wanted
         self._shape = shape
         self._clock = clock
@@ -170,7 +171,7 @@ class Sieve:
         self._dense = False  # whether much of the last block was found: then looking at each line costs less than at each finding
         self._crowded = False  # whether so much that it is better not to search at all
         self._passed = wanted.pattern is None  # whether the last record was let through: what goes on with it goes with it
-        self._time: float | None = None  # of the last record that had one
+        self._time = begins  # of the last record that had one
         self._far = 0  # bytes of records far behind the end, one after the other
         self.over = False  # there were many of them: nothing that is wanted comes any more
 
