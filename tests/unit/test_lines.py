@@ -94,7 +94,7 @@ def test_without_waiting_what_does_not_fit_is_counted(
 
 
 def test_block_is_divided_at_max_bytes(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
-    """A block larger than `max_bytes` fills several segments; no line is divided, and none has much more than that."""
+    """A block larger than `max_bytes` fills several segments; no line is divided, and none has more than that and a line."""
     log = closing(TimedLogFile(tmp_path / "app.log", when="D", max_bytes=2000))
     lines = Lines(log)
     for _ in range(3):
@@ -103,8 +103,31 @@ def test_block_is_divided_at_max_bytes(tmp_path: Path, closing: Callable[[Any], 
     files = sorted(tmp_path.glob("app.log.2*"), key=lambda file: (len(file.name), file.name))
     parts = [file.read_bytes() for file in (*files, tmp_path / "app.log")]
     assert len(parts) > 10
-    assert all(part.endswith(b"\n") and len(part) < 4000 for part in parts if part)
+    assert all(part.endswith(b"\n") and 2000 <= len(part) < 2010 for part in parts[:-1])
+    assert len(parts[-1]) < 2010
     assert b"".join(parts) == (b"short\n" + BLOCK) * 3
+
+
+def test_block_is_divided_where_the_file_has_less_room(
+    tmp_path: Path, system: Callable[..., None], closing: Callable[[Any], Any]
+) -> None:
+    """Blocks that are smaller than `max_bytes`: the first of a file is whole, the one that does not fit any more is divided, also
+    in a file that had something in it. It costs no more calls than the writes, but for one look at a file that is new to us."""
+    looks, disk = [], Disk(1 << 30)
+    system(write=disk.write, stat_fd=lambda fd: looks.append(fd) or OPERATIONS.stat_fd(fd))
+    (tmp_path / "app.log").write_bytes(BLOCK[:5000])
+    log = closing(TimedLogFile(tmp_path / "app.log", when="D", max_bytes=26_000))
+    lines = Lines(log)
+    lines.write(BLOCK[5000:], now())
+    looked, wrote = len(looks), disk.calls
+    lines.write(BLOCK, now())
+    assert (len(looks), disk.calls) == (looked, wrote + 1)
+    for _ in range(8):
+        lines.write(BLOCK, now())
+    files = sorted(tmp_path.glob("app.log.2*"), key=lambda file: (len(file.name), file.name))
+    parts = [file.read_bytes() for file in (*files, tmp_path / "app.log")]
+    assert [len(part) for part in parts] == [26_000, 26_000, 26_000, 22_000]
+    assert b"".join(parts) == BLOCK * 10
 
 
 def test_lines_go_to_the_period_of_their_time(tmp_path: Path, clock: list[float], closing: Callable[[Any], Any]) -> None:

@@ -39,12 +39,31 @@ class Batches:
         self._writer = writer
         self._size = size
         self._bounded = bounded
+        self._grown: tuple[OpenSegment | None, int] = None, 0  # the segment that was last written to; its size after that
         self.writing_since: float | None = None  # a hint for other threads: since when the disk is at one write
 
     def write(self, batch: Batch) -> None:
         """Write what is left of a batch: afterwards it is in the files or in the backlog. Not to be called inside the slow path.
         Never raises an `OSError`."""
         self._writer._run(lambda: self._write(batch))
+
+    def room(self, segment: OpenSegment) -> int:
+        """Bytes that the active segment has before `max_bytes`. What other processes have written since our last write is not
+        asked for: that would be a system call for each."""
+        limit = self._writer._limit
+        if not self._writer.options.max_bytes:
+            return limit
+        if self._grown[0] is not segment:
+            try:
+                self._grown = segment, self._writer._ops.stat_fd(segment.fileno()).size
+            except OSError:  # the write will tell
+                return limit
+        return limit - self._grown[1]
+
+    def wrote(self, segment: OpenSegment, end: int) -> bool:
+        """So far the active segment reaches now. Whether it is to be split."""
+        self._grown = segment, end
+        return end >= self._writer._limit
 
     def _write(self, batch: Batch) -> None:
         writer = self._writer
@@ -115,7 +134,7 @@ class Batches:
             batch.done = start + count_whole(group.records(), watch.advance())[0]
             raise
         self._count(segment, group.number, len(group.data))
-        if segment is writer._active.segment and end >= writer._limit:
+        if segment is writer._active.segment and self.wrote(segment, end):
             writer._active.ask_split()
 
     def _appended(self, segment: OpenSegment, group: Group) -> int:
@@ -132,20 +151,22 @@ class Batches:
             self.writing_since = None
 
     def _gather(self, batch: Batch, segment: OpenSegment, until: float) -> Group:
-        """The next record and those behind it whose `created` is before `until` and which this segment takes."""
+        """The next record and those behind it whose `created` is before `until` and which this segment takes: up to the one that
+        reaches `max_bytes`, as if each were written alone."""
         active, start = self._writer._active, batch.done
         since = segment.period.start if segment is not active.segment or active._keeps_late() else -_EVER
-        room = min(self._size, self._writer._limit)
-        if start == 0 and (data := batch.joined(since, until)) is not None and len(data) <= room:
+        left, room = self._size, self.room(segment) if segment is active.segment else self._writer._limit
+        if start == 0 and (data := batch.joined(since, until)) is not None and len(data) <= min(left, room):
             return Group(data, len(batch.entries), batch, 0)
         group: list[bytes] = []
         for entry in batch.entries[start : start + _MOST]:
             whole = batch.whole(entry)
             if not isinstance(whole, tuple):
                 break
-            room -= len(whole[0])
-            if group and (room < 0 or not since <= whole[1] < until):
+            size = len(whole[0])
+            if group and (room <= 0 or size > left or not since <= whole[1] < until):
                 break
+            left, room = left - size, room - size
             group.append(whole[0])
         return Group(b"".join(group), len(group), batch, start)
 

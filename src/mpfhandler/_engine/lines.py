@@ -1,8 +1,8 @@
 """Whole lines in bulk, for a program that passes on what another one writes: a block of them is one write(2).
 
-A block belongs to the time at which it came, so all of it stands in one period's file; one that is larger than `max_bytes` is
-divided between two lines. What holds for a record holds for each line of it: after a short write those that are whole stay, the
-part of one becomes a line, and the others wait for the disk, in order, and are not written twice.
+A block belongs to the time at which it came, so all of it stands in one period's file; one with which that would be larger than
+`max_bytes` is divided behind the line that reaches it. What holds for a record holds for each line of it: after a short write
+those that are whole stay, the part of one becomes a line, and the others wait for the disk, in order, and are not written twice.
 
 A block that is written at once counts as one record in `stats()`, and its bytes as what they are.
 
@@ -76,9 +76,9 @@ class Lines:
     def _quickly(self, data: bytes, created: float) -> bool:
         """In the steady state a block is not taken apart; else False. As `Writer.write`, whose window it is."""
         writer, segment = self._writer, self._writer._active.segment
-        if not (writer._lo <= created < writer._due and writer.now() < writer._look) or len(data) > writer._limit:
+        if not (writer._lo <= created < writer._due and writer.now() < writer._look):
             return False
-        if not isinstance(segment, OpenSegment):
+        if not isinstance(segment, OpenSegment) or len(data) > self._batches.room(segment):
             return False
         lines = partial(split, data, self._end)
         try:
@@ -88,7 +88,7 @@ class Lines:
             return True
         writer._appender.sync(segment)
         self._batches._count(segment, 1, len(data))  # to count its lines would nearly take as long as the write
-        if end >= writer._limit:
+        if self._batches.wrote(segment, end):
             writer._ask_split()
         return True
 

@@ -33,7 +33,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "at_time": ("HH:MM", "when a day, week or month begins"),
     "utc": ("", "universal time"),
     "tz": ("ZONE", 'such as "Asia/Shanghai" (default: the system\'s)'),
-    "max_bytes": ("BYTES", "also split within a period once a file has this size, or up to 64 KiB more; 0: never"),
+    "max_bytes": ("BYTES", "also split within a period once a file has this size; 0: never"),
     "rotate_idle": ("", "rotate at the boundary also while no line comes"),
     "chmod": ("MODE", 'of the files, such as "0640" (default: by the umask)'),
     "owner": ("USER:GROUP", "of the files"),
