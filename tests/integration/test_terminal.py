@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from _terminal import ENVIRONMENT, Seen, run_on_terminal
+from _terminal import ENVIRONMENT, Seen, read_to_end, run_on_terminal
 
+from mpfhandler import TimedLogFile
 from mpfhandler._faces.cli import COMMANDS
 
 COMMAND = [sys.executable, "-m", "mpfhandler"]
@@ -90,6 +94,73 @@ def test_the_verdict_of_check_has_a_colour_on_a_terminal(tmp_path: Path) -> None
     piped = run_on_terminal(command, piped="stdout").piped
     assert "\nPASS" in piped
     assert "\x1b" not in piped
+
+
+def test_a_rotation_is_told_in_colour_on_a_terminal(tmp_path: Path) -> None:
+    """What was done; a complaint is as it is in a pipe."""
+    pytest.importorskip("rich")
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "MONTH") as writer:
+        writer.write("line")
+    command = [*COMMAND, "rotate", str(log)]
+    name = f"{log}.{time.strftime('%Y-%m')}"
+    assert run_on_terminal(command) == Seen(f"\x1b[32m{log} is {name} now; a new one has begun\x1b[0m\n", "", 0)
+    assert run_on_terminal(command, piped="stdout") == Seen("", f"{log} is {name}.1 now; a new one has begun\n", 0)
+    assert run_on_terminal(command, env={"NO_COLOR": "1"}).screen == f"{log} is {name}.2 now; a new one has begun\n"
+    told = f"mpfhandler rotate: {log} is rotated by another schedule than every hour (local time): "
+    for piped in ("", "stderr"):
+        seen = run_on_terminal([*command, "--when", "H"], piped=piped)
+        text = seen.piped if piped else seen.screen
+        assert text.startswith(told)
+        assert ("\x1b" in text, text.count("\n"), seen.code) == (False, 1, 1)
+
+
+@pytest.mark.parametrize("piped", ["", "stdout", "stderr"])
+def test_what_pipe_tells(tmp_path: Path, piped: str) -> None:
+    """The same on a terminal and in a pipe, in whole lines; of the lines that go to the log nothing is on either."""
+    log = tmp_path / "app.log"
+    line = f"printf 'one\\nendless' | {' '.join(COMMAND)} pipe {log} --max-line 4"
+    seen = run_on_terminal(["bash", "-c", line], piped=piped)
+    told = "mpfhandler pipe: a line is longer than --max-line; what follows goes on the next line, also with later ones\n"
+    assert seen == Seen("" if piped == "stderr" else told, told if piped == "stderr" else "", 0)
+    assert log.read_text() == "one\nendl\ness\n"
+
+
+def test_pipe_reads_from_a_terminal(tmp_path: Path) -> None:
+    """Lines as they are typed, until Ctrl-D."""
+    log = tmp_path / "app.log"
+    master, slave = pty.openpty()
+    with subprocess.Popen([*COMMAND, "pipe", str(log)], env=ENVIRONMENT, stdin=slave, stdout=slave, stderr=slave) as running:
+        os.close(slave)
+        for text in ("one\n", "two\n"):
+            os.write(master, text.encode())
+            deadline = time.monotonic() + 60
+            while not (log.exists() and log.read_text().endswith(text)):
+                assert time.monotonic() < deadline, "the line does not come"
+                time.sleep(0.01)
+        os.write(master, b"\x04")
+        assert read_to_end(master) == "one\ntwo\n"  # the terminal's echo
+        assert running.wait(60) == 0
+    os.close(master)
+    assert log.read_text() == "one\ntwo\n"
+
+
+def test_tables_of_bench_are_drawn_on_a_terminal(tmp_path: Path) -> None:
+    """In a pipe they are Markdown, while the bar is on the terminal."""
+    pytest.importorskip("rich")
+    command = [*COMMAND, "bench", str(tmp_path), "--handlers", "file", "--parts", "import", "--rounds", "1"]
+    seen = run_on_terminal(command)
+    assert seen.code == 0
+    assert "━" in seen.screen
+    assert "\x1b[1m" in seen.screen
+    assert "|--" not in seen.screen
+    seen = run_on_terminal(command, piped="stdout")
+    assert seen.code == 0
+    assert "|--" in seen.piped
+    assert "\x1b" not in seen.piped
+    assert "\x1b[" in seen.screen
+    assert "|--" not in seen.screen
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([command.name, "--help"] for command in COMMANDS)], ids=" ".join)

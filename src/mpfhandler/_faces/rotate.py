@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(log, outcome.moved)
     elif not arguments.quiet:
-        say(f"{log.place.log} is {outcome.moved} now; a new one has begun")
+        say(f"{log.place.log} is {outcome.moved} now; a new one has begun", "green")
     return _DONE
 
 
