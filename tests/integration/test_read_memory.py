@@ -1,0 +1,101 @@
+"""What the reading commands need in memory for a log of 300 MB in compressed segments: under 64 MiB, whatever is asked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+HOURS, MEGABYTES = range(10, 16), 50  # segments; of each, unpacked
+LINE, MOST = 128, 64 << 10  # bytes; KiB
+LINES = (1 << 20) // LINE  # in a block
+WAYS: list[tuple[list[str], int]] = [
+    (["cat", "--grep", "needle"], len(HOURS)),
+    (["cat", "--grep", "FATAL|needle", "--since", "2026-11-23 12:00"], len(HOURS) - 2),
+    (["tail", "-n", "1000"], 1000),
+    (["ls", "--json"], 0),
+]
+ENVIRONMENT = {**os.environ, "TZ": "UTC"}
+# A process of its own, for a fork of the test's counts the test's memory. What the command prints goes to its standard output.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.run([sys.executable, "-m", "mpfhandler", *sys.argv[1:]]).returncode
+most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(code, most // 1024 if sys.platform == "darwin" else most, file=sys.stderr)
+"""
+
+
+def block(hour: int) -> bytes:
+    """A mebibyte of lines of that hour, each of its own content."""
+    numbers = random.Random(hour)
+    head = f"2026-11-23 {hour}:30:00,000 INFO "
+    width = LINE - len(head) - 1
+    return "".join(f"{head}{numbers.getrandbits(4 * width):0{width}x}\n" for _ in range(LINES)).encode()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its segments are made of a block that is packed once, one of them of a single stream; each has one line to be found at its
+    end."""
+    log = tmp_path_factory.mktemp("log") / "app.log"
+    for hour in HOURS:
+        content, last = block(hour), f"2026-11-23 {hour}:45:00,000 INFO needle\n".encode()
+        with log.with_name(f"app.log.2026-11-23_{hour}.gz").open("wb") as out:
+            if hour == HOURS[0]:
+                stream = zlib.compressobj(1, wbits=31)
+                for _ in range(MEGABYTES):
+                    out.write(stream.compress(content[: 1 << 14] * 64))
+                out.write(stream.compress(last) + stream.flush())
+            else:
+                packed = gzip.compress(content, 1)
+                for _ in range(MEGABYTES):
+                    out.write(packed)
+                out.write(gzip.compress(last))
+    log.write_bytes(b"2026-11-23 16:00:00,000 INFO active\n")
+    return log
+
+
+def measured(*words: str) -> tuple[int, int, str]:
+    """The exit code, the most memory in KiB, and what was printed."""
+    command = [sys.executable, "-c", MEASURED, *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=True)
+    code, kilobytes = map(int, done.stderr.splitlines()[-1].split())
+    return code, kilobytes, done.stdout
+
+
+@pytest.mark.parametrize(("words", "count"), WAYS, ids=[" ".join(words) for words, _ in WAYS])
+def test_memory_for_compressed_segments(log: Path, words: list[str], count: int) -> None:
+    """All of it is read, for the answer is right."""
+    code, kilobytes, printed = measured(words[0], str(log), *words[1:])
+    assert code == 0
+    if words[0] == "ls":
+        lines = [one["lines"] for one in json.loads(printed)["files"]]
+        assert lines == [*(MEGABYTES * LINES + 1 for _ in HOURS), 1]
+    else:
+        found = printed.splitlines()
+        assert len(found) == count
+        assert found[-1].endswith("active" if words[0] == "tail" else "needle")
+    assert kilobytes < MOST
+
+
+def test_memory_of_verify(log: Path) -> None:
+    """It goes through every segment to its end: damage there is found, and nothing else is wrong."""
+    assert measured("verify", str(log))[0] == 0
+    last = log.with_name(f"app.log.2026-11-23_{HOURS[-1]}.gz")
+    content = last.read_bytes()
+    last.write_bytes(content[:-6])
+    code, kilobytes, printed = measured("verify", str(log))
+    last.write_bytes(content)
+    assert code == 1
+    assert last.name in printed
+    assert "damaged" in printed
+    assert kilobytes < MOST
