@@ -180,6 +180,20 @@ def test_unknown_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert len(closed_files(log)) == 1
 
 
+def test_names_of_two_units_with_the_same_boundaries(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log of hours may have been one of minutes before: its closed file gets no name that would be one of 60 minutes."""
+    log = tmp_path / "app.log"
+    made(log, when="H")
+    for minute in range(5):
+        Path(f"{log}.2026-03-04_10-0{minute}").touch()
+    assert cli.main(["rotate", str(log)]) == 2
+    assert "give --when" in capsys.readouterr().err
+    assert len(closed_files(log)) == 5
+    assert cli.main(["rotate", str(log), "--when", "H", "--quiet"]) == 0
+    (closed,) = [file for file in closed_files(log) if file.read_text()]
+    assert len(closed.name) == len("app.log.2026-03-04_10")
+
+
 def test_no_such_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The nearest name is told."""
     made(tmp_path / "app.log", when="D")

@@ -27,7 +27,7 @@ from .interrupt import interruptible
 from .look import complain
 from .read.files import add_log_arguments, given_by, read_state
 from .read.folder import denied, nearest, refused
-from .read.guess import guess, has_rivals
+from .read.guess import learn
 from .spelling import explain
 
 __all__ = ["DONE", "FAILED", "Found", "add_arguments", "find", "run_command", "tell_if_nothing"]
@@ -120,9 +120,9 @@ def _schedule(log: str, arguments: argparse.Namespace, ops: Operations) -> tuple
         InvalidOption: an option cannot be used.
         OSError: the folder cannot be read.
     """
-    given, files = given_by(arguments), ops.names(os.path.dirname(log))
-    found = guess(log, given, files, read_state(f"{log}.lock"))
-    if found.sure and (given.when is not None or given.suffix is not None or not has_rivals(log, found, files)):
+    given = given_by(arguments)
+    found = learn(log, given, ops.names(os.path.dirname(log)), read_state(f"{log}.lock"))
+    if found.sure:
         return found.schedule, found.suffix
     schedule = given.schedule(_WHEN)
     return schedule, given.suffix or schedule.suffix

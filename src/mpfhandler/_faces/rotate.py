@@ -31,7 +31,7 @@ from .._resources.tracefile import Trace
 from .look import complain, print_json, say
 from .read.files import add_log_arguments, find_log, given_by, read_state
 from .read.folder import refused, unwritable
-from .read.guess import Guess, guess
+from .read.guess import Guess, learn
 from .read.show import every, iso, zone_name
 from .spelling import explain
 
@@ -121,10 +121,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _find(arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> _Log:
     found = find_log("rotate", arguments)
-    known = Guess(found.schedule, found.names.suffix, found.sure)
+    given, files = given_by(arguments), ops.names(os.path.dirname(found.path))
+    known = learn(found.path, given, files, found.state)
     place = _place(ops, found.path, arguments.lock_dir, known.suffix)
     if arguments.lock_dir is not None:
-        known = guess(found.path, given_by(arguments), ops.names(os.path.dirname(found.path)), read_state(place.lock))
+        known = learn(found.path, given, files, read_state(place.lock))
     if not known.sure:
         problem = "not given, and the lock file does not tell it"
         raise InvalidOption("when", arguments.when, problem, "give --when, --tz and what else the handler has, also --lock-dir")

@@ -7,7 +7,7 @@ fingerprint of the schedule, so a guess that has the same one is no guess any mo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time as TimeOfDay  # noqa: N812  (a class, and `time` is a module)
 from datetime import tzinfo
 
@@ -16,7 +16,7 @@ from ..._pure.naming import Names, SegmentName
 from ..._pure.schedule import Schedule
 from ..._pure.state import State
 
-__all__ = ["UNITS", "Given", "Guess", "guess", "has_rivals"]
+__all__ = ["UNITS", "Given", "Guess", "guess", "learn"]
 
 UNITS = ("S", "M", "H", "D", "MONTH")  # the finest first; weeks have the names of days
 _DAY = 86400
@@ -97,17 +97,23 @@ def guess(log: str, given: Given, files: Iterable[str], state: State | None) -> 
     return Guess(schedule, suffix or schedule.suffix, sure=False)
 
 
-def has_rivals(log: str, found: Guess, files: Iterable[str]) -> bool:
+def learn(log: str, given: Given, files: Iterable[str], state: State | None) -> Guess:
+    """The same for who names, changes or deletes files: not sure, either, where two schedules are possible.
+
+    Raises:
+        InvalidOption: what the user said cannot be used.
+    """
+    listed = list(files)
+    found = guess(log, given, listed, state)
+    told = given.when is not None or given.suffix is not None
+    return found if told or not _has_rivals(log, found, listed) else replace(found, sure=False)
+
+
+def _has_rivals(log: str, found: Guess, listed: list[str]) -> bool:
     """Whether there are also names of another unit with the same boundaries: a log of 60 minutes may have been one of hours, or
     the other way round. Then it is known when its periods end, but not what is called by which schedule. The same where minutes
-    are named at which no period of 60 begins.
-
-    Args:
-        log: its path.
-        found: the guess.
-        files: names in the log's folder.
-    """
-    schedule, units, listed = found.schedule, dict(_DIVIDED), [*files]
+    are named at which no period of 60 begins."""
+    schedule, units = found.schedule, dict(_DIVIDED)
     if schedule.when not in units:
         return False
     seconds = schedule.interval * schedule.unit_seconds
