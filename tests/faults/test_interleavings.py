@@ -1240,6 +1240,34 @@ def test_new_log_that_somebody_has_taken_for_the_period_before_is_not_written_to
     assert sorted(all_lines(path.parent)) == ["a", "new", "old"]
 
 
+def test_new_log_that_somebody_without_the_lock_has_written_to_keeps_its_period(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R5, P2: a process is stopped after it has created the log, and one that does not wait for the lock writes to it before
+    the period is over. Who goes on in the next period does not make it that one's log."""
+    clock = use_clock(monkeypatch)
+    creating = Once(OPERATIONS.open_new, "app.log")
+    first = another(clock, monkeypatch, path, open_new=creating)
+    made = end_of_period(clock)
+    first.write("a", made)
+    others: list[TimedLogFile] = []
+
+    def meanwhile() -> None:
+        os.utime(path, (made, made))  # by the clock of this test
+        use(monkeypatch, **clock.entries())
+        others.append(log_at(path, "H", lock_timeout=0.0, on_error=reported.append))
+        others[0].write("theirs", made)
+        os.utime(path, (made, made))
+        clock.step(3)
+
+    creating.after = meanwhile
+    first.rotate()
+    assert creating.after is None
+    first.write("new")
+    assert lines(path) == ["new"]
+    assert sorted(all_lines(path.parent)) == ["a", "new", "theirs"]
+
+
 def test_clock_that_is_set_back_while_the_log_is_created_gives_it_no_future_period(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

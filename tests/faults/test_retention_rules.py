@@ -67,7 +67,7 @@ def test_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log.write("now")
     assert log.rotate()
     kept = ["2026-03-03_23", "2026-03-04_03", "2026-03-04_10"]
-    wait_for(lambda: closed(tmp_path) == kept, "the housekeeper, which is at it, too, has let go of what goes")
+    wait_for(lambda: closed(tmp_path) == kept, "the housekeeper, which is at it, too, has let go of what goes", 20)
 
 
 def test_age_by_the_last_write_where_names_do_not_tell(tmp_path: Path) -> None:

@@ -330,7 +330,7 @@ MUTANTS = (
         ROTATION,
         "if not held.current() or not self._is_empty(segment):",
         "if not held.current():",
-        ("simulation/test_every_schedule.py::test_schedules_with_few_preemptions[one of two processes waits for a period]",),
+        ("faults/test_interleavings.py::test_new_log_that_somebody_without_the_lock_has_written_to_keeps_its_period",),
     ),
     Mutant(
         "adopt-any-file",
