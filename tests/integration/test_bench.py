@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import multiprocessing
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +19,9 @@ from typing import Any
 import pytest
 
 from mpfhandler._faces import cli
-from mpfhandler._faces.bench import command, crew, peers, session
+from mpfhandler._faces.bench import command, crew, peers, session, syscalls
 from mpfhandler._faces.bench.contender import Setup
+from mpfhandler._faces.bench.cost import cost
 from mpfhandler._faces.bench.count import logs_in, surviving
 from mpfhandler._faces.bench.crew import Broken, Job, run
 from mpfhandler._faces.bench.handlers import CONTENDERS
@@ -129,6 +132,24 @@ def test_a_process_that_cannot_begin_is_told(tmp_path: Path) -> None:
         run(Job("file", Setup(str(tmp_path / "no/such/app.log"))), 2)
 
 
+def test_a_worker_that_failed_says_why_and_ends_as_usual(tmp_path: Path) -> None:
+    """What it reports is the kind of error and its text; the process itself ends without a fault."""
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    job = Job("file", Setup(str(tmp_path / "no/such/app.log")))
+    barrier = context.Barrier(2)  # lives as long as the worker
+    worker = context.Process(target=crew._worker, args=(job, 0, 1, barrier, sending, None))
+    worker.start()
+    sending.close()
+    with pytest.raises(Broken, match=r"FileNotFoundError: .*no/such"):
+        crew._received(receiving, 60)
+    with pytest.raises(Broken, match="a process ended before its time"):
+        crew._received(receiving, 60)
+    worker.join(60)
+    receiving.close()
+    assert worker.exitcode == 0
+
+
 def test_a_process_that_is_stuck_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler whose calls never return ends the run of it, with the reason, and no process is left."""
     monkeypatch.setattr(crew, "_SPARE_SECONDS", 0.5)
@@ -176,6 +197,137 @@ def test_a_handler_that_failed_is_not_tried_again(tmp_path: Path, monkeypatch: p
         ("watched", procs, threads, 2) for threads in (1, 8) for procs in (1, 2)
     ]
     assert [one.key for one in found.failed] == ["file", "file"]
+
+
+def measured(folder: Path, parts: tuple[str, ...], *keys: str) -> Results:
+    """What a session finds with these handlers."""
+    plan = session.Plan((1,), (1,), session.Load(1.0, 0, "h"), 2, keys, parts)
+    with Progress(1) as progress:
+        return session.Session(plan, str(folder), progress, session.select(keys)[0]).results("command", [])
+
+
+def test_latency_can_be_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No throughput is measured then, and a round that fails is not counted."""
+    tail = Tail(1.0, 2.0, 3.0, 4.0, 10)
+
+    def late(key: str, *_more: object) -> Tail:
+        if key == "watched":
+            raise Broken("a process ended before its time")
+        return tail
+
+    monkeypatch.setattr(session, "throughput", lambda *_given: pytest.fail("nobody has asked for it"))
+    monkeypatch.setattr(session, "latency", late)
+    found = measured(tmp_path, ("latency",), "file", "watched")
+    assert found.cells == [Cell("file", 1, 1, [], [tail, tail])]
+    assert [(one.key, one.why) for one in found.failed] == [("watched", "a process ended before its time")]
+
+
+def test_a_stall_that_fails_is_told_beside_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no row; who does not rotate or compress is named with that, the bare system call is not a candidate."""
+
+    def stalls(key: str, *_more: object) -> Stall:
+        if key == "ours":
+            raise Broken("a process does not come to its end")
+        return Stall(key, [1.0], [1.0], 1, 0, 10, 0)
+
+    monkeypatch.setattr(session, "stall", stalls)
+    monkeypatch.setitem(CONTENDERS, "timed", replace(CONTENDERS["timed"], compresses=lambda: False))
+    found = measured(tmp_path, ("stall",), "ours", "timed", "file", "write")
+    assert [one.key for one in found.stalls] == ["timed"]
+    assert [(one.key, one.why) for one in found.failed] == [("ours", "a process does not come to its end")]
+    assert [(one.key, one.why) for one in found.skipped] == [
+        ("timed", "not in this version; it only rotates"),
+        ("file", "does not rotate"),
+    ]
+
+
+def test_who_has_no_handler_has_no_cost(tmp_path: Path) -> None:
+    """Of those that another thread or nobody formats for, there is nothing to be measured in the calling thread."""
+    found = measured(tmp_path, ("cost",), "write", "queue")
+    assert (found.costs, found.failed) == ([], [])
+
+
+@pytest.mark.parametrize("script", [None, "#!/bin/sh\necho 'strace: ptrace: not permitted' >&2\nexit 1\n"])
+def test_where_nothing_can_be_traced_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None) -> None:
+    """Without strace, or where it may not trace (as in many containers), the part is skipped with the reason."""
+    if script is not None:
+        (tmp_path / "strace").write_text(script)
+        (tmp_path / "strace").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = measured(tmp_path, ("syscalls",), "file")
+    why = "strace is not installed" if script is None else "strace: strace: ptrace: not permitted"
+    assert [(one.key, one.why) for one in found.skipped] == [("syscalls", why)]
+    assert (found.calls, found.failed) == ([], [])
+    with pytest.raises(OSError, match="No such file" if script is None else "the traced process failed: strace: ptrace"):
+        syscalls.count_calls("file", str(tmp_path), 1, 1)
+
+
+@pytest.mark.parametrize(("key", "rounds"), [("ours", 3), ("buffered", 3), ("queue", 1), ("loguru-enqueue", 1), ("write", 3)])
+def test_the_traced_process_writes_every_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, rounds: int) -> None:
+    """Between the marks all records of the rounds are written; where another thread writes them, there is one round."""
+    if CONTENDERS[key].problem() is not None:
+        pytest.skip(f"{key}: {CONTENDERS[key].problem()}")
+    marks, real = list[int](), os.access
+    path = tmp_path / "app.log"
+
+    def access(asked: Any, mode: int) -> bool:
+        if asked == syscalls._MARK:
+            marks.append(surviving(str(tmp_path), distinct=False))
+        return real(asked, mode)
+
+    monkeypatch.setattr(logging, "raiseExceptions", True)  # it is set there
+    monkeypatch.setattr(os, "access", access)
+    syscalls.main([json.dumps([key, str(path), 3, 7])])
+    assert surviving(str(tmp_path), distinct=False) == 100 + 7 * rounds
+    assert len(marks) == rounds + 1
+    assert marks[-1] == 100 + 7 * rounds, "everything is written before the last mark"
+
+
+def test_the_standard_librarys_handler_compresses_what_it_rotates(tmp_path: Path) -> None:
+    """As its cookbook has it: one compressed file with the records, no plain one beside it; the next record is in a new file."""
+    made = CONTENDERS["timed"].handler
+    assert made is not None
+    handler = made(Setup(str(tmp_path / "app.log"), compress=True))
+    logger = logging.Logger("benchmark")
+    logger.addHandler(handler)
+    logger.info("worker %d record %d of the benchmark.", 1, 1)
+    handler.doRollover()
+    logger.info("worker %d record %d of the benchmark.", 1, 2)
+    handler.close()
+    (packed,) = tmp_path.glob("app.log.*")
+    assert packed.suffix == ".gz"
+    assert gzip.decompress(packed.read_bytes()).endswith(b" record 1 of the benchmark.\n")
+    assert (tmp_path / "app.log").read_bytes().endswith(b" record 2 of the benchmark.\n")
+    assert surviving(str(tmp_path)) == 2
+
+
+def test_picologging_is_opened_as_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the names of `logging`, which stands in for it here: it is not there for every Python."""
+    monkeypatch.setitem(sys.modules, "picologging", logging)
+    target = CONTENDERS["picologging"].open(Setup(str(tmp_path / "app.log")), None)
+    target.call(target.message, 1, 1)
+    target.close()
+    assert surviving(str(tmp_path)) == 1
+
+
+def test_who_runs_from_its_sources_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then a table has the name alone."""
+    ours = replace(CONTENDERS["ours"], distribution="no-such-distribution-anywhere")
+    assert (ours.version(), ours.label()) == (None, "mpfhandler")
+
+
+def test_a_handler_that_forgets_has_no_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not write every record is quick for nothing: no figure is given for it."""
+
+    class Forgetful(logging.FileHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.args != ("/articles/2026", 3):
+                super().emit(record)
+
+    monkeypatch.setitem(CONTENDERS, "file", replace(CONTENDERS["file"], handler=lambda setup: Forgetful(setup.path)))
+    with pytest.raises(Broken, match="16 of 20 records written by file"):
+        cost(["file"], str(tmp_path), 1, 5)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_cannot_be_read_count_as_lost(tmp_path: Path) -> None:

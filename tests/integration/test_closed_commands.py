@@ -416,6 +416,17 @@ def test_deleting_thousands_is_quick(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 60
 
 
+def test_seal_leaves_what_is_in_use(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A segment that a process may still write to stays plain, is told, and is no failure."""
+    with Path(f"{log}.{HOURS[0]}").open() as writer:
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        assert cli.main(["seal", str(log), "--compress", "gz"]) == 0
+        assert left(log.parent) == [HOURS[0], *(f"{hour}.gz" for hour in HOURS[1:]), "notes"]
+    printed = capsys.readouterr()
+    assert "done now: 4 of 5 segments\n" in printed.out
+    assert printed.err == "mpfhandler seal: 1 in use, left for the next time\n"
+
+
 def test_seal_says_until_when_a_segment_stays_plain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing was done, and that has a reason: it is told when there will be something to do."""
     at = time.time() - 3600

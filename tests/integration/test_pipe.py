@@ -17,6 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from mpfhandler._faces import cli
+from mpfhandler._faces.pipe import command
+from mpfhandler._faces.pipe.source import Source
+
 PATIENCE = 120.0  # seconds until a test gives up waiting; nothing else depends on it
 COMMAND = [sys.executable, "-m", "mpfhandler", "pipe"]
 
@@ -340,6 +344,18 @@ def test_stream_as_log(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"one\n\ntwo\n", b"")
 
 
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Makes a descriptor the input of a pipe that runs in this process; closes it at the end."""
+    with ExitStack() as stack:
+
+        def give(fd: int) -> None:
+            stack.callback(os.close, fd)
+            monkeypatch.setattr(command, "_INPUT", fd)
+
+        yield give
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limit of a running process cannot be changed on this system")
 def test_overflow_drop_goes_on_reading(tmp_path: Path, start: Start) -> None:
     """With `--overflow drop` a full disk holds nobody up: what memory cannot keep is lost, counted in the log, and told by the
@@ -408,3 +424,57 @@ def test_signal_at_wrong_usage(tmp_path: Path) -> None:
     command = [sys.executable, "-c", EARLY, "pipe", str(tmp_path / "app.log"), "--no-such-option", str(int(signal.SIGTERM))]
     done = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=PATIENCE)
     assert done.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_input_that_fails(
+    tmp_path: Path,
+    given: Callable[[int], None],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    heard: bool,
+) -> None:
+    """What cannot be read is said, where anybody can be told, and the exit code is that of lost lines; the log is as it should be."""
+    given(os.open(tmp_path, os.O_RDONLY))  # a folder
+    if not heard:
+        closed = open(os.devnull, "w")  # noqa: SIM115
+        closed.close()
+        monkeypatch.setattr(sys, "stderr", closed)
+    log = tmp_path / "app.log"
+    assert cli.main(["pipe", str(log)]) == 1
+    assert log.read_bytes() == b""
+    said = capsys.readouterr().err
+    assert ("standard input" in said and "directory" in said) is heard
+
+
+def test_hook_of_the_current_folder(
+    tmp_path: Path, given: Callable[[int], None], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the command is a script, its own folder is what modules are looked for in: the current one is as good."""
+    (tmp_path / "hook_beside_the_log.py").write_text("def seal(segment):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one not in {"", str(tmp_path)}])
+    reader, writer = os.pipe()
+    os.write(writer, b"one\n")
+    os.close(writer)
+    given(reader)
+    assert cli.main(["pipe", "app.log", "--on-seal", "hook_beside_the_log.seal"]) == 0
+    assert (tmp_path / "app.log").read_bytes() == b"one\n"
+    assert capsys.readouterr().err == ""
+
+
+def test_how_much_is_there(tmp_path: Path) -> None:
+    """Of a file the rest of it, of a pipe what is in it; of a device that never ends nothing that would be waited for."""
+    (tmp_path / "lines").write_bytes(b"one\ntwo\n")
+    reader, writer = os.pipe()
+    os.write(writer, b"12345")
+    file, device = os.open(tmp_path / "lines", os.O_RDONLY), os.open("/dev/zero", os.O_RDONLY)
+    os.read(file, 4)
+    try:
+        assert [Source(fd).pending() for fd in (file, reader, device)] == [4, 5, 0]
+        os.read(file, 100)
+        os.truncate(tmp_path / "lines", 2)  # somebody does so while it is read
+        assert Source(file).pending() == 0
+    finally:
+        for fd in (reader, writer, file, device):
+            os.close(fd)

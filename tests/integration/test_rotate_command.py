@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mpfhandler import TimedLogFile
-from mpfhandler._faces import cli
+from mpfhandler._faces import cli, rotate
 
 PATIENCE = 60.0  # seconds until a test gives up waiting; nothing else depends on it
 WRITER = """
@@ -199,6 +199,44 @@ def test_no_such_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     made(tmp_path / "app.log", when="D")
     assert cli.main(["rotate", str(tmp_path / "apq.log")]) == 2
     assert f"did you mean {tmp_path / 'app.log'}" in capsys.readouterr().err
+
+
+def test_log_that_has_no_file_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was taken away, and nothing was written since: there is nothing to rotate, and no file is made."""
+    log = tmp_path / "app.log"
+    made(log, when="D")
+    log.unlink()
+    assert cli.main(["rotate", str(log)]) == 2
+    said = capsys.readouterr().err
+    assert "has no file now" in said
+    assert "its next record begins one" in said
+    assert not log.exists()
+
+
+def test_log_that_is_taken_away_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was closed, so it is not said to be; the programs go on with the file that has begun."""
+    log = tmp_path / "app.log"
+    made(log, when="D")
+    monkeypatch.setattr(rotate, "_check", lambda *_given: log.rename(tmp_path / "elsewhere"))
+    assert cli.main(["rotate", str(log)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == f"mpfhandler rotate: {log}: somebody has taken it away meanwhile; a new one has begun\n"
+    assert (tmp_path / "elsewhere").read_bytes() == b"line\n"
+    assert log.read_bytes() == b""
+    assert closed_files(log) == []
+
+
+def test_user_without_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container there may be none: the number is told, and nothing is done."""
+    log = tmp_path / "app.log"
+    made(log, when="D")
+    monkeypatch.setattr(os, "geteuid", lambda: 424_242_424)
+    assert cli.main(["rotate", str(log)]) == 1
+    assert "the new file would belong to #424242424; run this as " in capsys.readouterr().err
+    assert closed_files(log) == []
 
 
 def test_lock_that_is_held(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,16 @@ def test_any_format_gives_what_the_stock_formatter_gives(style: str, data: st.Da
     theirs = copy.copy(mine)
     assert outcome(StockFormat(formatter).format, mine) == outcome(formatter.format, theirs)
     assert mine.__dict__ == theirs.__dict__
+
+
+@pytest.mark.parametrize(
+    ("style", "text"), [("%", "100%% of %(message)s, %(lineno)05d%%"), ("{", "{{{message}}} {lineno:05d}"), ("$", "$$ $message")]
+)
+def test_what_means_the_sign_itself_is_the_sign(style: Any, text: str) -> None:
+    """Doubled it stands for itself, once."""
+    formatter = logging.Formatter(text, style=style)
+    wanted = {"%": "100% of it, 00001%", "{": "{it} 00001", "$": "$ it"}[style]
+    assert StockFormat(formatter).format(make(1.7e9, "it")) == formatter.format(make(1.7e9, "it")) == wanted
 
 
 def outcome(form: Callable[[logging.LogRecord], str], record: logging.LogRecord) -> object:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import mpfhandler
-from mpfhandler._faces.look import Column, Painted, Progress, complain, plain_bar, print_json, say, shown, table
+from mpfhandler._faces import look
+from mpfhandler._faces.look import Column, Painted, Progress, complain, document, plain_bar, print_json, say, shown, table
 
 COLUMNS = (Column("file"), Column("bytes", right=True, style="cyan"), Column("state"))
 ROWS = (("app.log", "7", Painted("active", "green")), ("日誌.log", "1234", "closed"))
@@ -95,6 +96,38 @@ def test_a_broken_rich_is_as_none(tmp_path: Path) -> None:
     path = f"{tmp_path}:{Path(mpfhandler.__file__).parents[1]}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": path, "TERM": "xterm"})
     assert (done.stdout, done.stderr) == ("done\na\nb\n", "")
+
+
+@pytest.fixture
+def without_rich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """It cannot be imported."""
+    for name in ("console", "markdown"):
+        monkeypatch.setitem(sys.modules, f"rich.{name}", None)
+    look._rich.cache_clear()
+    yield
+    look._rich.cache_clear()
+
+
+def test_a_document_is_drawn_on_a_terminal() -> None:
+    """Markdown's marks become lines and styles."""
+    pytest.importorskip("rich")
+    with on_screen() as screen:
+        document("# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n**bold**")
+    text = screen.getvalue()
+    assert "Title" in text
+    assert "\x1b[1mbold" in text
+    assert "─" in text
+    assert "|---|" not in text
+    assert "**" not in text
+
+
+@pytest.mark.usefixtures("without_rich")
+def test_without_rich_a_terminal_gets_plain_text() -> None:
+    """A document and a table as a pipe would get them."""
+    with on_screen() as screen:
+        document("# Title\n\n**bold**")
+        table(COLUMNS[:1], [("app.log",)])
+    assert screen.getvalue() == "# Title\n\n**bold**\nfile\napp.log\n"
 
 
 def test_a_name_is_shown_and_not_obeyed() -> None:

@@ -121,8 +121,7 @@ def given_options(arguments: argparse.Namespace) -> dict[str, object]:
         InvalidOption: the terminator or the encoding cannot be used.
     """
     given = {name: value for name, value in vars(arguments).items() if name in NAMES}
-    if "terminator" in given:
-        given["terminator"] = _to_end(str(given["terminator"]), given.get("encoding"), given.get("errors"))
+    given["terminator"] = _to_end(str(given["terminator"]), given["encoding"], given["errors"])
     return given
 
 

@@ -96,8 +96,8 @@ class Source:
 
     def _drain(self) -> None:
         try:
-            while os.read(self._wake, 512):
-                pass
+            while True:
+                os.read(self._wake, 512)  # never its end: the other one is ours, too
         except BlockingIOError:
             return
 
