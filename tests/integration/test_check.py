@@ -7,10 +7,12 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +20,7 @@ from types import SimpleNamespace
 import pytest
 
 from mpfhandler._faces import cli
-from mpfhandler._faces.check import command
+from mpfhandler._faces.check import command, conductor
 from mpfhandler._faces.check.command import examine
 from mpfhandler._faces.check.conductor import NothingStartedError, Outcome, conduct
 from mpfhandler._faces.check.filesystem import FileSystem
@@ -328,6 +330,73 @@ def test_a_disk_that_fills_up_ends_the_run(setup: Setup, monkeypatch: pytest.Mon
     outcome, _ = with_handler(setup, "Good", secs=60)
     assert outcome.seconds < 30
     assert outcome.problems == ("ended early: less than 32 MiB of free space left",)
+
+
+@pytest.fixture
+def crew(setup: Setup) -> Iterator[tuple[conductor._Crew, socket.socket]]:
+    """Of one worker, which the test adds; and our end of the lifeline."""
+    with conductor._lifeline() as (ours, theirs), conductor._switch(setup.ledgers) as switch:
+        yield conductor._Crew(setup, switch, theirs), ours
+
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(100)"]
+
+
+def add(crew: conductor._Crew, setup: Setup, process: subprocess.Popen[bytes]) -> conductor._Member:
+    """As a worker of this crew."""
+    errors = Path(setup.ledgers, "stderr-w0")
+    errors.touch()
+    crew._members.append(conductor._Member(0, "w0", process, str(errors)))
+    return crew._members[0]
+
+
+def test_a_worker_that_has_ended_counts_as_no_kill(crew: tuple[conductor._Crew, socket.socket], setup: Setup) -> None:
+    """Between being chosen and being struck it came to its own end: that is told as such at the next look."""
+    one, _ = crew
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]) as process:
+        process.wait(60)
+        one._strike(add(one, setup, process), None)
+    outcome = one.outcome(1.0)
+    assert (outcome.kills, outcome.killed) == (0, frozenset())
+    one._bury_crashed(replace=False)
+    assert one.outcome(1.0).problems == ("worker w0 ended by itself with code 3",)
+
+
+def test_nobody_is_killed_once_the_lifeline_has_ended(crew: tuple[conductor._Crew, socket.socket], setup: Setup) -> None:
+    """Then no writer is left, and a group's number may be somebody else's by now."""
+    one, ours = crew
+    with subprocess.Popen(SLEEP, start_new_session=True) as process:  # without the lifeline: stands for that somebody else
+        add(one, setup, process)
+        one._lifeline.close()
+        one._end_by_force(ours)
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        finally:
+            process.kill()
+
+
+def test_what_cannot_be_ended_is_told_and_not_waited_for(
+    crew: tuple[conductor._Crew, socket.socket], setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is stuck in the kernel holds nobody up, and is the one problem of the run."""
+
+    class Stuck(subprocess.Popen[bytes]):
+        def send_signal(self, sig: int) -> None:
+            """It does not hear any."""
+
+        def wait(self, timeout: float | None = None) -> int:
+            return super().wait(None if timeout is None else 0.01)
+
+    one, ours = crew
+    real = conductor._all_gone
+    monkeypatch.setattr(conductor, "_all_gone", lambda ours, _seconds: real(ours, 0.0))
+    with Stuck(SLEEP, pass_fds=(one._lifeline.fileno(),)) as process:
+        add(one, setup, process)
+        one.end(ours, patience=1.0)
+        assert process.poll() is None
+        os.kill(process.pid, signal.SIGKILL)
+    assert one.outcome(1.0).problems == ("a process of the run could not be ended",)
 
 
 def test_nothing_started_is_said(setup: Setup) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 from _terminal import ENVIRONMENT, read_until
 
+from mpfhandler._faces import reference as reference_module
 from mpfhandler._faces.cli import COMMANDS, whole_parser
 from mpfhandler._faces.completion import SHELLS
-from mpfhandler._faces.outline import pages
+from mpfhandler._faces.outline import Entry, Group, Page, pages
 from mpfhandler._faces.reference import reference
 
 PAGES = {page.name: page for page in pages()}
@@ -211,6 +213,52 @@ def test_zsh_has_every_option_in_its_script(folder: Path) -> None:
         line = next(line for line in script.splitlines() if line.startswith(f"        {name}) "))
         assert [flag for flag in helped(name) if f"{flag}[" not in line and f"{flag}=[" not in line] == []
     assert subprocess.run([needs("zsh"), "-n", "scripts/zsh"], cwd=folder, capture_output=True).stderr == b""
+
+
+@pytest.fixture
+def bare(folder: Path) -> Page:
+    """A command that takes one option and nothing else, and says little of itself; the scripts know it, too."""
+    option = Entry(("--when",), "UNIT", (), "the unit", optional=True, repeated=False)
+    page = Page("bare", "does little", "Does little.", "", (Group("options", (option,)),))
+    for shell, script in SHELLS.items():
+        (folder / "scripts" / shell).write_text(script([*PAGES.values(), page]) + "\n")
+    return page
+
+
+def test_bash_offers_nothing_where_nothing_can_be_given(folder: Path, bare: Page) -> None:
+    """Its options are completed, and their values; of an argument that it does not take, no files."""
+    offered = in_bash(folder, f"mpfhandler {bare.name} -", f"mpfhandler {bare.name} ''", f"mpfhandler {bare.name} --when M")
+    assert offered == [["--when"], [], ["M", "MONTH"]]
+
+
+def test_fish_and_zsh_offer_nothing_where_nothing_can_be_given(folder: Path, bare: Page) -> None:
+    """One line for the option, none for an argument; another command has both."""
+    lines = (folder / "scripts" / "fish").read_text().splitlines()
+    assert [line.partition(" -d ")[0] for line in lines if f"from {bare.name}'" in line] == [
+        "complete -c mpfhandler -n '__fish_seen_subcommand_from bare' -l when -x -a 'S M H D midnight W0 W1 W2 W3 W4 W5 W6 MONTH'"
+    ]
+    assert [line for line in lines if line.endswith("from cat' -F")] != []
+    line = next(line for line in (folder / "scripts" / "zsh").read_text().splitlines() if f" {bare.name}) " in line)
+    assert line.count("_files") == 0
+    assert line.count("--when=[") == 1
+
+
+def test_the_reference_of_a_command_without_examples(bare: Page) -> None:
+    """Nothing stands where they would."""
+    assert [*reference_module._section(bare)] == [
+        "## mpfhandler bare",
+        "```text\nmpfhandler bare [OPTION …]\n```",
+        "Does little.",
+        "**options**",
+        "- `--when UNIT`: the unit",
+    ]
+
+
+def test_the_reference_is_what_its_module_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the byte, as its documentation tells to make the file."""
+    monkeypatch.delitem(sys.modules, "mpfhandler._faces.reference")
+    runpy.run_module("mpfhandler._faces.reference", run_name="__main__")
+    assert capsys.readouterr().out == REFERENCE.read_text(encoding="utf-8")
 
 
 def test_the_reference_is_the_parsers() -> None:

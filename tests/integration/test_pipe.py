@@ -434,7 +434,7 @@ def test_input_that_fails(
     monkeypatch: pytest.MonkeyPatch,
     heard: bool,
 ) -> None:
-    """What cannot be read is said, where anybody can be told, and the exit code is that of lost lines; the log is as it should be."""
+    """What cannot be read is said, where anybody can be told; the exit code is that of lost lines, and the log is a log."""
     given(os.open(tmp_path, os.O_RDONLY))  # a folder
     if not heard:
         closed = open(os.devnull, "w")  # noqa: SIM115

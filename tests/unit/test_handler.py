@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+import mpfhandler
 from mpfhandler import MultProcTimedRotatingFileHandler
 from mpfhandler._platform import OPERATIONS
 
@@ -60,6 +61,14 @@ def segments(path: Path) -> dict[str, str]:
         name for name in os.listdir(path.parent) if name.startswith("app.log.") and not name.endswith((".lock", ".debug"))
     )
     return {name.removeprefix("app.log."): (path.parent / name).read_text() for name in names}
+
+
+def test_the_package_tells_what_it_has() -> None:
+    """Also what is imported only when it is asked for: a shell's completion finds it, and nothing else is made up."""
+    assert {*mpfhandler.__all__} - {*dir(mpfhandler)} == set()
+    assert [name for name in dir(mpfhandler) if not hasattr(mpfhandler, name)] == []
+    with pytest.raises(AttributeError, match="module 'mpfhandler' has no attribute 'Statts'"):
+        _ = mpfhandler.Statts
 
 
 # --- attributes -------------------------------------------------------------------------------------------------------
@@ -340,6 +349,23 @@ def test_record_that_was_on_its_way_to_a_foreign_stream_is_logged(make: Make, pa
     handler.setStream(before)
     on_its_way(b"late\n", record().created)
     assert (foreign.getvalue(), path.read_text()) == ("", "late\n")
+
+
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+def test_stream_that_is_set_while_a_record_is_formatted_counts(make: Make, path: Path, delivery: str) -> None:
+    """What the program sets in a value's text is in force when the record is written, whole and once."""
+    handler, foreign = make(delivery=delivery), io.StringIO()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+
+    class Setting:
+        def __str__(self) -> str:
+            handler.setStream(foreign)
+            return "value"
+
+    handler.handle(record("before"))
+    handler.handle(record("its %s", Setting()))
+    handler.close()
+    assert (foreign.getvalue(), path.read_text()) == ("its value\n", "before\n")
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
@@ -707,6 +733,33 @@ def test_short_way_of_the_stock_formatter_writes_what_any_text_is(make: Make, pa
     assert path.read_bytes() == b"caf\\xe9\nof another\nended;\n"
 
 
+def test_record_is_kept_while_another_period_begins(make: Make, path: Path, clock: list[float]) -> None:
+    """Between the look at its time and its place in the buffer the program logs in the next period and writes all: both records
+    are written, each once and in the file of its own time."""
+    began = clock[0] = 1_700_002_799.5  # half a second before 23:00 UTC
+    handler = make(delivery="buffered", flush_interval=60)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+
+    class Level(int):
+        def __lt__(self, other: int) -> bool:
+            return not self >= other
+
+        def __ge__(self, other: int) -> bool:
+            clock[0] = began + 1
+            handler.handle(record("inner", created=clock[0]))
+            handler.flush()
+            return int(self) >= other
+
+        def __bool__(self) -> bool:
+            return True
+
+    handler.handle(record("first", created=began))
+    handler.handle(record("outer", created=began, levelno=Level(logging.INFO)))
+    handler.flush()
+    assert path.read_text() == "inner\n"
+    assert segments(path) == {"2023-11-14_22": "first\nouter\n"}
+
+
 @pytest.mark.parametrize("formatter", [None, logging.Formatter("%(message)s")])
 def test_handle_returns_what_the_standard_librarys_does(make: Make, formatter: Any) -> None:
     """The record from Python 3.12 on, True before, and what the filter said where it said no."""
@@ -802,17 +855,34 @@ def test_formatter_that_gives_no_text(make: Make, monkeypatch: pytest.MonkeyPatc
     assert path.read_bytes() == b""
 
 
-def test_recursion_error_passes(make: Make) -> None:
+class Deep(logging.Formatter):
+    """A program's own formatter, at the end of the stack."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        raise RecursionError("too deep")
+
+
+class Nested:
+    """A value whose text is too deep."""
+
+    def __str__(self) -> str:
+        raise RecursionError("too deep")
+
+
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+@pytest.mark.parametrize("formatter", [Deep(), logging.Formatter("%(message)s")], ids=["own", "stock"])
+def test_recursion_error_passes(
+    make: Make, monkeypatch: pytest.MonkeyPatch, path: Path, formatter: logging.Formatter, delivery: str
+) -> None:
     """A program at its limit is told so; handling the error would meet it again."""
-
-    class Deep(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            raise RecursionError("too deep")
-
-    handler = make()
-    handler.setFormatter(Deep())
+    handler, failed = make(delivery=delivery), []
+    monkeypatch.setattr(handler, "handleError", failed.append)
+    handler.setFormatter(formatter)
     with pytest.raises(RecursionError):
-        handler.handle(record())
+        handler.handle(record("%s", Nested()))
+    assert failed == []
+    handler.flush()
+    assert path.read_bytes() == b""
     assert handler.lock is not None
     assert handler.lock.acquire(blocking=False), "the lock is free"
     handler.lock.release()
