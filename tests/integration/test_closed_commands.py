@@ -236,6 +236,22 @@ def test_seal_archives_into_a_folder(log: Path, tmp_path_factory: pytest.TempPat
     assert sorted(path.read_bytes() for path in archive.rglob("*2026-03-04*") if path.is_file()) == [b"x" * 999 + b"\n"] * 5
 
 
+def test_seal_leaves_the_archive_to_who_is_at_it(
+    log: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process stores segments of the log they stay here, whole; that is told and is no failure."""
+    archive = tmp_path_factory.mktemp("archive")
+    monkeypatch.setattr("mpfhandler._resources.owner_id._PATIENCE", 0.0)
+    with (log.parent / ".app.log.owner").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert cli.main(["seal", str(log), "--archive", f"file://{archive}", "--archive-delete"]) == 0
+    assert [hour for hour in HOURS if hour not in left(log.parent)] == []
+    assert [path for path in archive.rglob("*2026-03-04*") if path.is_file()] == []
+    printed = capsys.readouterr()
+    assert "done now: 0 of 5 segments\n" in printed.out
+    assert printed.err == "mpfhandler seal: archive: another process is at it, left for the next time\n"
+
+
 class Screen(io.StringIO):
     """A terminal."""
 

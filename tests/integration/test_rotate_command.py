@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces import cli, rotate
+from mpfhandler._platform import OPERATIONS
 
 PATIENCE = 60.0  # seconds until a test gives up waiting; nothing else depends on it
 WRITER = """
@@ -226,6 +230,24 @@ def test_log_that_is_taken_away_meanwhile(
     assert printed.err == f"mpfhandler rotate: {log}: somebody has taken it away meanwhile; a new one has begun\n"
     assert (tmp_path / "elsewhere").read_bytes() == b"line\n"
     assert log.read_bytes() == b""
+    assert closed_files(log) == []
+
+
+def test_rename_that_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why is told once, and nothing else; the log is as it was."""
+
+    def refuse(_old: str, _new: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    log = tmp_path / "app.log"
+    made(log, when="D")
+    monkeypatch.setattr(rotate, "_find", partial(rotate._find, ops=replace(OPERATIONS, rename_new=refuse)))
+    assert cli.main(["rotate", str(log)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "Input/output error" in printed.err
+    assert log.read_bytes() == b"line\n"
     assert closed_files(log) == []
 
 

@@ -878,8 +878,9 @@ def test_recursion_error_passes(
     handler, failed = make(delivery=delivery), []
     monkeypatch.setattr(handler, "handleError", failed.append)
     handler.setFormatter(formatter)
-    with pytest.raises(RecursionError):
-        handler.handle(record("%s", Nested()))
+    for _ in range(2):  # the short way is known from the second record on
+        with pytest.raises(RecursionError):
+            handler.handle(record("%s", Nested()))
     assert failed == []
     handler.flush()
     assert path.read_bytes() == b""
