@@ -733,6 +733,23 @@ def test_short_way_of_the_stock_formatter_writes_what_any_text_is(make: Make, pa
     assert path.read_bytes() == b"caf\\xe9\nof another\nended;\n"
 
 
+def test_terminator_that_is_set_while_a_record_is_formatted_counts(make: Make, path: Path) -> None:
+    """Also one that is no ASCII, which another record has brought into force meanwhile: an error is written before its call
+    returns, as ever, with what came before it."""
+    handler = make(delivery="buffered", flush_interval=60)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+
+    class Setting:
+        def __str__(self) -> str:
+            handler.terminator = "\u2028\n"
+            handler.handle(record("inner"))
+            return "value"
+
+    handler.handle(record("before"))
+    handler.handle(record("its %s", Setting(), levelno=logging.ERROR))
+    assert path.read_text(encoding="utf-8") == "before\ninner\u2028\nits value\u2028\n"
+
+
 def test_record_is_kept_while_another_period_begins(make: Make, path: Path, clock: list[float]) -> None:
     """Between the look at its time and its place in the buffer the program logs in the next period and writes all: both records
     are written, each once and in the file of its own time."""

@@ -108,8 +108,8 @@ def without_rich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     look._rich.cache_clear()
 
 
-def test_a_document_is_drawn_on_a_terminal() -> None:
-    """Markdown's marks become lines and styles."""
+def test_a_document_is_drawn_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Markdown's marks become lines and styles; a pipe gets them as they are."""
     pytest.importorskip("rich")
     with on_screen() as screen:
         document("# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n**bold**")
@@ -119,6 +119,8 @@ def test_a_document_is_drawn_on_a_terminal() -> None:
     assert "─" in text
     assert "|---|" not in text
     assert "**" not in text
+    document("# Title\n\n**bold**")
+    assert capsys.readouterr().out == "# Title\n\n**bold**\n"
 
 
 @pytest.mark.usefixtures("without_rich")
