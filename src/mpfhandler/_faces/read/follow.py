@@ -243,7 +243,7 @@ class Follower:
             if one.key:
                 self._known.add(one.key, file)
                 one.left = now if one.left is None else one.left
-            elif file.name is None:
+            else:
                 one.left = None
         self._place_vanished([one for one in self._open if one.file.inode not in listed], now)
         self._take_fresh(log, fresh)
@@ -337,8 +337,6 @@ class Follower:
     # --- what they say ------------------------------------------------------------------------------------------------
 
     def _read(self, one: _Open, size: int) -> Iterator[bytes]:
-        if one.done:
-            return
         if one.file.compression:
             one.done = True
         elif size < one.at:  # somebody has emptied it, and it is written anew
@@ -380,10 +378,12 @@ class Follower:
             gone = one.gone is not None and now - one.gone > _GONE
             if one.done or old or gone or place < many:
                 self._open.remove(one)
-                os.close(one.fd)
-                if one.held:
-                    held, one.held = one.held + b"\n", b""
-                    yield from self._let_through(one, iter((held,)))
+                try:
+                    if one.held:
+                        held, one.held = one.held + b"\n", b""
+                        yield from self._let_through(one, iter((held,)))
+                finally:
+                    os.close(one.fd)
 
 
 def _length_of_last_line(fd: int, size: int) -> int:
