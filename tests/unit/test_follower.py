@@ -15,9 +15,11 @@ import pytest
 
 from mpfhandler._faces.read import follow
 from mpfhandler._faces.read.asked import Asked
-from mpfhandler._faces.read.files import Log, add_log_arguments
+from mpfhandler._faces.read.files import Log, LogFile, add_log_arguments
+from mpfhandler._faces.read.known import Known
 from mpfhandler._faces.read.reading import find
 from mpfhandler._faces.read.records import Wanted
+from mpfhandler._pure.facts import FileId
 from mpfhandler._pure.zone import find_zone
 
 LONG_AGO = 1_600_000_000.0
@@ -308,3 +310,30 @@ def test_new_file_that_cannot_be_read(
     [line] = capsys.readouterr().err.splitlines()
     assert str(packed) in line
     assert ("may not be read by" in line) == (number == errno.EACCES)
+
+
+def seen(inode: int, mtime: float) -> LogFile:
+    return LogFile("", None, None, None, 1, FileId(1, inode), mtime)
+
+
+def test_names_that_are_known() -> None:
+    """As long as they lead to the same file, or have been away for less than a minute; after that they are new ones."""
+    known = Known()
+    known.add("a", seen(1, 1.0))
+    known.add("", seen(2, 2.0))
+    assert ("a" in known, "" in known) == (True, False)
+    known.look({"a": seen(3, 1.0)}, 0.0)  # it has been compressed, which keeps the time of the last write
+    known.look({}, 10.0)
+    known.look({}, 60.0)
+    assert "a" in known
+    known.look({"a": seen(3, 1.0)}, 61.0)  # it was being renamed
+    known.look({}, 100.0)
+    known.look({}, 161.0)
+    assert "a" not in known
+    known.add("b", seen(1, 1.0))
+    known.look({}, 0.0)
+    known.look({"b": seen(4, 4.0)}, 1.0)  # another file with its name
+    assert "b" not in known
+    known.add("c", seen(1, 1.0))
+    known.clear()
+    assert "c" not in known

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import grp
 import os
+import pwd
 import time
 from pathlib import Path
 
@@ -11,11 +13,13 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces.read.files import Log, add_log_arguments, find_log, list_again
-from mpfhandler._faces.read.folder import denied, logs_in
+from mpfhandler._faces.read.folder import denied, lock_is_ours, logs_in, nearest, refused
+from mpfhandler._faces.read.show import iso, wall
 from mpfhandler._pure.errors import InvalidOption
 from mpfhandler._pure.facts import FileId
 from mpfhandler._pure.schedule import Period, Schedule
 from mpfhandler._pure.state import State, pack
+from mpfhandler._pure.zone import UtcZone
 
 
 def find(path: Path, *options: str, must_exist: bool = True) -> Log:
@@ -128,6 +132,35 @@ def test_the_state_record_tells_the_schedule(tmp_path: Path, schedule: Schedule)
     assert [(one.start, one.end) for one in found.files] == [before, state.period]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "options"),
+    [
+        (Schedule.create("D", at_time="03:30"), ["--at-time", "03:30"]),
+        (Schedule.create("W2", 2, "06:00"), ["--interval", "2", "--at-time", "06:00"]),
+        (Schedule.create("H", 5), ["--interval", "5"]),
+    ],
+    ids=["day", "week", "hours"],
+)
+def test_part_of_the_schedule_is_given(tmp_path: Path, schedule: Schedule, options: list[str]) -> None:
+    """The state record tells the rest; an option that does not go with it leaves a guess."""
+    log = tmp_path / "app.log"
+    touch(tmp_path, log.name)
+    record(log, schedule, time.time())
+    found = find(log, *options)
+    assert (found.sure, found.schedule.fingerprint) == (True, schedule.fingerprint)
+    assert not find(log, "--interval", "11").sure
+    with pytest.raises(InvalidOption):
+        find(log, "--interval", "some")
+
+
+def test_the_state_record_does_not_go_with_the_names(tmp_path: Path) -> None:
+    """Names of minutes, and processes that rotate every 7 s by now: what their segments are called is not known yet."""
+    touch(tmp_path, "app.log", "app.log.2026-11-23_16-01")
+    record(tmp_path / "app.log", Schedule.create("S", 7), time.time())
+    log = find(tmp_path / "app.log")
+    assert (log.schedule.when, log.sure, len(log.files)) == ("M", False, 2)
+
+
 def test_without_the_state_record_no_period_ends_too_early(tmp_path: Path) -> None:
     """Days that begin at 03:30 have the names of those that begin at midnight: records of the next morning are in the file."""
     touch(tmp_path, "app.log.2026-11-23", "app.log.2026-11-23.1", "app.log.2026-11-24", "app.log.2026-11-27", "app.log")
@@ -231,3 +264,105 @@ def test_a_rotation_in_the_middle_of_a_look(tmp_path: Path, monkeypatch: pytest.
     list_again(log)
     assert shown(log) == ["app.log.2026-11-23_15", *rotated, "app.log"]
     assert len({one.inode for one in log.files}) == 5
+
+
+def test_a_folder_that_does_not_stop_moving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed all the same, with what the last look has seen."""
+    touch(tmp_path, "app.log")
+    log = find(tmp_path / "app.log", "--when", "S")
+    list_folder, looks = os.listdir, list[int]()
+
+    def listdir(folder: str) -> list[str]:
+        found = list_folder(folder)
+        looks.append(1)
+        (tmp_path / "app.log").rename(tmp_path / f"app.log.2026-11-23_16-00-{len(looks):02}")
+        touch(tmp_path, "app.log")
+        return found
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    list_again(log)
+    assert shown(log) == [*(f"app.log.2026-11-23_16-00-{second:02}" for second in range(1, len(looks))), "app.log"]
+    assert len(looks) < 100
+
+
+def test_a_period_outside_the_calendar(tmp_path: Path) -> None:
+    """The file is listed, without the times of its period, which no reader leaves out then."""
+    touch(tmp_path, "app.log.9999-12", "app.log.2026-11", "app.log")
+    log = find(tmp_path / "app.log", "--when", "MONTH", "--utc")
+    assert {one.path[-7:]: one.end is None for one in log.files[:-1]} == {"9999-12": True, "2026-11": False}
+
+
+def test_names_that_do_not_tell_their_order(tmp_path: Path) -> None:
+    """The last write does."""
+    touch(tmp_path, "app.log.12-31", "app.log.01-01", "app.log")
+    os.utime(tmp_path / "app.log.12-31", (1e9, 1e9))
+    assert shown(find(tmp_path / "app.log", "--when", "D", "--suffix", "%m-%d")) == ["app.log.12-31", "app.log.01-01", "app.log"]
+
+
+def test_a_lock_file_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with its name, or one that may not be read, tells nothing, and does not matter."""
+    touch(tmp_path, "app.log", "app.log.2026-11-23_16")
+    lock = tmp_path / "app.log.lock"
+    lock.mkdir()
+    assert (find(tmp_path / "app.log").state, lock_is_ours(str(lock), alone=False)) == (None, False)
+    assert logs_in(str(tmp_path)) == ["app.log"]  # by its segment
+    lock.rmdir()
+    record(tmp_path / "app.log", Schedule.create("H"), time.time())
+    assert lock_is_ours(str(lock), alone=True)
+
+    def refusing(name: str, _mode: str) -> None:
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr("builtins.open", refusing)
+    assert not lock_is_ours(str(lock), alone=True)
+    assert find(tmp_path / "app.log").state is None
+
+
+def test_a_folder_that_may_not_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose it is, and what is in the way, instead of a guess from nothing."""
+    touch(tmp_path, "app.log")
+
+    def refusing(name: str = ".") -> list[str]:
+        raise PermissionError(13, "Permission denied", name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refusing)
+        with pytest.raises(PermissionError, match=f"^{tmp_path}: may not be read by .* is a folder of .*; run this as "):
+            find(tmp_path / "app.log")
+        assert nearest(str(tmp_path / "ap.log")) == []
+    log = find(tmp_path / "app.log")
+    monkeypatch.setattr(os, "lstat", refusing)
+    with pytest.raises(PermissionError, match=f"^{tmp_path}/app.log: may not be read by .* is a file of "):
+        list_again(log)
+
+
+def test_denied_names_the_folder_that_is_in_the_way(tmp_path: Path) -> None:
+    """Where the file itself cannot be seen."""
+    assert f"{tmp_path} is a folder of " in str(denied(str(tmp_path / "hidden" / "app.log")))
+
+
+def test_owners_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their numbers are told."""
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(grp, "getgrgid", unknown)
+    seen = tmp_path.stat()
+    text = str(denied(str(tmp_path)))
+    assert f"is a folder of user {seen.st_uid}, group group {seen.st_gid}, d" in text
+    assert text.endswith(f"; run this as user {seen.st_uid}")
+
+
+def test_refused_without_a_file_to_look_at(tmp_path: Path) -> None:
+    """What the system has said stays as it is."""
+    assert refused(PermissionError("no")) == "no"
+    gone = PermissionError(13, "Permission denied", str(tmp_path / "gone" / "app.log"))
+    assert refused(gone) == str(gone)
+
+
+@pytest.mark.parametrize("at", [1e18, -1e18, 4e11])
+def test_times_outside_the_calendar_are_shown(at: float) -> None:
+    """As a number for a reader, as none for a program."""
+    assert (iso(UtcZone(), at), wall(UtcZone(), at)) == (None, f"{at:.0f}")

@@ -161,8 +161,8 @@ def _unit(suffix: str | None) -> str:
 def _recorded(given: Given, state: State, suffix: str | None) -> Schedule | None:
     """The schedule whose fingerprint the state record has; None if it is none of those that come into question, or names
     segments otherwise."""
+    zones = [given] if given.utc or given.tz is not None else [given, replace(given, utc=True)]
     begins = Schedule.create("H", utc=given.utc, tz=given.tz).wall(state.period.start).time()
-    zones = [given] if given.utc or given.tz is not None else [given, Given(utc=True)]
     for zone in zones:
         for unit, interval, at_time in _candidates(begins, state, zone):
             try:
