@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import bz2
+import errno
 import gzip
+import io
+import lzma
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mpfhandler._faces import cli
+from mpfhandler._faces.read import tail
 from mpfhandler._faces.read.asked import Asked
 from mpfhandler._faces.read.files import add_log_arguments
 from mpfhandler._faces.read.reading import Reading, find
@@ -162,13 +167,19 @@ def test_logs_one_after_the_other_and_merged(log: Path, tmp_path: Path) -> None:
     assert TRACE + "2026-11-23 15:30:30,000 y\n  more\n" in out
 
 
-@pytest.mark.parametrize("when", ["before", "during"])
-def test_files_that_move_meanwhile(log: Path, when: str) -> None:
-    """A segment that is compressed and a log that is rotated after the folder was looked at: every record once all the same."""
+def reader(log: Path) -> tuple[Reading, Asked]:
+    """What `cat` reads with, once it has looked at the folder; and what it will say."""
     parser = argparse.ArgumentParser()
     add_log_arguments(parser)
     asked = Asked("cat", Wanted(), find_zone(True, None), "")
-    pieces = Reading(find("cat", parser.parse_args([str(log), "--when", "H"])), asked).pieces()
+    return Reading(find("cat", parser.parse_args([str(log), "--when", "H"])), asked), asked
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+def test_files_that_move_meanwhile(log: Path, when: str) -> None:
+    """A segment that is compressed and a log that is rotated after the folder was looked at: every record once all the same."""
+    reading, asked = reader(log)
+    pieces = reading.pieces()
     read = b"" if when == "before" else next(pieces)
     plain = log.with_name("app.log.2026-11-23_15.1")
     plain.with_name(f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes()))
@@ -178,6 +189,141 @@ def test_files_that_move_meanwhile(log: Path, when: str) -> None:
     read += b"".join(pieces)
     assert letters(read.decode()) == ("abcdefghi" if when == "before" else "abcdefgh")
     assert not asked.failed
+
+
+@pytest.mark.parametrize("gone", ["app.log.2026-11-23_14.gz", "app.log"])
+def test_file_that_is_deleted_meanwhile(log: Path, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others come. Of a segment it is told; a log without an active file is one between two rotations."""
+    reading, asked = reader(log)
+    log.with_name(gone).unlink()
+    assert letters(b"".join(reading.pieces()).decode()) == ("abcdef" if gone == "app.log" else "defgh")
+    assert asked.failed == (gone != "app.log")
+    assert ("was deleted meanwhile" in capsys.readouterr().err) == asked.failed
+
+
+def test_log_that_is_rotated_at_each_look(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is opened as what it was when it was listed, or not at all: nothing is read for something else, nor for ever."""
+    reading, _ = reader(log)
+    really, made = os.open, list[Path]()
+
+    def rotating(path: str, flags: int, mode: int = 0o777) -> int:
+        if path == str(log):
+            made.append(log.rename(log.with_name(f"moved.{len(made)}")))
+            log.write_text(hour(17, "i"))
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", rotating)
+    assert letters(b"".join(reading.pieces()).decode()) == "abcdef"
+    assert len(made) == 20
+
+
+def failing(path: Path, number: int) -> Callable[..., int]:
+    """`os.open` that cannot open that file, whoever runs this."""
+    really = os.open
+
+    def opening(name: str, flags: int, mode: int = 0o777) -> int:
+        if name == str(path):
+            raise OSError(number, os.strerror(number), name)
+        return really(name, flags, mode)
+
+    return opening
+
+
+@pytest.mark.parametrize("name", ["app.log.2026-11-23_14.gz", "app.log"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_file_that_cannot_be_opened(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, number: int
+) -> None:
+    """It is told, the rest is printed, and the command says no."""
+    monkeypatch.setattr(os, "open", failing(log.with_name(name), number))
+    for command in ("cat", "tail"):
+        assert cli.main([command, str(log), "--utc"]) == 1
+        out, err = capsys.readouterr()
+        assert letters(out) == ("abcdef" if name == "app.log" else "defgh")
+        assert str(log.with_name(name)) in err
+        assert ("may not be read by" in err) == (number == errno.EACCES)
+
+
+def test_segment_that_is_never_where_it_was_seen(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not looked for for ever."""
+    segment = log.with_name("app.log.2026-11-23_14.gz")
+    monkeypatch.setattr(os, "open", failing(segment, errno.ENOENT))
+    assert cli.main(["cat", str(log), "--utc"]) == 1
+    out, err = capsys.readouterr()
+    assert (letters(out), err) == ("defgh", f"mpfhandler cat: {segment}: was deleted meanwhile\n")
+
+
+def test_file_that_cannot_be_read_to_its_end(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the disk gives is printed, its error is told, and the files behind it come."""
+    bad, really = log.with_name("app.log.2026-11-23_15.1"), os.pread
+
+    def reading(fd: int, size: int, at: int) -> bytes:
+        if os.path.samestat(os.fstat(fd), bad.stat()):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really(fd, size, at)
+
+    monkeypatch.setattr(os, "pread", reading)
+    assert cli.main(["cat", str(log), "--utc"]) == 1
+    out, err = capsys.readouterr()
+    assert letters(out) == "abcdegh"
+    assert f"mpfhandler cat: {bad}: [Errno {errno.EIO}]" in err
+
+
+@pytest.mark.parametrize("command", ["cat", "tail"])
+@pytest.mark.parametrize(("method", "remedy"), [("xz", "use a Python that has it"), ("zst", "pip install 'mpfhandler[zstd]'")])
+def test_python_without_a_way_to_unpack(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], method: str, remedy: str, command: str
+) -> None:
+    """What would help is told; the other files come."""
+    log.with_name(f"app.log.2026-11-23_13.{method}").write_bytes(lzma.compress(b"x"))
+    for name in ("lzma", "compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert cli.main([command, str(log), "--utc"]) == 1
+    out, err = capsys.readouterr()
+    assert letters(out) == "abcdefgh"
+    assert f"app.log.2026-11-23_13.{method}: this Python cannot unpack {method} (" in err
+    assert err.endswith(f"{remedy}\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--merge"]], ids=str)
+def test_what_is_far_behind_the_end_is_not_read(
+    log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    """In a file with records of that time and many later ones; of each file that has some, and in both ways to print."""
+    log.with_name("app.log.2026-11-23_15.1").write_text(hour(15, "x") + hour(17, "y") * 200_000)
+    read, really = list[int](), os.pread
+
+    def counting(fd: int, size: int, at: int) -> bytes:
+        data = really(fd, size, at)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(os, "pread", counting)
+    assert (
+        cli.main(["cat", str(log), "--utc", "--when", "D", "--suffix", "%Y-%m-%d_%H", "--until", "2026-11-23 16:01", *options])
+        == 0
+    )
+    assert letters(capsys.readouterr().out) == "abcdexg"
+    assert sum(read) < 3 << 20
+
+
+def test_wait_for_the_next_poll(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is over in time, with a pipe as with a file or with what has no descriptor; a reader that goes away ends it at once."""
+    monkeypatch.setattr(tail, "_POLL", 0.01)
+    reads, writes = os.pipe()
+    with os.fdopen(reads, "rb") as pipe, os.fdopen(writes, "w") as into_pipe, (tmp_path / "out").open("w") as into_file:
+        for out in (into_pipe, into_file, io.StringIO()):
+            monkeypatch.setattr(sys, "stdout", out)
+            tail._wait()
+        pipe.close()
+        monkeypatch.setattr(tail, "_POLL", 60)
+        monkeypatch.setattr(sys, "stdout", into_pipe)
+        with pytest.raises(BrokenPipeError):
+            tail._wait()
 
 
 def test_json_lines(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from mpfhandler._faces.read.moments import Clock, read_time
 from mpfhandler._faces.read.records import Sieve, Wanted, shape_of, whole
-from mpfhandler._faces.read.source import BACK, Damaged, contents, contents_ahead, first_place
+from mpfhandler._faces.read.source import BACK, Damaged, behind, contents, contents_ahead, first_place, raw
 from mpfhandler._pure.errors import InvalidOption
 from mpfhandler._pure.moment import read_moment
 from mpfhandler._pure.zone import UtcZone, find_zone
@@ -122,6 +122,7 @@ def test_line_that_begins_with_a_blank_has_no_time() -> None:
 @pytest.mark.parametrize(
     ("line", "field", "wanted"),
     [
+        ('{"a": 1795449600}', "a.b", None),
         ('{"when": "2026-11-23T16:00:00Z", "time": 0}', "when", NOW),
         ('{"a": {"b": 1795449600}}', "a.b", NOW),
         ('{"a.b": 1795449600123}', "a.b", NOW + 0.123),
@@ -357,3 +358,70 @@ def test_who_reads_only_the_beginning_leaves_nothing_open(tmp_path: Path) -> Non
         pieces.close()
     assert set(os.listdir("/dev/fd")) == before
     assert not [one for one in threading.enumerate() if one.name.startswith("ThreadPool")]
+
+
+@pytest.mark.parametrize("pattern", [b"needle", b"n[e]{2}dle", b"needle$", rb"needle|y\s\d"])
+@pytest.mark.parametrize("head", ["2026-11-23 16:00:00,000 ", ""])
+def test_many_findings_after_each_other(pattern: bytes, head: str) -> None:
+    """Where most of a log is found it is looked through in another way; what is found stays the same, also in the block in which
+    there is less, or none, and in records of more than one line."""
+    clock, chance = Clock(UTC), random.Random(1)
+    shares = [1.0, 1.0, 0.9, 0.5, 0.0, 0.1, 1.0, 0.01, 1.0]
+    records = [f"{head}{number} {'needle' if chance.random() < share else 'hay'}\n" for share in shares for number in range(400)]
+    records[1000] += "  needle\n"
+    records[1100] = f"{head}hay\n  more\n  needle\n"
+    records[1900] += "  more\n"
+    blocks = ["".join(records[at : at + 400]).encode() for at in range(0, len(records), 400)]
+    blocks[-1] = blocks[-1].rstrip(b"\n")
+    sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(blocks[0], clock), clock)
+    found = b"".join(piece for block in blocks for piece in sieve.pieces(block))
+    assert found.decode().rstrip("\n") == "".join(one for one in records if "needle" in one).rstrip("\n")
+
+
+def test_end_of_a_record_that_began_in_another_block() -> None:
+    """It goes with what was found before it, and is found where it has the pattern itself."""
+    clock, head = Clock(UTC), b"2026-11-23 16:00:00,000 "
+    sieve = Sieve(Wanted(pattern=re.compile(b"x", re.MULTILINE)), shape_of(head, clock), clock)
+    assert list(sieve.pieces(head + b"x\n")) == [head + b"x\n"]
+    assert list(sieve.pieces(b"more\n" + head + b"y\n")) == [b"more\n"]
+    assert list(sieve.pieces(b"more\n")) == []
+    assert list(sieve.pieces(b"more x\n")) == [b"more x\n"]
+    assert list(sieve.pieces(b"")) == []
+
+
+def test_no_records_in_nothing() -> None:
+    """Neither of all, nor of those with a time."""
+    clock = Clock(UTC)
+    shape = shape_of(b"2026-11-23 16:00:00 x", clock)
+    for wanted in (Wanted(), Wanted(since=NOW)):
+        assert list(Sieve(wanted, shape, clock).records(b"")) == []
+
+
+def test_file_that_gets_shorter_while_it_is_read(tmp_path: Path) -> None:
+    """What is left of it comes, and it does not wait for the rest."""
+    (tmp_path / "x").write_bytes(b"abc")
+    with (tmp_path / "x").open("rb") as file:
+        assert b"".join(raw(file.fileno(), 1, 1000)) == b"bc"
+
+
+def test_what_stands_behind_some_bytes() -> None:
+    """Wherever the pieces end."""
+    pieces = [b"ab", b"cd", b"", b"efg"]
+    for offset in range(9):
+        assert b"".join(behind(pieces, offset)) == b"abcdefg"[offset:]
+
+
+def test_place_in_a_file_without_times(tmp_path: Path) -> None:
+    """All of it is read: a place in it cannot be told."""
+    for text in ((b"no time " * 10_000 + b"\n") * 50, b"x" * 4_000_000):
+        (tmp_path / "x").write_bytes(text)
+        with (tmp_path / "x").open("rb") as file:
+            assert first_place(file.fileno(), len(text), NOW, Clock(UTC)) == 0
+
+
+def test_more_minutes_than_are_remembered() -> None:
+    """Each of them is read all the same."""
+    clock = Clock(UTC)
+    for minute in range(10_000):
+        stamp = datetime.fromtimestamp(NOW + minute * 60, timezone.utc)
+        assert clock.moment(f"{stamp:%Y-%m-%d %H:%M}:30 x".encode()) == NOW + minute * 60 + 30

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -109,9 +108,8 @@ def measure(
     except Malformed as error:
         content.broken = str(error)
     except ImportError:
-        content.broken = (
-            f"this Python cannot read {compression}; install mpfhandler[{'zstd' if compression == 'zst' else compression}]"
-        )
+        remedy = "pip install 'mpfhandler[zstd]'" if compression == "zst" else "use a Python that has it"
+        content.broken = f"this Python cannot unpack {compression}; {remedy}"
     except (FileNotFoundError, PermissionError):
         raise
     except OSError as error:
@@ -185,8 +183,6 @@ def _pieces(path: str, compression: str, tell: Callable[[int], None], inode: Fil
             yield from unpacked(compression, chunk, _CHUNK)
         else:
             yield from iter(chunk, b"")
-    except zlib.error as error:
-        raise Malformed(str(error)) from error
     finally:
         os.close(fd)
 

@@ -177,12 +177,13 @@ class Sieve:
 
     def pieces(self, block: bytes) -> Iterator[bytes]:
         """What is wanted of the next block, in its order; neighbours are one piece."""
-        if not self._dense or self._timed:
+        pattern = self._wanted.pattern
+        if pattern is None or not self._dense or self._timed:
             yield from self._joined(block)
             return
         for part in self._shape.parts(block):
             if self._shape.one_line_each(part):
-                yield from self._matching_lines(part)
+                yield from self._matching_lines(part, pattern)
             else:
                 yield from self._joined(part)
 
@@ -240,12 +241,8 @@ class Sieve:
         self._passed = passed
         self._dense = hits * _SPARSE > len(block)
 
-    def _matching_lines(self, block: bytes) -> Iterator[bytes]:
+    def _matching_lines(self, block: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
         """Of a block in which every line is a record."""
-        pattern = self._wanted.pattern
-        if pattern is None:
-            yield block
-            return
         if self._literal and b"\n" not in self._literal and self._crowded:
             literal = self._literal
             found = [line + b"\n" for line in block[:-1].split(b"\n") if literal in line]
