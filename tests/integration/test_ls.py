@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import errno
 import fcntl
 import gzip
 import io
@@ -20,8 +22,11 @@ from _terminal import run_on_terminal
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces.cli import main
-from mpfhandler._faces.read.files import LogFile
+from mpfhandler._faces.read import holders as holders_module
+from mpfhandler._faces.read import ls as ls_module
+from mpfhandler._faces.read.files import Log, LogFile, add_log_arguments, find_log
 from mpfhandler._faces.read.histogram import histogram
+from mpfhandler._faces.read.states import Survey, survey
 from mpfhandler._platform import OPERATIONS
 from mpfhandler._protocols.markers import Marker, Pen
 from mpfhandler._pure.facts import FileId
@@ -137,6 +142,126 @@ def test_holders(tmp_path: Path) -> None:
     assert one["program"].startswith("python")
     assert f"{one['program']} {other.pid}" in shown
     assert told(log, "--fast")["files"][-1]["held_by"] == []
+
+
+def test_system_that_does_not_tell_who_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is said, to readers and to programs; everything else is as always."""
+    put(tmp_path, f"app.log.{HOUR}")
+    log = put(tmp_path, "app.log")
+    monkeypatch.setattr(holders_module, "_PROC", str(tmp_path / "none"))
+    assert told(log)["holders_told"] is False
+    code, out, complaints = ls(log)
+    assert (code, "2 files, 176 B, 10 lines" in out) == (0, True)
+    assert complaints == "mpfhandler ls: this system does not tell who has a file open\n"
+
+
+def test_processes_that_end_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told by their number, and a segment that one of them has locked is not sealed yet."""
+    folder, proc = tmp_path / "logs", tmp_path / "proc"
+    for path in (folder, proc / "self" / "fd", proc / "4242" / "fd", proc / "4343"):
+        path.mkdir(parents=True)
+    locked, free, log = put(folder, f"app.log.{HOUR}"), put(folder, "app.log.2026-11-23_17"), put(folder, "app.log")
+    for number, target in enumerate((locked, log, tmp_path / "gone")):
+        (proc / "4242" / "fd" / str(number)).symlink_to(target)
+    seen = locked.stat()
+    where = f"{os.major(seen.st_dev):02x}:{os.minor(seen.st_dev):02x}"
+    (proc / "locks").write_text(
+        f"1: POSIX  ADVISORY  WRITE 1 {where}:{free.stat().st_ino} 0 EOF\n"
+        f"2: FLOCK  ADVISORY  READ 4242 {where}:{seen.st_ino} 0 EOF\n"
+        f"2: -> FLOCK  ADVISORY  WRITE 4343 {where}:{free.stat().st_ino} 0 EOF\n"
+    )
+    monkeypatch.setattr(holders_module, "_PROC", str(proc))
+    assert states(log) == {locked.name: "closed", free.name: "sealed", "app.log": "active"}
+    held = {Path(one["path"]).name: one["held_by"] for one in told(log, "--fast")["files"]}
+    assert held == {name: [{"pid": 4242, "program": ""}] if name != free.name else [] for name in held}
+    assert ls(log)[1].count(" ? 4242 ") == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES])
+def test_file_that_cannot_be_read_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """It is listed without its lines; who may read it is told. What has been deleted since is no error."""
+    bad = put(tmp_path, f"app.log.{HOUR}")
+    log, really = put(tmp_path, "app.log"), os.open
+
+    def opening(name: str, flags: int, mode: int = 0o777) -> int:
+        if name == str(bad):
+            raise OSError(number, os.strerror(number), name)
+        return really(name, flags, mode)
+
+    monkeypatch.setattr(os, "open", opening)
+    code, out, complaints = ls(log, "--utc")
+    assert (code, "2 files, 176 B, 5 lines" in out) == (0, True)
+    assert (f"mpfhandler ls: {bad}: may not be read by" in complaints) == (number == errno.EACCES)
+    assert [one["lines"] for one in told(log)["files"]] == [None, 5]
+
+
+def refuse_listing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Whoever runs this may not read that folder."""
+    really = os.listdir
+
+    def listing(path: str = ".") -> list[str]:
+        if os.path.realpath(path) == str(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return really(path)
+
+    monkeypatch.setattr(os, "listdir", listing)
+
+
+def test_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose it is, and the exit code of a log that is not there; also where that has become so after the first look."""
+    log = put(tmp_path, "app.log")
+
+    def too_late(found: Log, now: float, grace: float) -> Survey:
+        refuse_listing(monkeypatch, tmp_path)
+        return survey(found, now, grace)
+
+    monkeypatch.setattr(ls_module, "survey", too_late)
+    for asked in (log, tmp_path):  # the first one takes the right to read it away
+        code, out, complaints = ls(asked)
+        assert (code, out) == (2, "")
+        assert f"{tmp_path}: may not be read by " in complaints
+
+
+def test_folder_in_which_one_log_cannot_be_looked_at(tmp_path: Path) -> None:
+    """That is told, and the others are listed."""
+    put(tmp_path, f"app.log.{HOUR}")
+    (tmp_path / "bad.log").mkdir()
+    put(tmp_path, f"bad.log.{HOUR}")
+    code, out, complaints = ls(tmp_path)
+    assert (code, "bad.log" in out, "1 log, 88 B" in out) == (0, False, True)
+    assert f"{tmp_path}/bad.log" in complaints
+
+
+def test_segment_outside_the_calendar(tmp_path: Path) -> None:
+    """Its last write tells whether late records may come."""
+    old, new = put(tmp_path, "app.log.9999-12"), put(tmp_path, "app.log.9999-11.1")
+    os.utime(old, (1e9, 1e9))
+    os.utime(new)
+    put(tmp_path, "app.log")
+    found = states(tmp_path / "app.log", "--when", "MONTH")
+    assert (found[old.name], found[new.name]) == ("sealed", "closed")
+
+
+@pytest.mark.parametrize("what", ["damaged", "a folder", "of a file that is gone"])
+def test_marker_that_tells_nothing(tmp_path: Path, what: str) -> None:
+    """It is as if there were none."""
+    path = put(tmp_path, f"app.log.{HOUR}")
+    names, name = Names(str(tmp_path / "app.log"), "%Y-%m-%d_%H"), SegmentName(datetime(2026, 11, 23, 16), 0)
+    marker = Path(names.marker(name))
+    if what == "damaged":
+        marker.write_bytes(b"{")
+    elif what == "a folder":
+        marker.mkdir()
+    else:
+        seen = OPERATIONS.stat_link(str(path))
+        Pen(OPERATIONS, names, name).write(Marker(seen.size, seen.mtime_ns, done={"archive": {"key": "x"}}), seen)
+        assert states(tmp_path / "app.log") == {path.name: "archived"}
+    parser = argparse.ArgumentParser()
+    add_log_arguments(parser)
+    log = find_log("ls", parser.parse_args([str(tmp_path / "app.log"), "--utc"]))
+    if what == "of a file that is gone":
+        path.unlink()
+    assert [one.state for one in survey(log, START + 9999, 10.0).files] == ["sealed"]
 
 
 def test_for_readers(tmp_path: Path) -> None:
