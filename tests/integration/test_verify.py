@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import gzip
 import io
 import json
+import lzma
 import os
 import pwd
 import signal
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,14 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces.cli import main
+from mpfhandler._faces.read import checks as checks_module
+from mpfhandler._faces.read import holders as holders_module
+from mpfhandler._faces.read import locks as locks_module
 from mpfhandler._faces.read import verify as verify_module
 from mpfhandler._faces.read.checks import check_twins
-from mpfhandler._faces.read.files import find_log
+from mpfhandler._faces.read.files import Log, find_log
 from mpfhandler._faces.read.findings import Finding
+from mpfhandler._faces.read.states import Survey, survey
 
 GUESSED = ("when", "interval", "at_time", "tz", "suffix")  # arguments that tell how a log is rotated
 
@@ -135,6 +142,16 @@ def test_misnamed(sound: Path) -> None:
     subprocess.run(one["remedy"].split(": ", 1)[1].split(";")[0], shell=True, check=True)
     assert path.exists()
     assert verify(sound, code=0) == []
+
+
+def test_segment_of_no_period(tmp_path: Path) -> None:
+    """Every four hours a period begins; this one is named for an hour at which none does."""
+    for hour in ("04", "05"):
+        (tmp_path / f"app.log.2020-11-23_{hour}").write_text(f"2020-11-23 {hour}:00:00,0 x\n")
+    words = ["--when", "H", "--interval", "4", "--utc", "--lines-tz", "UTC"]
+    assert ("misnamed", "problem", "app.log.2020-11-23_05") in verify(tmp_path / "app.log", *words, code=1)
+    (tmp_path / "app.log.2020-11-23_05").unlink()
+    assert verify(tmp_path / "app.log", *words, code=0) == []
 
 
 def test_segment_of_the_future(sound: Path) -> None:
@@ -260,6 +277,154 @@ def test_twin_that_somebody_works_on(sound: Path) -> None:
     assert list(check_twins(log, files)) == []
 
 
+def test_twin_that_cannot_be_compared(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another's, so that is told, with why."""
+    path = closed(sound)
+    path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(path.read_bytes()))
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    [one] = findings(sound, "twin")
+    assert one["level"] == "problem"
+    assert one["text"].startswith("stands beside its plain form, and cannot be compared: ")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("which", ["plain", "packed"])
+def test_twin_that_goes_meanwhile(sound: Path, monkeypatch: pytest.MonkeyPatch, when: str, which: str) -> None:
+    """Whoever compressed the segment has taken the plain one away, before it was compared or after: then there is no twin."""
+    path = closed(sound)
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    gone, really = path if which == "plain" else packed, checks_module.compare
+
+    def free(_: str) -> bool:
+        if when == "before":
+            gone.unlink(missing_ok=True)
+        return True
+
+    def comparing(*arguments: Any) -> Any:
+        found = really(*arguments)
+        gone.unlink()
+        return found
+
+    monkeypatch.setattr(checks_module, "is_free", free)
+    monkeypatch.setattr(checks_module, "compare", comparing)
+    log = find_log("verify", argparse.Namespace(**{"log": str(sound), "utc": False, **dict.fromkeys(GUESSED)}))
+    found = [one.kind for one in check_twins(log, os.listdir(sound.parent))]
+    assert found == (["twin"] if (when, which) == ("after", "packed") else [])
+
+
+def opening(path: Path, number: int) -> Callable[..., int]:
+    """`os.open` that cannot open that file, whoever runs this."""
+    really = os.open
+
+    def refusing(name: str, flags: int, mode: int = 0o777) -> int:
+        if name == str(path):
+            raise OSError(number, os.strerror(number), name)
+        return really(name, flags, mode)
+
+    return refusing
+
+
+@pytest.mark.parametrize("how", ["deleted", "never there"])
+def test_file_that_is_deleted_meanwhile(sound: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """It is no damage, and it is not looked for for ever."""
+    path = closed(sound)
+    path.write_text("NUL \0\n")
+
+    def take(_: object) -> list[Finding]:
+        if how == "deleted":
+            path.unlink()
+        else:
+            monkeypatch.setattr(os, "open", opening(path, errno.ENOENT))
+        return []
+
+    monkeypatch.setattr(verify_module, "check_lock", take)
+    assert verify(sound, code=0) == []
+
+
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_disk_that_fails(sound: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """The file is damaged, as far as one can tell; the lines that came before are counted."""
+    path, really, seen = closed(sound), os.read, list[int]()
+
+    def reading(fd: int, size: int) -> bytes:
+        if os.path.samestat(os.fstat(fd), path.stat()):
+            seen.append(fd)
+            if len(seen) % 2 == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really(fd, size)
+
+    monkeypatch.setattr(os, call, opening(path, errno.EIO) if call == "open" else reading)
+    [one] = findings(sound, "damaged")
+    lines = 10 if call == "read" else 0
+    assert (one["path"], one["text"]) == (str(path), f"{os.strerror(errno.EIO)}; {lines} lines can be read")
+    assert one["remedy"] == "fetch it from the archive or a backup"
+
+
+@pytest.mark.parametrize(("method", "remedy"), [("xz", "use a Python that has it"), ("zst", "pip install 'mpfhandler[zstd]'")])
+def test_python_without_a_way_to_unpack(sound: Path, monkeypatch: pytest.MonkeyPatch, method: str, remedy: str) -> None:
+    """What would help is told."""
+    path = closed(sound)
+    path.rename(path.with_name(f"{path.name}.{method}"))
+    for name in ("lzma", "compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    [one] = findings(sound, "damaged")
+    assert one["text"] == f"this Python cannot unpack {method}; {remedy}; 0 lines can be read"
+
+
+@pytest.mark.parametrize("what", ["goes on", "is ended", "is gone"])
+def test_line_that_somebody_is_at(sound: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The last line of the active file is told only if it stays without an end."""
+    with sound.open("a") as file:
+        file.write("no end")
+
+    def meanwhile(_: float) -> None:
+        if what == "is ended":
+            with sound.open("a") as file:
+                file.write("\n")
+        elif what == "is gone":
+            sound.unlink()
+
+    monkeypatch.setattr(time, "sleep", meanwhile)
+    assert verify(sound, code=0) == ([("torn", "notice", "app.log")] if what == "goes on" else [])
+
+
+def test_records_outside_a_compressed_file(tmp_path: Path) -> None:
+    """How to look at the first of them; a date behind the end of the calendar does not matter."""
+    text = "2020-11-23 16:00:00,0 x\n2020-11-23 19:00:00,0 late\n9999-12-31 23:59:59-12:00 never\n"
+    path = tmp_path / "app.log.2020-11-23_16.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    done = run(tmp_path / "app.log", "--when", "H", "--tz", "Europe/Berlin", "--json")
+    [one] = [one for one in json.loads(done.stdout)["findings"] if one["kind"] == "outside"]
+    assert "2 of 3 times are from after the file's period, as far as 253402343999, the first in line 2: " in one["text"]
+    shown = subprocess.run(["sh", "-c", one["remedy"].split(": ", 1)[1]], check=True, capture_output=True, text=True).stdout
+    assert shown == "2020-11-23 19:00:00,0 late\n"
+
+
+def test_schedule_that_is_a_guess(tmp_path: Path) -> None:
+    """That periods are not looked at is told."""
+    (tmp_path / "app.log.2020-11-23_16").write_text("x\n")
+    done = run(tmp_path / "app.log")
+    assert (done.returncode, done.stderr.count("the schedule is a guess from the names")) == (0, 1)
+
+
+def test_folder_that_may_not_be_read_any_more(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose it is, and no verdict."""
+
+    def refusing(path: str) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    def last(log: Log, now: float, grace: float) -> Survey:
+        found = survey(log, now, grace)
+        monkeypatch.setattr(os, "listdir", refusing)
+        return found
+
+    monkeypatch.setattr(verify_module, "survey", last)
+    done = run(sound)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{sound.parent}: may not be read by " in done.stderr
+
+
 def test_rotation_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that has another name since it was listed is read under that one; the new log's lines are not taken for its own."""
     log = tmp_path / "app.log"
@@ -340,6 +505,27 @@ def test_stuck_lock_holder(sound: Path, stopped: bool) -> None:
     assert findings(sound, "lock") == []
 
 
+def test_stuck_lock_of_an_unknown_holder(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system tells nothing, how to ask it."""
+    monkeypatch.setattr(holders_module, "_PROC", str(sound.parent / "none"))
+    monkeypatch.setattr(locks_module, "_PATIENCE", 0.05)
+    with open(f"{sound}.lock", "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        [one] = findings(sound, "lock")
+    assert one["text"].endswith("the system does not tell by whom it is held")
+    assert one["remedy"] == f"ask as root: fuser -v {sound}.lock"
+
+
+def test_file_system_without_locks(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can have one there."""
+
+    def flock(_fd: object, _what: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert verify(sound, code=0) == []
+
+
 def test_a_rotation_is_no_stuck_lock(sound: Path) -> None:
     """Somebody who has it for a second."""
     code = HOLD.replace("600", "1")
@@ -408,6 +594,8 @@ def test_unreadable_file() -> None:
         with TimedLogFile(log, "H") as file:
             file.write(line())
         log.with_name("app.log.2026-11-23_16").touch(0o600)
+        lock = log.with_name("app.log.lock")
+        lock.chmod(0o600)
         log.chmod(0o644)
         Path(folder).chmod(0o755)
         run(log)  # imports what another user perhaps may not
@@ -417,6 +605,9 @@ def test_unreadable_file() -> None:
             assert one["path"] == f"{folder}/app.log.2026-11-23_16"
             assert f"may not be read by {pwd.getpwuid(65534).pw_name}: {one['path']} is a file of root, group " in one["text"]
             assert one["text"].endswith("-rw-------; run this as root")
+            [one] = findings(log, "lock")
+            assert f"{lock} is a file of root, group " in one["text"]
+            assert one["remedy"] == f"let the log's users have it: chmod a+rw {lock}"
             os.seteuid(0)
             Path(folder).chmod(0o700)
             os.seteuid(65534)

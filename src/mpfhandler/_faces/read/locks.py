@@ -28,7 +28,7 @@ def check_lock(log: Log) -> Iterator[Finding]:
     if not os.path.lexists(path):
         return
     if not lock_is_ours(path, alone=False):
-        if not os.access(path, os.R_OK):
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             yield Finding(
                 "lock", PROBLEM, path, str(denied(path)), f"let the log's users have it: {command('chmod', 'a+rw', path)}"
             )
