@@ -389,6 +389,16 @@ def test_end_of_a_record_that_began_in_another_block() -> None:
     assert list(sieve.pieces(b"")) == []
 
 
+@pytest.mark.parametrize("last", ["needle", "hay"])
+def test_end_of_a_record_after_many_findings(last: str) -> None:
+    """It goes with the last record of the block before, whether that was found or not."""
+    block, clock = (b"needle\n" * 3000 + last.encode() + b"\n"), Clock(UTC)
+    sieve = Sieve(Wanted(pattern=re.compile(b"needle")), shape_of(block, clock), clock)
+    for _ in range(3):  # from the second one on, line by line
+        assert b"".join(sieve.pieces(block)) == b"needle\n" * (3000 + (last == "needle"))
+    assert b"".join(sieve.pieces(b"  more\nhay\n")) == (b"  more\n" if last == "needle" else b"")
+
+
 def test_no_records_in_nothing() -> None:
     """Neither of all, nor of those with a time."""
     clock = Clock(UTC)
