@@ -108,3 +108,19 @@ def test_unbounded_records_are_kept_beyond_the_limit() -> None:
     spill = Spill(0)
     assert spill.add(b"from a namer", 1.0, bounded=False)
     assert (spill.waiting, spill.lost) == (1, 0)
+
+
+def test_last_one_is_known_by_its_identity() -> None:
+    """After an exception it must be certain whether this very record was queued: the same text may be logged twice."""
+    spill = Spill(100)
+    record = (bytes([120, 10]), 1.0)
+    assert not spill.ends_with(record)
+    spill.add(*record)
+    assert spill.ends_with(record)
+    assert not spill.ends_with((bytes([120, 10]), 1.0))
+    lost = Lost(1, 2.0, 2.0)
+    assert not spill.ends_with(lost)
+    spill.mark(lost)
+    assert spill.ends_with(lost)
+    assert not spill.ends_with(Lost(1, 2.0, 2.0))
+    assert not spill.ends_with(record)

@@ -1,0 +1,100 @@
+"""Who holds records in memory is told before another program starts and at the end; what one of them raises reaches nobody."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from weakref import WeakValueDictionary
+
+import pytest
+
+from mpfhandler._platform import Patience
+from mpfhandler._resources import exits
+
+
+class Witness:
+    """Writes down what it is told, and fails if it is to."""
+
+    def __init__(self, told: list[str], name: str, fails: bool = False) -> None:
+        self.told, self.name, self.fails = told, name, fails
+
+    def _tell(self, what: str) -> None:
+        self.told.append(f"{self.name} {what}")
+        if self.fails:
+            raise RuntimeError(self.name)
+
+    def begin_to_settle(self) -> None:
+        self._tell("begins")
+
+    def settle(self, patience: Patience) -> None:
+        assert 0 < patience.left() <= 1
+        self._tell("settles")
+
+    def at_exit(self) -> None:
+        self._tell("ends")
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else is registered, and nothing is left registered in the interpreter."""
+    monkeypatch.setattr(exits, "_everyone", WeakValueDictionary())
+    monkeypatch.setattr(exits, "_ending", WeakValueDictionary())
+    monkeypatch.setattr(exits, "_installed", False)
+    monkeypatch.setattr(exits, "_installed_end", False)
+    monkeypatch.setattr(atexit, "register", lambda _call: None)
+    monkeypatch.setattr(sys, "addaudithook", lambda _hook: None)
+
+
+def test_all_begin_before_the_first_is_waited_for() -> None:
+    """Before another program starts the disks work at the same time; one that fails does not keep the others from it."""
+    told: list[str] = []
+    one, two = Witness(told, "one", fails=True), Witness(told, "two")
+    exits.register(one)
+    exits.register(two)
+    exits._audit("open", ())
+    assert told == []
+    exits._audit("subprocess.Popen", ())
+    assert told == ["one begins", "two begins", "one settles", "two settles"]
+
+
+def test_interpreter_that_is_nearly_gone_starts_a_program() -> None:
+    """The hook is called until the very end, when half of the interpreter is missing: the program's start does not fail by it."""
+    called: list[str] = []
+
+    def nothing_left() -> None:
+        called.append("tried")
+        raise TypeError("'NoneType' object is not callable")
+
+    exits._audit("os.system", (), _call=nothing_left)
+    assert called == ["tried"]
+
+
+def test_end_is_told_to_all() -> None:
+    """Each is told of the end once, whatever another one raises; who only has a thread is told apart."""
+    told: list[str] = []
+    everyone = [Witness(told, name, fails=name == "one") for name in ("one", "two")]
+    for one in everyone:
+        exits.register(one)
+    exits._at_exit()
+    assert told == ["one ends", "two ends"]
+    threads = [Witness(told, name, fails=name == "three") for name in ("three", "four")]
+    for thread in threads:
+        exits.register_end(thread)
+    told.clear()
+    exits._end()
+    assert told == ["three ends", "four ends"]
+
+
+def test_hook_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another audit hook may forbid new ones by an exception: the log is made all the same, and told of the end."""
+
+    def refused(_hook: object) -> None:
+        raise RuntimeError("no more hooks")
+
+    ends: list[object] = []
+    monkeypatch.setattr(atexit, "register", ends.append)
+    monkeypatch.setattr(sys, "addaudithook", refused)
+    one = Witness([], "one")
+    exits.register(one)
+    assert exits._alive() == [one]
+    assert ends == [exits._at_exit]
