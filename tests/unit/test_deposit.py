@@ -486,3 +486,40 @@ def test_child_that_is_forked_while_it_is_archived_has_nothing_of_it(tmp_path: P
     archive.store(Segment(str(path)), PERIOD, stop)
     assert len(codes) > 1
     assert set(codes) == {0}
+
+
+def test_both_claims_are_somebody_elses(tmp_path: Path) -> None:
+    """D2: a folder that says that it is another log's is not written to, whoever has made it so; nothing is stored."""
+    store, one = Memory(), job(tmp_path)
+    run(store, one)
+    own = (tmp_path / ".app.log.owner").read_text().strip()
+    store.objects = {f"web/app.log{end}/.owner": b"0" * 32 + b"\n" for end in ("", f"-{own}")}
+    before = dict(store.objects)
+    with pytest.raises(FileExistsError, match=rf"^web/app.log-{own}/.owner names another owner"):
+        run(store, one)
+    assert store.objects == before
+
+
+def test_every_name_is_taken_by_other_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D3: nothing is written over, and it is told which name it is."""
+    monkeypatch.setattr("mpfhandler._pure.target._NAMES", 3)
+    store = Memory()
+    for number in range(3):
+        run(store, job(tmp_path, data=b"%d" % number))
+    before = dict(store.objects)
+    with pytest.raises(FileExistsError, match=f"^web/app.log/{NAME}: .*taken by other content"):
+        run(store, job(tmp_path, data=b"one more"))
+    assert store.objects == before
+    assert len(before) == 4
+
+
+def test_id_that_is_not_written_in_full_is_no_id(tmp_path: Path) -> None:
+    """A disk that is full: an error, and nothing is claimed in the archive. The next try makes another one."""
+    store, one = Memory(), job(tmp_path)
+    short = replace(OPERATIONS, write_at=lambda fd, data, offset: OPERATIONS.write_at(fd, data[:9], offset))
+    with pytest.raises(OSError, match="could not be written in full"):
+        run(store, one, short)
+    assert store.objects == {}
+    run(store, one)
+    assert len((tmp_path / ".app.log.owner").read_bytes()) == 33
+    assert store.objects["web/app.log/.owner"] == (tmp_path / ".app.log.owner").read_bytes()

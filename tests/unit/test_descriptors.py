@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
+
 from mpfhandler._platform import OPERATIONS
 from mpfhandler._resources.descriptors import claim
+from mpfhandler._resources.held import HeldDescriptors
 
 NUMBER = 1_000_003  # no process has it
 
@@ -27,3 +33,18 @@ def test_owner_of_a_number_that_is_given_out_again_is_told() -> None:
     claim(OPERATIONS, NUMBER, second)
     claim(OPERATIONS, NUMBER, second)
     assert (first.lost, second.lost) == ([NUMBER], [])
+
+
+def test_run_closes_nothing_but_what_it_has_opened(tmp_path: Path) -> None:
+    """A number that a forked child has given up may be another file's by now, and is not the run's to close."""
+    held = HeldDescriptors(OPERATIONS)
+    table = held.table()
+    (tmp_path / "file").touch()
+    mine = table.open_side(str(tmp_path / "file"))
+    held.after_fork_in_child()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(mine)
+    others = os.open(tmp_path / "file", os.O_RDONLY)
+    table.close(others)
+    assert os.fstat(others).st_size == 0
+    os.close(others)

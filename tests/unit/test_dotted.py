@@ -150,3 +150,8 @@ def test_copies_keep_every_option(tmp_path: Path, value: Any) -> None:
             assert hook is value or (isinstance(hook, Named) and hook.name == value)
         log.close()
         twin.close()
+
+
+def test_it_tells_its_name() -> None:
+    """In a log's `repr` and in messages stands what the user wrote."""
+    assert repr(function("json.dumps")) == "<Named json.dumps>"

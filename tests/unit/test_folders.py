@@ -38,6 +38,7 @@ def names(folder: str) -> list[str]:
         ("/srv7/arch./2a", "/srv7/logs", {"/srv7/arch./1a"}),
         ("/srv7/logs/Nov", "/srv7/logs", set[str]()),
         ("/log3", "/", {"/log1", "/log22"}),
+        ("/log3/2026", "/", set[str]()),  # /log1 and /log22 cannot be read
         ("/", "/logs", set[str]()),
         ("/srv7", "/srv7/logs", set[str]()),
     ],

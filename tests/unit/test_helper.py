@@ -395,3 +395,73 @@ def test_under_gevent(helped: Archive, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "'size': 9000" in done.stdout, done.stderr
     assert done.stderr == ""
+
+
+def test_without_any_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with Python built in: that of its environment, else that of the installation below; where there is none, an error
+    with a way out."""
+    monkeypatch.setattr(sys, "executable", "/usr/sbin/uwsgi")
+    monkeypatch.setattr(sys, "prefix", "/nowhere")
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    assert command("mpfhandler._faces.upload")[0] == os.path.join(sys.base_prefix, "bin", version)
+    monkeypatch.setattr(sys, "base_prefix", "/nowhere")
+    with pytest.raises(OSError, match="mpfhandler seal"):
+        command("mpfhandler._faces.upload")
+
+
+def test_child_leaves_its_parents_helper_alone(helped: Archive) -> None:
+    """In a child that is forked during an upload: its copies of the pipes are closed, so that the helper sees the parent's end,
+    and the process is neither waited for nor killed."""
+    helper = Helper([sys.executable, "-c", "import sys; sys.stdin.read(); print('read to the end', flush=True)"], "{}")
+    (pid,) = ours()
+    answers, job = os.dup(helper._from), os.dup(helper._to)  # the parent's
+    helped._helper = helper
+    helped.after_fork_in_child()
+    helped.after_fork_in_child()
+    assert helped._helper is None
+    helper.end()
+    assert alive(pid)
+    os.close(job)
+    with os.fdopen(answers) as said:
+        assert said.read() == "read to the end\n"
+    os.waitpid(pid, 0)
+
+
+def test_one_that_may_not_be_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has become another user's, or is gone in this moment; its descriptors may be somebody's by now: no failure."""
+    helper = Helper([sys.executable, "-c", "input()"], "{}")
+    (pid,) = ours()
+    asked: list[tuple[int, int]] = []
+
+    def refused(number: int, sent: int) -> None:
+        asked.append((number, sent))
+        raise PermissionError(1, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_GRACE", -1.0)
+        patch.setattr(module, "_DYING", -1.0)
+        patch.setattr(module, "_gone", lambda _pid, _seconds: False)
+        patch.setattr(os, "kill", refused)
+        os.close(helper._from)
+        helper.end()
+    assert asked == [(pid, signal.SIGKILL)]
+    os.waitpid(pid, 0)
+
+
+def test_priority_that_the_helper_cannot_lower(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sandbox refuses it: the job is done all the same, and its end with the parent is still watched for."""
+    watched: list[int] = []
+    over = threading.Event()
+
+    def watch(parent: int) -> None:
+        watched.append(parent)
+        over.set()
+
+    def refused(_by: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(module, "_watch", watch)
+    monkeypatch.setattr(os, "nice", refused)
+    module.end_with_parent(4711)
+    assert over.wait(PATIENCE)
+    assert watched == [4711]

@@ -307,3 +307,11 @@ def test_no_hidden_name_is_longer_than_what_a_constructor_allows() -> None:
     packed = names.write(SegmentName(AT, 9999, "zst"))
     made = [names.pending(name), names.marker(name), names.marker_temporary(name), names.temporary(packed)]
     assert max(len(os.path.basename(path)) for path in made) == room
+
+
+def test_year_of_three_digits_has_a_name() -> None:
+    """A clock that is far off: some systems write such a year without its zero, which is no text that could be read back."""
+    names = Names(LOG, HOURLY)
+    name = names.at(datetime(999, 5, 6, 7))
+    assert name.wall == datetime(999, 5, 6, 7)
+    assert names.write(name).endswith("999-05-06_07")

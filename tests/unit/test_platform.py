@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, FileId, Threads, current, posix, priority
+from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, FileId, Threads, current, posix, priority, threads
 from mpfhandler._pure.errors import UnsupportedPlatform
 
 Rename = Callable[[str, str], None]
@@ -542,6 +542,84 @@ def test_priority_that_cannot_be_had_is_done_without(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.delattr(os, "sched_setscheduler")
     priority.low_priority()()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+def test_priority_that_somebody_has_chosen_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that runs in a class of its own, or idles at the disk already, is left as it is; and it gets back its own one."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _thread: os.SCHED_BATCH)
+    chosen: list[object] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda *given: chosen.append(given))
+    set_to: list[int] = []
+
+    def syscall(number: int, *arguments: int) -> int:
+        set_to.extend(arguments[2:])
+        return 2 << 13 | 4 if number == 252 else 0
+
+    monkeypatch.setattr(priority, "_syscall", lambda: syscall)
+    priority.low_priority()()
+    assert chosen == []
+    assert set_to == [3 << 13, 2 << 13 | 4]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+@pytest.mark.parametrize(("before", "answer", "calls"), [(-1, 0, [252]), (0, -1, [252, 251])])
+def test_disk_priority_that_is_refused_is_not_given_back(
+    before: int, answer: int, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox may forbid to look, or to set: what was not set is not set back."""
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    made: list[int] = []
+
+    def syscall(number: int, *_arguments: int) -> int:
+        made.append(number)
+        return before if number == 252 else answer
+
+    monkeypatch.setattr(priority, "_syscall", lambda: syscall)
+    priority.low_priority()()
+    assert made == calls
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere priorities are not a thread's own")
+def test_priority_that_cannot_be_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a courtesy: a refusal is nobody's failure. Nor is a C library that is not to be had."""
+    classes: list[int] = []
+
+    def once(_thread: int, chosen: int, _parameter: object) -> None:
+        classes.append(chosen)
+        if len(classes) > 1:
+            raise PermissionError(errno.EPERM, "refused")
+
+    def no_library(_name: object) -> None:
+        raise OSError("cannot be loaded")
+
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _thread: os.SCHED_OTHER)
+    monkeypatch.setattr(os, "sched_setscheduler", once)
+    monkeypatch.setattr(ctypes, "CDLL", no_library)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    priority._syscall.cache_clear()
+    try:
+        priority.low_priority()()
+        assert priority._syscall() is None
+    finally:
+        priority._syscall.cache_clear()
+    assert classes == [os.SCHED_BATCH, os.SCHED_OTHER]
+
+
+@pytest.mark.parametrize("which", [THREADS, SYSTEM_THREADS], ids=["threads", "system threads"])
+def test_thread_that_the_system_does_not_let_go(which: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`join` looks for it so many times at most, and not for ever: its work is over."""
+    monkeypatch.setattr(threads, "_LOOKS", 3)
+    pauses: list[float] = []
+    done: list[bool] = []
+    thread = which.start(lambda: done.append(True), "stays")
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "exists", lambda _path: True)
+        patch.setattr(threads, "_pause", pauses.append)
+        thread.join(60)
+    assert done == [True]
+    assert len(pauses) == 3
 
 
 def test_folder_that_may_be_created_in(tmp_path: Path) -> None:

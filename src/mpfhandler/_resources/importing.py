@@ -35,5 +35,5 @@ def _renew() -> None:
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - every POSIX system has it
     os.register_at_fork(before=_wait, after_in_child=_renew)
