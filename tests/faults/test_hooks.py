@@ -832,3 +832,14 @@ def test_names_that_cannot_be_made_do_not_end_the_background_work(
     assert len(reports) == 1
     assert "no names today" in reports[0]
     assert closed.waiting
+
+
+@pytest.mark.parametrize(("number", "result"), [(errno.ENOENT, Handover.DONE), (errno.EACCES, Handover.FAILED)])
+def test_waiting_file_that_cannot_be_opened(tmp_path: Path, number: int, result: Handover) -> None:
+    """P5: one that is gone was handed over by another process; another user's is for a process that may open it. Ours does not
+    call the rotator, and reports nothing."""
+    (tmp_path / WAITING).write_text("record\n")
+    called: list[str] = []
+    got = waiting_in(tmp_path, lambda source, _target: called.append(source), open_side=failing(number))
+    assert (got, called) == ((result, []), [])
+    assert (tmp_path / WAITING).read_text() == "record\n"

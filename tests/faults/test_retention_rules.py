@@ -375,3 +375,23 @@ def test_child_that_is_forked_meanwhile_has_nothing_of_it(tmp_path: Path) -> Non
     done, told = swept(tmp_path, count=1, entries={"unlink": unlink})
     assert (len(done.gone), told) == (1, [])
     assert codes == [0]
+
+
+def test_nothing_is_asked_for(tmp_path: Path) -> None:
+    """P1: without a rule nothing is looked at, and nothing goes."""
+    make(tmp_path, *hours(1, 2))
+    result, told = swept(tmp_path, entries={"names": lambda _folder: pytest.fail("looked")})
+    assert (result.gone, result.failed, result.next_at, told) == ([], False, None, [])
+    assert closed(tmp_path) == hours(1, 2)
+
+
+def test_sweep_that_is_stopped_goes_on_later(tmp_path: Path) -> None:
+    """A fork does not wait for thousands of segments: what is gone is gone, the oldest first, and the next run does the rest."""
+    make(tmp_path, *hours(1, 2, 3, 4))
+    shelf = Shelf(Names(str(tmp_path / "app.log"), "%Y-%m-%d_%H"), str(tmp_path), Schedule.create("H", utc=True), 10.0)
+    told: Any = Told()
+    result = sweep(OPERATIONS, shelf, Rules(1, Retention()), told, lambda: len(closed(tmp_path)) < 4)
+    assert (closed(tmp_path), [os.path.basename(path) for path in result.gone]) == (hours(2, 3, 4), ["app.log.2026-03-04_01"])
+    assert (result.failed, told) == (False, [])
+    sweep(OPERATIONS, shelf, Rules(1, Retention()), told, lambda: False)
+    assert closed(tmp_path) == hours(4)

@@ -1152,3 +1152,104 @@ def test_programs_read_what_is_compressed(tmp_path: Path) -> None:
 
 
 HOURLY = Schedule.create("H", utc=True).suffix
+
+
+def test_segment_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    """By somebody who knows no lease: it stays plain and whole, nobody is told, and the next run compresses all of it."""
+    plain = make(tmp_path)
+    grown: list[int] = []
+
+    def write(fd: int, data: bytes) -> int:
+        if not grown:
+            grown.append(plain.write_bytes(CONTENT + b"late\n"))
+        return OPERATIONS.write(fd, data)
+
+    def read_late(fd: int, size: int, offset: int) -> bytes:
+        if offset >= len(CONTENT) and not grown:
+            grown.append(plain.write_bytes(CONTENT + b"late\n"))
+        return OPERATIONS.read_at(fd, size, offset)
+
+    assert seal(tmp_path, rules(), ops=replace(OPERATIONS, write=write, read_at=read_late)).held
+    assert grown
+    assert ([one.name for one in tmp_path.iterdir()], plain.read_bytes()) == ([NAME], CONTENT + b"late\n")
+    seal(tmp_path, rules())
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT + b"late\n"}
+
+
+def test_private_segment_stays_private(tmp_path: Path) -> None:
+    """One that has the mode of a new hidden file already needs none set, and has it afterwards."""
+    make(tmp_path).chmod(0o600)
+    seal(tmp_path, rules())
+    assert stat.S_IMODE((tmp_path / f"{NAME}.gz").stat().st_mode) == 0o600
+
+
+def test_owner_that_fails_otherwise_is_told(tmp_path: Path) -> None:
+    """A file system that errs is no question of rights: it is reported, and tried again."""
+    make(tmp_path)
+
+    def another(path: str) -> Any:
+        found = OPERATIONS.stat_link(path)
+        return replace(found, uid=found.uid + 1) if path.endswith(NAME) else found
+
+    def another_by_fd(fd: int) -> Any:
+        found = OPERATIONS.stat_fd(fd)
+        return replace(found, uid=found.uid + 1) if found.size else found
+
+    def broken(_fd: int, _uid: int, _gid: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    told = Told()
+    ops = replace(OPERATIONS, stat_link=another, stat_fd=another_by_fd, set_owner=broken)
+    assert seal(tmp_path, rules(), ops=ops, told=told).failed
+    assert [getattr(error, "errno", None) for error in told.errors] == [errno.EIO]
+    assert (contents(tmp_path), hidden(tmp_path)) == ({NAME: CONTENT}, [])
+    seal(tmp_path, rules())
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+
+
+def test_temporary_file_that_cannot_be_removed_is_reclaimed_later(tmp_path: Path) -> None:
+    """The error is that of the disk, not that of the clearing up; the next run removes it, before a step as before a copy."""
+    make(tmp_path)
+
+    def full(*_arguments: Any) -> int:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    def not_now(_path: str) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    told, hook = Told(), Hook()
+    seal(tmp_path, rules(), ops=replace(OPERATIONS, write=full, unlink=not_now), told=told)
+    seal(tmp_path, rules(None, hook.step), ops=replace(OPERATIONS, write_at=full, unlink=not_now), told=told)
+    assert next(error.errno for error in told.errors if isinstance(error, OSError)) == errno.ENOSPC
+    assert "input/output error" not in told.texts[0]
+    assert (hidden(tmp_path), hook.seen) == ([f".{NAME}.gz.tmp", f".{NAME}.sealed.tmp"], [])
+    seal(tmp_path, rules("gz", hook.step))
+    assert (hidden(tmp_path), list(contents(tmp_path)), len(hook.seen)) == ([f".{NAME}.sealed"], [f"{NAME}.gz"], 1)
+
+
+def test_folder_of_the_name_of_a_temporary_file_is_left_alone(tmp_path: Path) -> None:
+    """It is somebody's, and no reason to leave what is behind it."""
+    folder = tmp_path / ".app.log.2020-01-01_00.gz.tmp"
+    folder.mkdir()
+    (tmp_path / ".app.log.2020-01-01_01.gz.tmp").write_bytes(b"half of it")
+    (tmp_path / ".app.log.2020-01-01_02.sealed").write_text("{}")
+    seal(tmp_path, rules())
+    assert hidden(tmp_path) == [folder.name]
+
+
+def test_segment_that_becomes_something_else_before_its_lock(tmp_path: Path) -> None:
+    """A folder or a link has the name since the look: nothing is done to it, and nobody is told of a failure."""
+    plain = make(tmp_path)
+    looks: list[str] = []
+
+    def look(path: str) -> Any:
+        if path == str(plain):
+            looks.append(path)
+            if len(looks) == 2:
+                plain.unlink()
+                plain.mkdir()
+        return OPERATIONS.stat_link(path)
+
+    done = seal(tmp_path, rules(), ops=replace(OPERATIONS, stat_link=look))
+    assert len(looks) == 2
+    assert (plain.is_dir(), done.done, done.held, hidden(tmp_path)) == (True, 0, set(), [])

@@ -22,6 +22,7 @@ from mpfhandler._pure.naming import Names, SegmentName
 from mpfhandler._pure.target import parse_target
 from mpfhandler._resources.content import Content
 from mpfhandler._resources.store import Facts, Store
+from mpfhandler._resources.store_folder import FolderStore
 
 SUFFIX = "%Y-%m-%d_%H"
 DATA = b"2026-11-23 16:00:00 a record\n" * 20_000
@@ -523,3 +524,23 @@ def test_id_that_is_not_written_in_full_is_no_id(tmp_path: Path) -> None:
     run(store, one)
     assert len((tmp_path / ".app.log.owner").read_bytes()) == 33
     assert store.objects["web/app.log/.owner"] == (tmp_path / ".app.log.owner").read_bytes()
+
+
+def test_folder_that_gives_nothing_up_again(tmp_path: Path) -> None:
+    """A disk that fails, and then does not even let the hidden file go: the first error is the one that is told, nothing has the
+    segment's name, and the next try writes anew."""
+    (tmp_path / "mnt").mkdir()
+
+    def full(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def not_now(_path: str) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    broken = FolderStore(replace(OPERATIONS, write=full, unlink=not_now), str(tmp_path / "mnt"))
+    content = Content(4, lambda: iter((b"mine",)))
+    with pytest.raises(OSError, match="No space left"):
+        broken.create("web/one", content)
+    assert [path.name for path in (tmp_path / "mnt" / "web").iterdir()] == [".one.tmp"]
+    FolderStore(OPERATIONS, str(tmp_path / "mnt")).create("web/one", content)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mnt" / "web").iterdir()} == {"one": b"mine"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpfhandler._pure.moment import Head, Tail, first_moment, last_moment, read_moment
-from mpfhandler._pure.zone import UtcZone, find_zone
+from mpfhandler._pure.zone import FixedZone, UtcZone, find_zone
 
 UTC = UtcZone()
 SHANGHAI = find_zone(False, "Asia/Shanghai")
@@ -126,3 +126,17 @@ def test_any_line_is_taken(line: str) -> None:
     """Nothing that stands in a log is an error, and a time is a number."""
     found = read_moment(line, BERLIN)
     assert found is None or found == found + 0.0
+
+
+class Nowhere(FixedZone):
+    """A zone whose rules cannot be read any more."""
+
+    def offset(self, instant: int) -> int:
+        raise OSError("the zone's file is gone")
+
+
+def test_time_in_a_zone_that_is_not_to_be_had() -> None:
+    """A time without an offset cannot be told then, and no line is given up for it; one with an offset needs no zone."""
+    nowhere = Nowhere(0)
+    assert read_moment("2026-11-23 16:00:00 INFO", nowhere) is None
+    assert read_moment("2026-11-23 16:00:00Z INFO", nowhere) == AT

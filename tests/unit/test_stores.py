@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from mpfhandler._platform.helper import module_exists
 from mpfhandler._pure.errors import InvalidOption
 from mpfhandler._pure.target import parse_target
 from mpfhandler._resources import store_fsspec, store_object, stores
+from mpfhandler._resources.content import Content
 from mpfhandler._resources.stores import open_store, to_archive
 
 
@@ -162,3 +164,40 @@ def test_which_modules_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not module_exists("no_such_module_anywhere.inside")
     monkeypatch.setitem(sys.modules, "made_by_hand", SimpleNamespace(__spec__=None))  # type: ignore[arg-type]
     assert module_exists("made_by_hand")
+
+
+class Cluster:
+    """A file system of fsspec's kind, in memory."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def makedirs(self, _folder: str, exist_ok: bool) -> None:
+        assert exist_ok
+
+    def open(self, path: str, _mode: str) -> io.BytesIO:
+        made = io.BytesIO()
+        made.close = lambda: self.files.__setitem__(path, made.getvalue())  # type: ignore[method-assign]
+        return made
+
+    def invalidate_cache(self) -> None:
+        pass
+
+    def exists(self, path: str) -> bool:
+        return path in self.files
+
+    def mv(self, source: str, target: str) -> None:
+        self.files[target] = self.files.pop(source)
+
+
+def test_fsspec_writes_over_nothing() -> None:
+    """A file system whose `mv` writes over what is there is asked before; the other machine's file stays as it is."""
+    store = store_fsspec.FsspecStore.__new__(store_fsspec.FsspecStore)
+    files = {"/logs/web/app.log.1": b"theirs"}
+    store._fs, store._root = Cluster(files), "/logs"
+    content = Content(4, lambda: iter((b"mi", b"ne")))
+    with pytest.raises(FileExistsError, match=r"^/logs/web/app.log.1$"):
+        store.create("web/app.log.1", content)
+    assert files["/logs/web/app.log.1"] == b"theirs"
+    store.create("web/app.log.2", content)
+    assert files["/logs/web/app.log.2"] == b"mine"
