@@ -18,7 +18,11 @@ import pytest
 from _buffer_support import Stall, at_point, on_a_stalling_disk, without_flusher
 from _disk_support import START, Clock, Switch, collect, handler_at, lines, log_at, record, segments, use, wait_for
 
+from mpfhandler._engine import buffer as buffers
 from mpfhandler._engine import overflow as full
+from mpfhandler._engine.entries import Waiting
+from mpfhandler._platform import Patience
+from mpfhandler._resources import exits
 
 BUFFERED = {"delivery": "buffered"}
 
@@ -558,3 +562,205 @@ def test_asyncio_goes_on_while_the_disk_stalls(path: Path, monkeypatch: pytest.M
     handler.close()
     assert ticks == [False] * 50
     assert lines(path) == ["opens", "taken by the flusher", *(f"tick {number}" for number in range(50))]
+
+
+# what hardly ever happens
+
+
+def test_interpreter_without_a_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where threads run at the same time the size is counted under a lock: it is right, the buffer is flushed when it is full,
+    and text goes the way of bytes."""
+    monkeypatch.setattr(buffers, "_ATOMIC", False)
+    without_flusher(monkeypatch)
+    log = log_at(path, buffer_bytes=20, **BUFFERED)
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    assert not sink.takes_text()
+    for text in ("one", "two", "three", "four"):
+        log.write(text)
+    assert sink._size == 19
+    assert (path.read_text(), log.stats().buffered) == ("", 4)
+    log.write("five")
+    assert (lines(path), sink._size) == (["one", "two", "three", "four"], 5)
+    log.close()
+    assert (lines(path)[-1], sink._size) == ("five", 0)
+
+
+def test_record_in_a_list_that_was_put_aside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: between the look at the list and the append another thread begins the next period, and the old list, empty then, goes:
+    who has appended sees that, and the record is written once."""
+    without_flusher(monkeypatch)
+    log = log_at(path, **BUFFERED)
+    log.write("first")
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    period = sink._waiting.period
+    log.flush()
+
+    class Switched(Waiting):
+        """Another thread comes in right after the look."""
+
+        __slots__ = ()
+
+        def append(self, entry: Any) -> None:
+            sink._waiting = Waiting(period)
+            super().append(entry)
+
+    aside = Switched(period)
+    sink._waiting = aside
+    log.write("second")
+    assert sink._waiting is not aside
+    assert aside == [b"second\n"]
+    sink._rescue(aside)  # a second thread's record: it is there already
+    assert sum(one is aside for one in sink._older) == 1
+    log.write("third")
+    log.close()
+    assert lines(path) == ["first", "second", "third"]
+
+
+def test_program_that_is_started_finds_everything_written(path: Path) -> None:
+    """P1: before another program takes the place of this one, what is in memory is written, whatever the interval is."""
+    log = log_at(path, flush_interval=1000.0, **BUFFERED)
+    log.write("one")
+    exits._before_start()
+    assert lines(path) == ["one"]
+    log.write("two")
+    exits._before_start()
+    exits._before_start()
+    assert lines(path) == ["one", "two"]
+    log.close()
+
+
+def test_program_does_not_wait_long_for_a_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P3: its start is held up for the patience that there is, and the record comes when the disk does."""
+    stall, handler = on_a_stalling_disk(path, monkeypatch)
+    with stall.closed():
+        handler.handle(record("held up"))
+        assert stall.waiting.wait(60)
+        handler.handle(record("behind it"))
+        handler._sink.begin_to_settle()
+        before = time.monotonic()
+        handler._sink.settle(Patience(0.05))
+        assert 0.05 <= time.monotonic() - before < 10
+        assert lines(path) == ["opens"]
+    handler.close()
+    assert lines(path) == ["opens", "held up", "behind it"]
+
+
+def test_program_is_started_where_there_is_no_thread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits writes by itself then."""
+    without_flusher(monkeypatch)
+    log = log_at(path, **BUFFERED)
+    log.write("one")
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    sink._flusher.thread = None
+    monkeypatch.setattr(sink._flusher, "start", lambda: False)
+    sink.begin_to_settle()
+    sink.settle(Patience(60.0))
+    assert lines(path) == ["one"]
+    log.close()
+
+
+def test_flush_in_a_child_that_no_hook_told_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: what the parent has in its buffer is the parent's to write, whatever is the first thing that the child does."""
+    pids = [os.getpid()]
+    without_flusher(monkeypatch, pid=lambda: pids[-1])
+    log = log_at(path, **BUFFERED)
+    log.write("the parent's")
+    pids.append(pids[0] + 1)
+    log.flush()
+    assert lines(path) == []
+    log.write("the child's")
+    log.close()
+    assert lines(path) == ["the child's"]
+
+
+def test_clock_without_a_calendar(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is millions of years off: there is no period, and every record is written all the same."""
+    clock = Clock(START)
+    without_flusher(monkeypatch, **clock.entries())
+    log = log_at(path, "H", **BUFFERED)
+    log.write("one")
+    clock.wall = 1e15
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    assert sink._flusher.period(clock.wall) is None
+    log.write("two")
+    log.write("three")
+    log.close()
+    assert everything(path.parent) == ["one", "three", "two"]
+
+
+def test_flusher_of_another_process_ends(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A namer has forked in the flusher: in the child that thread is not the flusher any more, and takes nothing away from the
+    one which the child has started."""
+    without_flusher(monkeypatch)
+    log = log_at(path, **BUFFERED)
+    log.write("one")
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    started = sink._flusher.thread
+    assert started is not None
+    assert sink._flusher._ended(sink._flusher.runner + 1)
+    assert sink._flusher.thread is started
+    log.close()
+
+
+@pytest.mark.parametrize("queued", [False, True])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_interrupt_while_a_record_begins_to_wait(path: Path, monkeypatch: pytest.MonkeyPatch, queued: bool) -> None:
+    """P1: a signal handler's exception just before or just after a record of a batch is put behind those that wait for the disk:
+    each is written once, in order."""
+    write = Switch(os.write)
+    without_flusher(monkeypatch, write=write)
+    log = log_at(path, **BUFFERED)
+    for text in ("one", "two", "three"):
+        log.write(text)
+    write.on = True
+    spill = log._writer._backlog.spill
+    add = spill.add
+
+    def interrupted(*given: Any, **more: Any) -> bool:
+        monkeypatch.setattr(spill, "add", add)
+        if queued:
+            add(*given, **more)
+        raise Interrupt
+
+    monkeypatch.setattr(spill, "add", interrupted)
+    with pytest.raises(Interrupt):
+        log.flush()
+    write.on = False
+    log._writer._backlog.retry.clear()
+    log.flush()
+    log.close()
+    assert lines(path) == ["one", "two", "three"]
+    assert log.stats().lost == 0
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_interrupt_of_a_record_for_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bool) -> None:
+    """P1: a signal handler's exception just before a record goes to a pipe, or just after it has: it is there once."""
+    without_flusher(monkeypatch)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        log = log_at(fifo, **BUFFERED)
+        log.write("one")
+        log.write("two")
+        deliver = log._writer._deliver
+
+        def interrupted(*given: Any) -> bool:
+            monkeypatch.setattr(log._writer, "_deliver", deliver)
+            if written:
+                deliver(*given)
+            raise Interrupt
+
+        monkeypatch.setattr(log._writer, "_deliver", interrupted)
+        with pytest.raises(Interrupt):
+            log.flush()
+        log.close()
+        assert os.read(reader, 100) == b"one\ntwo\n"
+    finally:
+        os.close(reader)

@@ -1183,3 +1183,103 @@ def test_gevent_program_that_computes_is_rotated_all_the_same(path: Path) -> Non
         say(len([one for one in os.listdir(os.path.dirname(sys.argv[1])) if "log." in one and not one.endswith("lock")]))
     """
     assert int(run(code, path)) == 1
+
+
+# --- what hardly ever happens -----------------------------------------------------------------------------------------
+
+
+def test_stop_that_is_said_at_once_keeps_the_boundary(seal: Any, idle: Callable[..., Idle], path: Path) -> None:
+    """A fork is under way: the rotation that is due is done, sealing and deleting are left for the next time."""
+    one = idle(fsync="seal", max_total_bytes=1)
+    for day in (1, 2, 3):
+        path.with_name(f"app.log.2023-11-0{day}_10").touch()
+    one.log.write("a")
+    asked = len(seal.asked)
+    one.clock[0] = float(FIVE + HOUR)
+    assert one.writer._background.live(lambda: True) is not None
+    assert len(seal.asked) == asked
+    assert segments(path).items() >= {"2023-11-14_17": "a\n", "": "", "2023-11-01_10": ""}.items()
+
+
+def test_engine_that_is_at_a_record_is_looked_at_again_soon(idle: Callable[..., Idle], path: Path) -> None:
+    """A call of before a fork goes on under the lock of before it: nothing is done beside it, and a second later it is."""
+    one = idle()
+    one.log.write("a")
+    one.writer._busy = True
+    assert one.at(float(FIVE + HOUR)) == 1.0
+    assert segments(path) == {"": "a\n"}
+    one.writer._busy = False
+    one.at(FIVE + HOUR + 1.0)
+    assert segments(path) == {"2023-11-14_17": "a\n", "": ""}
+
+
+def test_log_that_could_not_be_opened_is_opened_without_a_record(
+    idle: Callable[..., Idle], path: Path, system: System, clock: list[float]
+) -> None:
+    """With `rotate_idle` the log is there: it is tried again by itself, not in a busy loop, and what waits is written then."""
+    refused = [True]
+
+    def open_append(name: str, mode: int) -> int:
+        if refused[0] and name == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return OPERATIONS.open_append(name, mode)
+
+    def open_new(name: str, mode: int) -> int:
+        if refused[0] and name == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return OPERATIONS.open_new(name, mode)
+
+    steady = [1000.0]
+    system(now=lambda: clock[0], monotonic=lambda: steady[0], open_append=open_append, open_new=open_new)
+    one = idle(delay=True, on_error=lambda _error: None)
+    one.log.write("a")
+    assert not path.exists()
+    pause = one.at(FIVE + 120.0)
+    assert pause is not None
+    assert 1.0 <= pause <= LOOK
+    refused[0] = False
+    steady[0] += 3600.0
+    one.at(FIVE + 180.0)
+    assert path.exists()
+    one.writer._background.write_waiting()
+    assert segments(path) == {"": "a\n"}
+
+
+def test_log_of_which_it_is_not_told_whether_it_is_empty(idle: Callable[..., Idle], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts as one with records: those are to be in the file of their period, without a grace."""
+    one = idle()
+    one.clock[0] = float(FIVE + HOUR)
+    background = one.writer._background
+    assert not background._rotation_is_due()
+
+    def broken(_fd: int) -> Any:
+        raise OSError(errno.EIO, "input/output error")
+
+    monkeypatch.setattr(one.writer, "_ops", replace(one.writer._ops, stat_fd=broken))
+    assert background._rotation_is_due()
+
+
+def test_segment_that_is_not_kept_is_not_dropped(idle: Callable[..., Idle], path: Path) -> None:
+    """Dropping a late segment closes that one alone: the open one goes on, and one that was dropped already stays so."""
+    one = idle()
+    one.log.write("a")
+    one.at(float(FIVE + HOUR))
+    late, active = one.writer._active._late, one.writer._active.segment
+    (kept,) = late._open
+    assert active is not None
+    for _ in range(2):
+        late.drop(active)
+        late.drop(kept)
+    assert late._open == []
+    assert not leased(path.with_name("app.log.2023-11-14_17"))
+    one.log.write("b")
+    assert segments(path) == {"2023-11-14_17": "a\n", "": "b\n"}
+
+
+def test_log_that_is_not_open_has_no_lease_to_give_up(idle: Callable[..., Idle], path: Path) -> None:
+    """uWSGI's master gives up what its workers would inherit; a log without a record yet has nothing, and begins as ever."""
+    one = idle(delay=True, rotate_idle=False)
+    one.writer._active.give_leases_up()
+    assert not path.exists()
+    one.log.write("a")
+    assert segments(path) == {"": "a\n"}

@@ -688,3 +688,91 @@ def test_file_system_without_locks(
     assert (handler.stats().records, handler.stats().lost) == (200, 0)
     assert len(reports) == 1, reports
     assert len(told) == (0 if delay else 1), told
+
+
+def test_log_that_is_removed_in_the_moment_of_its_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: somebody's `rm`, as late as can be: the record goes to a new log, and nothing is reported."""
+    path = tmp_path / "app.log"
+    removed: list[str] = []
+
+    def rename_new(source: str, target: str) -> None:
+        if not removed:
+            removed.append(source)
+            os.unlink(source)
+        OPERATIONS.rename_new(source, target)
+
+    clock = use_clock(monkeypatch, rename_new=rename_new)
+    told: list[Exception] = []
+    log = log_at(path, "M", on_error=told.append)
+    log.write("removed")
+    clock.step(60)
+    log.write("next")
+    assert removed == [str(path)]
+    assert (segments(tmp_path), lines(path), told) == (["app.log"], ["next"], [])
+
+
+def test_process_that_is_stopped_in_the_middle_of_every_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An overloaded machine: whenever the clock has been read, an hour has passed. What was found may be of another period then,
+    so nothing is decided by it; the record is written once, and later the log is rotated as ever."""
+    clock = use_clock(monkeypatch)
+    slow = [0]
+
+    def now() -> float:
+        if slow[0]:
+            slow[0] -= 1
+            clock.step(3600)
+        return clock.wall
+
+    use(monkeypatch, **{**clock.entries(), "now": now})
+    told: list[Exception] = []
+    log = log_at(tmp_path / "app.log", "H", on_error=told.append)
+    log.write("one")
+    clock.step(3600)
+    slow[0] = 60
+    log.write("two")
+    slow[0] = 0
+    clock.step(7200)
+    log.write("three")
+    assert sorted(all_lines(tmp_path)) == ["one", "three", "two"]
+    assert lines(tmp_path / "app.log") == ["three"]
+    assert told == []
+
+
+def test_file_that_cannot_get_its_name_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another log has the name by now, and every other one is taken, too: it stays where it is, whole, and that is told."""
+    monkeypatch.setattr("mpfhandler._protocols.segments._NAMES", 5)
+    told: list[Exception] = []
+    tried: list[str] = []
+
+    def taken(_source: str, target: str) -> None:
+        tried.append(target)
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    use_clock(monkeypatch, rename_new=taken)
+    log = log_at(tmp_path / "app.log", "H", on_error=told.append)
+    log.write("one")
+    (tmp_path / "elsewhere").write_text("record\n")
+    log._writer._active.rotation.segments.put_back(str(tmp_path / "elsewhere"))
+    assert (tmp_path / "elsewhere").read_text() == "record\n"
+    assert len(tried) == len(set(tried)) == 6
+    assert [type(error) for error in told] == [FileExistsError]
+
+
+def test_so_many_folders_of_a_namer_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that gives each hour a folder of its own: the last ones are known, and a process that runs for years does not grow."""
+    clock = use_clock(monkeypatch)
+    handler = handler_at(tmp_path / "app.log", "H", mkdir=True)
+
+    def namer(default: str) -> str:
+        folder = tmp_path / default[-2:]
+        folder.mkdir(exist_ok=True)
+        return str(folder / os.path.basename(default))
+
+    handler.namer = namer
+    for number in range(13):
+        handler.emit(record(f"record {number}", clock.now()))
+        clock.step(3600)
+    segments = handler._writer._active.rotation.segments
+    assert list(segments._used) == [str(tmp_path / f"{hour:02}") for hour in range(14, 22)]
+    assert len(list(tmp_path.glob("*/app.log.*"))) == 12
+    handler.close()

@@ -12,6 +12,7 @@ import pytest
 
 from mpfhandler._platform import Joinable, Patience
 from mpfhandler._platform.threads import THREADS
+from mpfhandler._protocols import housekeeper as keeping
 from mpfhandler._protocols.housekeeper import Housekeeper
 from mpfhandler._resources import fork
 
@@ -312,3 +313,44 @@ def test_what_is_asked_for_in_the_moment_of_a_look_is_done(at: int, busy: bool) 
     keeper.rest(PATIENCE)
     assert begun
     assert begun[-1] >= at
+
+
+@pytest.mark.parametrize("error", [ValueError("a defect"), SystemExit("of a hook")])
+def test_work_in_the_callers_thread_raises_nothing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P5: in uWSGI without threads the program's own thread does it. What it raises is not the program's, and it is done again
+    when it is asked for."""
+    monkeypatch.setattr(keeping, "threads_run_freely", lambda: False)
+    runs: list[int] = []
+
+    def work(_stop: Stop) -> None:
+        runs.append(threading.get_ident())
+        keeper.serve()  # a record of its own: not within itself
+        if len(runs) == 1:
+            raise error
+
+    def refused(_work: Callable[[], None], _name: str) -> Joinable:
+        raise RuntimeError("can't start new thread")
+
+    keeper = Housekeeper(replace(THREADS, start=refused), work)
+    for _ in range(2):
+        keeper.ask()
+        keeper.serve()
+        keeper.serve()
+    assert runs == [threading.get_ident()] * 2
+
+
+def test_work_within_the_life_that_is_stopped_is_done_after_it() -> None:
+    """P1: what was asked for during a compression is begun between two of its steps; a fork ends it early: it is done again."""
+    stops: list[bool] = []
+
+    def work(stop: Stop) -> None:
+        keeper._stop = Patience(60.0)  # a fork begins
+        stops.append(stop())
+
+    keeper = Housekeeper(THREADS, work, lambda _between: None)
+    keeper._resting = False
+    keeper._wanted = True
+    assert keeper._between()
+    assert stops == [True]
+    assert keeper._wanted
+    assert not keeper._working

@@ -155,3 +155,28 @@ def test_every_way_of_delivery(tmp_path: Path, closing: Callable[[Any], Any], op
         lines.write(block, now())
     log.flush()
     assert (tmp_path / "app.log").read_bytes() == b"".join(sent)
+
+
+def test_block_that_reaches_max_bytes_is_the_last_of_its_segment(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
+    """The segment is split before the next block, and no block that fits is divided for it."""
+    log = closing(TimedLogFile(tmp_path / "app.log", when="D", max_bytes=2000))
+    lines = Lines(log)
+    for _ in range(3):
+        lines.write(BLOCK[:1500], now())
+    (first,) = tmp_path.glob("app.log.2*")
+    assert first.read_bytes() == BLOCK[:1500] * 2
+    assert (tmp_path / "app.log").read_bytes() == BLOCK[:1500]
+
+
+def test_block_for_a_pipe(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
+    """Line by line, in order: a pipe takes no block in one piece."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        lines = Lines(closing(TimedLogFile(fifo, when="D")))
+        for _ in range(3):
+            lines.write(BLOCK[:100], now())
+        assert os.read(reader, 1000) == BLOCK[:100] * 3
+    finally:
+        os.close(reader)
