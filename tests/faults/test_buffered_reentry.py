@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _buffer_support import Stall, at_point, on_a_stalling_disk, without_flusher
+from _buffer_support import NeverRuns, Stall, at_point, on_a_stalling_disk, without_flusher
 from _disk_support import START, Clock, Switch, collect, handler_at, lines, log_at, record, segments, use, wait_for
 
 from mpfhandler._engine import buffer as buffers
@@ -764,3 +764,54 @@ def test_interrupt_of_a_record_for_a_pipe(tmp_path: Path, monkeypatch: pytest.Mo
         assert os.read(reader, 100) == b"one\ntwo\n"
     finally:
         os.close(reader)
+
+
+def test_signal_handler_logs_while_a_period_begins(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: the first record of a period is about to begin a list for it, and so does the signal handler's: there is one list for
+    both, and each record stands in the file of its period."""
+    clock = Clock(START + 58.0)
+    without_flusher(monkeypatch, **clock.entries())
+    log = log_at(path, "M", **BUFFERED)
+    log.write("before")
+    clock.step(3)
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    period = sink._flusher.period
+
+    def interrupted(now: float) -> Any:
+        found = period(now)
+        monkeypatch.setattr(sink._flusher, "period", period)
+        log.write("of the handler")
+        return found
+
+    monkeypatch.setattr(sink._flusher, "period", interrupted)
+    log.write("after")
+    log.write("last")
+    assert sink._waiting[-1] == b"last\n"
+    assert sum(map(bool, sink._older)) == 1
+    log.close()
+    assert lines(path) == ["of the handler", "after", "last"]
+    assert everything(path.parent) == ["after", "before", "last", "of the handler"]
+
+
+def test_two_threads_want_a_flusher(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that comes second finds the other one's, and starts none of its own."""
+    without_flusher(monkeypatch)
+    log = log_at(path, **BUFFERED)
+    sink = log._sink
+    assert isinstance(sink, buffers.Buffer)
+    flusher = sink._flusher
+    other = NeverRuns()
+
+    class Gate:
+        """Had by the other thread until it has started one."""
+
+        def __enter__(self) -> None:
+            flusher.thread = other
+
+        def __exit__(self, *_error: object) -> None:
+            pass
+
+    monkeypatch.setattr(flusher, "_gate", Gate())
+    assert flusher.start()
+    assert flusher.thread is other

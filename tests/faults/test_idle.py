@@ -1191,14 +1191,17 @@ def test_gevent_program_that_computes_is_rotated_all_the_same(path: Path) -> Non
 def test_stop_that_is_said_at_once_keeps_the_boundary(seal: Any, idle: Callable[..., Idle], path: Path) -> None:
     """A fork is under way: the rotation that is due is done, sealing and deleting are left for the next time."""
     one = idle(fsync="seal", max_total_bytes=1)
-    for day in (1, 2, 3):
-        path.with_name(f"app.log.2023-11-0{day}_10").touch()
     one.log.write("a")
+    for day in (1, 2, 3):
+        path.with_name(f"app.log.2023-11-0{day}_10").write_text("x")
     asked = len(seal.asked)
     one.clock[0] = float(FIVE + HOUR)
     assert one.writer._background.live(lambda: True) is not None
     assert len(seal.asked) == asked
-    assert segments(path).items() >= {"2023-11-14_17": "a\n", "": "", "2023-11-01_10": ""}.items()
+    assert segments(path).items() >= {"2023-11-14_17": "a\n", "": "", "2023-11-01_10": "x"}.items()
+    one.at(FIVE + HOUR + LOOK + 1.0)
+    assert len(seal.asked) > asked
+    assert "2023-11-01_10" not in segments(path)
 
 
 def test_engine_that_is_at_a_record_is_looked_at_again_soon(idle: Callable[..., Idle], path: Path) -> None:

@@ -35,7 +35,7 @@ from _disk_support import (
     wait_for,
 )
 
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, FileStat
 
 
 def test_records_go_on_while_the_rename_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -776,3 +776,34 @@ def test_so_many_folders_of_a_namer_are_remembered(tmp_path: Path, monkeypatch: 
     assert list(segments._used) == [str(tmp_path / f"{hour:02}") for hour in range(14, 22)]
     assert len(list(tmp_path.glob("*/app.log.*"))) == 12
     handler.close()
+
+
+def test_new_log_that_was_made_during_a_stop_and_cannot_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have written to it for the period that was then: it is not taken for one of the new period. The next round
+    finds it, and the record is written once, in the file of its period."""
+    path, armed, broken, failed = tmp_path / "app.log", [True], list[bool](), list[bool]()
+
+    def try_lock(fd: int, exclusive: bool) -> bool:
+        if not exclusive and armed:
+            armed.clear()
+            clock.step(3600)
+            broken.append(True)
+        return OPERATIONS.try_lock(fd, exclusive)
+
+    def stat_fd(fd: int) -> FileStat:
+        found = OPERATIONS.stat_fd(fd)
+        if broken and path.exists() and found.id.inode == path.stat().st_ino:
+            broken.clear()
+            failed.append(True)
+            raise OSError(errno.EIO, "input/output error")
+        return found
+
+    clock = use_clock(monkeypatch, try_lock=try_lock, stat_fd=stat_fd)
+    told: list[Exception] = []
+    log = log_at(path, "H", delay=True, on_error=told.append)
+    log.write("one")
+    assert failed == [True]
+    assert all_lines(tmp_path) == ["one"]
+    clock.step(3600)
+    log.write("two")
+    assert (sorted(all_lines(tmp_path)), lines(path), told) == (["one", "two"], ["two"], [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -70,4 +70,18 @@ def test_hook_that_says_it_was_interrupted_has_failed() -> None:
 
     (step,) = sealing_of(Options(HOURS, on_seal=hook), "/app.log").steps
     with pytest.raises(RuntimeError, match="Interrupted system call"):
+        step.run(SealedSegment("/app.log.2026", 0.0, 3600.0, 5), SegmentName(datetime(2026, 1, 1)), lambda: False)
+
+
+class Awaitable:
+    """Of some framework: it cannot be closed."""
+
+    def __await__(self) -> Iterator[None]:
+        yield
+
+
+def test_hook_that_gives_what_cannot_be_closed_has_failed() -> None:
+    """Nobody awaits it, whatever it is."""
+    (step,) = sealing_of(Options(HOURS, on_seal=lambda _segment: Awaitable()), "/app.log").steps
+    with pytest.raises(TypeError, match=r"^on_seal: .*use a plain function"):
         step.run(SealedSegment("/app.log.2026", 0.0, 3600.0, 5), SegmentName(datetime(2026, 1, 1)), lambda: False)

@@ -76,9 +76,9 @@ class Lines:
     def _quickly(self, data: bytes, created: float) -> bool:
         """In the steady state a block is not taken apart; else False. As `Writer.write`, whose window it is."""
         writer, segment = self._writer, self._writer._active.segment
-        if not (writer._lo <= created < writer._due and writer.now() < writer._look):
+        if not isinstance(segment, OpenSegment):
             return False
-        if not isinstance(segment, OpenSegment) or len(data) > self._batches.room(segment):
+        if not (writer._lo <= created < writer._due and writer.now() < writer._look) or len(data) > self._batches.room(segment):
             return False
         lines = partial(split, data, self._end)
         try:
