@@ -624,6 +624,8 @@ def test_housekeeping_stops_for_a_fork_and_goes_on_on_both_sides(log: Path) -> N
         logger.info("parent-0")
         old()
         handler._writer._housekeeper.ask()
+        while len(os.listdir("/proc/self/task")) < 2:
+            time.sleep(0.001)
         pid = os.fork()
         if pid == 0:
             time.sleep(0.5)
