@@ -611,6 +611,7 @@ def test_record_in_a_list_that_was_put_aside(path: Path, monkeypatch: pytest.Mon
     log.write("second")
     assert sink._waiting is not aside
     assert aside == [b"second\n"]
+    assert any(one is aside for one in sink._older)
     sink._rescue(aside)  # a second thread's record: it is there already
     assert sum(one is aside for one in sink._older) == 1
     log.write("third")

@@ -36,6 +36,7 @@ from _disk_support import (
 )
 
 from mpfhandler._platform import OPERATIONS, FileStat
+from mpfhandler._protocols.rotation import _ChangedUnderUs
 
 
 def test_records_go_on_while_the_rename_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -736,6 +737,15 @@ def test_process_that_is_stopped_in_the_middle_of_every_look(tmp_path: Path, mon
     assert sorted(all_lines(tmp_path)) == ["one", "three", "two"]
     assert lines(tmp_path / "app.log") == ["three"]
     assert told == []
+    rotation = log._writer._active.rotation
+    held = rotation._lock.acquire(1.0)
+    assert held is not None
+    slow[0] = 60
+    with pytest.raises(_ChangedUnderUs):
+        rotation._look(held, None)
+    slow[0] = 0
+    assert rotation._look(held, None).now == clock.wall
+    rotation._lock.release(held)
 
 
 def test_file_that_cannot_get_its_name_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
