@@ -12,7 +12,7 @@ from mpfhandler._platform import Patience
 from mpfhandler._resources import exits
 
 
-class Witness:
+class Told:
     """Writes down what it is told, and fails if it is to."""
 
     def __init__(self, told: list[str], name: str, fails: bool = False) -> None:
@@ -23,6 +23,10 @@ class Witness:
         if self.fails:
             raise RuntimeError(self.name)
 
+
+class Witness(Told):
+    """What has records in memory."""
+
     def begin_to_settle(self) -> None:
         self._tell("begins")
 
@@ -31,6 +35,17 @@ class Witness:
         self._tell("settles")
 
     def at_exit(self) -> None:
+        self._tell("ends")
+
+
+class Threaded(Told):
+    """What has a thread."""
+
+    def begin_to_end(self) -> None:
+        self._tell("begins to end")
+
+    def at_exit(self, patience: Patience) -> None:
+        assert 0 < patience.left() <= 1
         self._tell("ends")
 
 
@@ -77,12 +92,12 @@ def test_end_is_told_to_all() -> None:
         exits.register(one)
     exits._at_exit()
     assert told == ["one ends", "two ends"]
-    threads = [Witness(told, name, fails=name == "three") for name in ("three", "four")]
+    threads = [Threaded(told, name, fails=name == "three") for name in ("three", "four")]
     for thread in threads:
         exits.register_end(thread)
     told.clear()
     exits._end()
-    assert told == ["three ends", "four ends"]
+    assert told == ["three begins to end", "four begins to end", "three ends", "four ends"], "they are waited for together"
 
 
 def test_hook_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,15 +157,17 @@ def test_every_way_of_delivery(tmp_path: Path, closing: Callable[[Any], Any], op
     assert (tmp_path / "app.log").read_bytes() == b"".join(sent)
 
 
-def test_block_that_reaches_max_bytes_is_the_last_of_its_segment(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
-    """The segment is split before the next block, and no block that fits is divided for it."""
+def test_block_that_reaches_max_bytes_is_divided(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
+    """Behind the line that reaches it: what follows is in the next segment, in order, and no line is divided."""
     log = closing(TimedLogFile(tmp_path / "app.log", when="D", max_bytes=2000))
     lines = Lines(log)
     for _ in range(3):
         lines.write(BLOCK[:1500], now())
-    (first,) = tmp_path.glob("app.log.2*")
-    assert first.read_bytes() == BLOCK[:1500] * 2
-    assert (tmp_path / "app.log").read_bytes() == BLOCK[:1500]
+    (first, *others) = sorted(tmp_path.glob("app.log.2*"), key=lambda path: (len(path.name), path.name))
+    content = first.read_bytes()
+    assert len(content.rpartition(b"\n")[0].rpartition(b"\n")[0]) < 2000 <= len(content)
+    whole = content + b"".join(path.read_bytes() for path in (*others, tmp_path / "app.log"))
+    assert whole == BLOCK[:1500] * 3
 
 
 def test_block_for_a_pipe(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
