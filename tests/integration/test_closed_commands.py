@@ -356,6 +356,15 @@ def test_no_such_log(log: Path, capsys: pytest.CaptureFixture[str], command: lis
     assert cli.main([command[0], str(wrong), *command[1:]]) == 0
 
 
+def as_nobody(*command: str) -> int:
+    """Run the command without root's rights; its exit code."""
+    os.seteuid(65534)
+    try:
+        return cli.main(command)
+    finally:
+        os.seteuid(0)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a user that may read what another may not")
 @pytest.mark.parametrize("command", [["seal", "--compress", "gz"], ["prune", "--backup-count", "1"]])
 def test_folder_of_somebody_else(log: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
@@ -369,11 +378,7 @@ def test_folder_of_somebody_else(log: Path, capsys: pytest.CaptureFixture[str], 
     opened = [one for one in log.parents if not one.stat().st_mode & 0o001]
     for one in opened:
         one.chmod(one.stat().st_mode | 0o011)
-    os.seteuid(65534)
-    try:
-        code = cli.main([command[0], str(log), *command[1:]])
-    finally:
-        os.seteuid(0)
+    code = as_nobody(command[0], str(log), *command[1:])
     told = capsys.readouterr().err
     assert code == 2
     assert f"{log.parent}: may not be read by {pwd.getpwuid(65534).pw_name}" in told
@@ -394,11 +399,7 @@ def test_segment_of_somebody_else(log: Path, capsys: pytest.CaptureFixture[str],
         os.chmod(f"{log}.{hour}", 0o600)
     for one in [one for one in log.parents if not one.stat().st_mode & 0o001]:
         one.chmod(one.stat().st_mode | 0o055)
-    os.seteuid(65534)
-    try:
-        code = cli.main([command[0], str(log), *command[1:]])
-    finally:
-        os.seteuid(0)
+    code = as_nobody(command[0], str(log), *command[1:])
     told = capsys.readouterr().err
     assert code == 1
     assert f"{log}.{HOURS[0]}': a file of {pwd.getpwuid(0).pw_name}, group " in told

@@ -1,11 +1,19 @@
-"""Numbers on the command line, each with its bounds."""
+"""What the parsers of all commands have in common: how a command is added, and numbers with their bounds."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 
-__all__ = ["count", "seconds"]
+__all__ = ["add_command", "count", "seconds"]
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str, epilog: str
+) -> argparse.ArgumentParser:
+    """The parser of a new command. Both texts are shown as they stand."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(name, description=description, epilog=epilog, formatter_class=raw)
 
 
 def count(low: int, high: int) -> Callable[[str], int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
+from .arguments import add_command
 from .outline import Entry, Page, pages, program_options
 
 __all__ = ["SHELLS", "register"]
@@ -38,12 +39,7 @@ exit codes: 0 done; 2 wrong usage; 141 the reader of the output has gone away.
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "completion",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "completion", _DESCRIPTION, _EPILOG)
     parser.add_argument("shell", metavar="SHELL", choices=tuple(SHELLS), help="bash, zsh or fish")
     parser.set_defaults(run=run)
 

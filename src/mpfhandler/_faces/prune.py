@@ -11,6 +11,7 @@ from .._pure.errors import InvalidOption
 from .._pure.keeping import Doomed
 from .._pure.options import to_retention
 from .._pure.quantity import show_size
+from .arguments import add_command
 from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
 from .look import Progress, complain, print_json, say
 
@@ -34,9 +35,7 @@ exit codes: 0 done; 1 a segment could not be deleted; 2 wrong usage, or no such 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "prune", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = add_command(commands, "prune", _DESCRIPTION, _EPILOG)
     add_arguments(parser)
     rules = parser.add_argument_group("rules")
     add = rules.add_argument

@@ -28,6 +28,7 @@ from .._pure.state import State
 from .._resources.lock import RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
+from .arguments import add_command
 from .look import complain, print_json, say
 from .read.files import add_log_arguments, find_log, given_by, read_state
 from .read.folder import refused, unwritable
@@ -79,12 +80,7 @@ class _Log:
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "rotate",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "rotate", _DESCRIPTION, _EPILOG)
     add_log_arguments(parser)
     add = parser.add_argument_group("as the handler has it").add_argument
     add("--lock-dir", metavar="FOLDER", help="where the lock file is (default: beside the log)")

@@ -12,6 +12,7 @@ from .._engine.steps import sealing_of
 from .._protocols.sealing import Sealed, Sealing, seal_all
 from .._pure.errors import InvalidOption
 from .._pure.options import Options
+from .arguments import add_command
 from .closed import DONE, FAILED, Found, add_arguments, find, run_command, tell_if_nothing
 from .look import Progress, complain, print_json, say
 
@@ -39,9 +40,7 @@ _WANTED = "--compress, --on-seal, --archive or --fsync seal"
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "seal", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = add_command(commands, "seal", _DESCRIPTION, _EPILOG)
     add_arguments(parser)
     steps = parser.add_argument_group("what is done")
     add = steps.add_argument

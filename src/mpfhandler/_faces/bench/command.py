@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..arguments import count, seconds
+from ..arguments import add_command, count, seconds
 from ..interrupt import interruptible
 from ..look import Progress, complain, document, print_json
 
@@ -67,12 +67,7 @@ installed; in a pipe they are Markdown.
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
     epilog = _EPILOG % {"keys": ", ".join(KEYS), "parts": ", ".join(_PARTS)}
-    parser = commands.add_parser(
-        "bench",
-        description=_DESCRIPTION,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "bench", _DESCRIPTION, epilog)
     add = parser.add_argument
     add("dir", metavar="DIR", nargs="?", default=".", help="folder whose file system is measured (default: the current one)")
     add("--procs", metavar="N,…", type=_numbers(256), default=(1, 8), help="numbers of processes (default: 1,8)")

@@ -12,7 +12,7 @@ import tempfile
 from ..._engine.streams import is_stream_folder
 from ..._pure.errors import InvalidOption
 from ..._pure.schedule import Schedule
-from ..arguments import count, seconds
+from ..arguments import add_command, count, seconds
 from ..interrupt import interruptible
 from ..look import complain, say
 from .conductor import NothingStartedError, Outcome, conduct
@@ -48,9 +48,7 @@ has gone away.
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "check", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = add_command(commands, "check", _DESCRIPTION, _EPILOG)
     add = parser.add_argument
     add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
     add("--procs", metavar="N", type=count(1, 256), default=4, help="processes at a time (default: %(default)s)")

@@ -11,6 +11,7 @@ from ..._engine.timedlogfile import TimedLogFile
 from ..._pure.convert import to_word
 from ..._pure.errors import InvalidOption
 from ..._pure.quantity import to_size
+from ..arguments import add_command
 from ..look import complain
 from ..options import add_options, given_options
 from ..read.folder import owned, refused, unwritable
@@ -53,12 +54,7 @@ Ctrl-C, and all is written; 141 LOG is standard output, and its reader has gone 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "pipe",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "pipe", _DESCRIPTION, _EPILOG)
     parser.add_argument("log", metavar="LOG", help="path of the log")
     parser.add_argument("--timestamp", action="store_true", help="put the time of arrival before each line")
     size = "where a line without an end is cut, so that it needs no more memory (default: 1MiB)"

@@ -7,6 +7,7 @@ import heapq
 import sys
 from collections.abc import Iterator
 
+from ..arguments import add_command
 from .asked import DONE, FAILED, TIMES, add_wanted_arguments, asked_for, run_reader
 from .files import add_log_arguments, unread_note
 from .reading import Reading, find
@@ -33,13 +34,7 @@ exit codes: 0 done, also if nothing was found; 1 something could not be read (wh
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "cat",
-        help="print records of a log, across its files",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "cat", _DESCRIPTION, _EPILOG)
     add_log_arguments(parser, many=True)
     add_wanted_arguments(parser)
     parser.add_argument("--merge", action="store_true", help="interleave the records of several logs by time")

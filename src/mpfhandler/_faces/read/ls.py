@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ..._pure.convert import to_seconds
 from ..._pure.quantity import show_size
 from ..._pure.zone import Zone
+from ..arguments import add_command
 from ..closed import DONE, run_command
 from ..look import Column, Painted, Progress, complain, print_json, say, table
 from .content import Content, measure_where_it_is
@@ -45,12 +46,7 @@ _STYLES = {"active": "bold green", "closed": "yellow", "waiting": "yellow", "com
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "ls",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "ls", _DESCRIPTION, _EPILOG)
     add_log_arguments(parser)
     parser.add_argument("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
     parser.add_argument("--fast", action="store_true", help="read no file: neither lines nor times of records")

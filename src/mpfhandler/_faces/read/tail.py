@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from ..arguments import count
+from ..arguments import add_command, count
 from .asked import DONE, FAILED, TIMES, add_wanted_arguments, asked_for, run_reader
 from .files import Log, add_log_arguments, list_again
 from .follow import Follower
@@ -40,13 +40,7 @@ _MANY = 10_000_000
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "tail",
-        help="print the last records of a log, and follow it",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "tail", _DESCRIPTION, _EPILOG)
     add_log_arguments(parser)
     number = count(0, _MANY)
     parser.add_argument("-n", "--lines", metavar="N", type=number, help=f"how many records (default: {_FEW}, with --since all)")

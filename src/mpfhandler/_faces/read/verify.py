@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from ..._pure.convert import to_seconds
 from ..._pure.errors import path_error
 from ..._pure.zone import Zone, find_zone
+from ..arguments import add_command
 from ..closed import DONE, FAILED, run_command
 from ..look import Progress, complain, print_json, say
 from .checks import check_content, check_names, check_periods, check_schedule, check_twins
@@ -46,12 +47,7 @@ or no such log; 130 interrupted; 141 the reader of the output has gone away.
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command to the command line."""
-    parser = commands.add_parser(
-        "verify",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "verify", _DESCRIPTION, _EPILOG)
     add_log_arguments(parser)
     add = parser.add_argument
     add("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
