@@ -62,6 +62,8 @@ class Process:
         self.failed_last = False  # one of those, and it has not had the lock since
         self.refused = 0  # how often somebody else had the rotation lock, or its file was deleted
         self.refused_last = False
+        self.refused_in: Thread | None = None
+        self.asked_at = -math.inf  # uptime (s) when the background thread has begun to wait for the lock
         self.followed = 0  # how often it had the lock, or opened the log that somebody with the lock has made
         self.followed_last = False  # one of those was after it was refused last
         self.may_wait = True  # for the lock; not again after it has waited in vain, until it or somebody else has had it
@@ -100,7 +102,7 @@ class Process:
     def fails(self, name: str) -> None:
         """An operation fails. A write is tried again on its own; everything else may be what keeps the files right."""
         self.failures += 1
-        self.failed_in = self.scheduler.current
+        self.failed_in, self.refused_in = self.scheduler.current, None
         self.misplaced += name != "write"
         self.failed_last |= name != "write"
         self.notice_failure()
@@ -117,6 +119,7 @@ class Process:
         self.refused += 1
         self.refused_last, self.in_order = True, False
         self.followed_last = False
+        self.refused_in = self.scheduler.current
 
     def grant(self) -> None:
         """It has the lock."""
@@ -200,6 +203,7 @@ class Process:
             self.stalled,
             self.slow_until,
             self.late_until,
+            (self.asked_at, self.refused_in and self.refused_in.daemon),
         )
 
     def _local(self, name: str, arguments: tuple[Any, ...]) -> bool:
@@ -236,10 +240,19 @@ class Process:
         return now
 
     def _monotonic(self) -> float:
-        if self.refused_last and self.scheduler.current.daemon:  # no call notices what it cannot do for want of the lock
-            self.slow_until = self.late_until = self.kernel.uptime_ns / 1e9 + LOCK_RETRY
         uptime: float = self.scheduler.seen(self, "monotonic", (), self.kernel.uptime_ns / 1e9)
+        if self.scheduler.current.daemon:
+            self._look_in_background(uptime)
         return uptime
+
+    def _look_in_background(self, uptime: float) -> None:
+        """No call notices what the background thread cannot do for want of the lock, nor that it has waited in vain."""
+        if self.refused_last:
+            self.slow_until = self.late_until = uptime + LOCK_RETRY
+        if not self.refused_last or self.followed_last or self.refused_in is not self.scheduler.current:
+            self.asked_at = uptime
+        elif uptime >= self.asked_at + self.scheduler.patience:
+            self.stalled, self.may_wait = True, False
 
     def _pid(self) -> int:
         return self.pid

@@ -236,6 +236,7 @@ class Scheduler:
         every: every schedule is run, or one of those is replayed: steps that make no difference to others are no points.
         granularity: torn writes end at multiples of this (bytes).
         step_ns: how long an operation takes.
+        patience: seconds for which a call may wait for the rotation lock.
     """
 
     kernel: Kernel
@@ -246,6 +247,7 @@ class Scheduler:
     every: bool = False
     granularity: int = 4096
     step_ns: int = 0
+    patience: float = 0.0
     plain: float = 0.8
     traced: bool = False
     watcher: Watcher = field(default_factory=Watcher)  # is told what happens to files

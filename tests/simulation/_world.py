@@ -99,8 +99,8 @@ class World:
         self.ledger = self.make_ledger()
         self.scheduler = Scheduler(
             self.kernel, choices, replace(spec.budget), self._events(), see,
-            every=spec.every, granularity=spec.granularity, step_ns=spec.step_ns, plain=plain, traced=traced,
-            watcher=self.ledger,
+            every=spec.every, granularity=spec.granularity, step_ns=spec.step_ns, patience=spec.lock_timeout,
+            plain=plain, traced=traced, watcher=self.ledger,
         )  # fmt: skip
         self.ledger.processes = self.scheduler.processes
         self.options = _options(spec)
