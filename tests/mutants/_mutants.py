@@ -1192,8 +1192,8 @@ MUTANTS = (
         "parent-keeps-window",
         "the parent's fast path stays open over a fork",
         WRITER,
-        "        self._due = _NEVER\n        self._housekeeper.after_fork_in_parent()\n",
-        "        self._housekeeper.after_fork_in_parent()\n",
+        "        self._due, self._lane.unfit = _NEVER, True\n",
+        "        self._lane.unfit = True\n",
         ("faults/test_fork.py::test_a_parent_does_not_write_through_a_position_that_its_child_shares",),
     ),
     Mutant(

@@ -289,9 +289,10 @@ class Process:
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode)
 
     def _open_existing(self, path: str) -> int:
-        late = self._opens(path)
+        late, inode = self._opens(path), self.kernel.names.get(path)
+        again = any(one.append and one.inode is inode for one in self.table.open.values())
         fd = self._open(path, os.O_WRONLY | os.O_APPEND)
-        if not late:
+        if not late and not again:
             self.follow()
         return fd
 
