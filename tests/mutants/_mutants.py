@@ -54,6 +54,7 @@ FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure
 POSIX, CLOSED = "_platform/posix.py", "_engine/closed.py"
 BUFFER, FLUSHER, BATCH, TOGETHER = "_engine/buffer.py", "_engine/flusher.py", "_engine/batch.py", "_resources/together.py"
 EXITS, HANDLER, OVERFLOW, EMITTING = "_resources/exits.py", "_faces/handler.py", "_engine/overflow.py", "_faces/emitting.py"
+LANE = "_engine/lane.py"
 SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.py", "_protocols/compression.py"
 MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure/closing.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
@@ -1449,7 +1450,7 @@ MUTANTS = (
         "parents-records-forgotten",
         "P1: a forked child does not know that there are records with its parent's terminator",
         WRITER,
-        "        self._inherited = self._inherited or self._records > 0\n",
+        "        self._inherited = self._inherited or self._records + self._lane.records > 0\n",
         "",
         ("faults/test_tail.py::test_record_of_before_a_fork_and_another_terminator_is_left_alone",),
     ),
@@ -1943,9 +1944,9 @@ MUTANTS = (
         "lock-kept-by-an-exception",
         "P3: a signal handler that raises as soon as the lock is had leaves it held for ever",
         WRITER,
-        "        try:  # `with` costs twice as much; in here, since a signal handler may raise as soon as the lock is had\n"
-        "            lock.acquire()\n",
-        "        lock.acquire()\n        try:\n",
+        "        try:  # `with` costs twice as much; in here: a signal handler may raise as soon as the lock is had\n"
+        "            if not lock.acquire(False):\n",
+        "        had = lock.acquire(False)\n        try:\n            if not had:\n",
         ("faults/test_interrupts.py::test_an_exception_at_any_point_of_a_write_leaves_no_lock",),
     ),
     Mutant(
@@ -2700,5 +2701,126 @@ MUTANTS = (
         "for one in (plain.fd, fd):",
         "for one in (fd,):",
         ("simulation/test_sealing_power_cut.py::test_power_cut_beside_a_late_writer",),
+    ),
+    # lanes
+    Mutant(
+        "lane-not-settled",
+        "P1, P2: a rotation does not wait for a thread that is in the lane",
+        WRITER,
+        "            self._lane.settle(self._active.segment)\n",
+        "",
+        ("faults/test_lanes.py::test_nobody_closes_a_descriptor_that_a_thread_is_at",),
+    ),
+    Mutant(
+        "lane-closed-under-a-thread",
+        "P1: close() does not wait for a thread that is in the lane",
+        LANE,
+        "        self.settle(heir)\n",
+        "",
+        ("faults/test_lanes.py::test_nobody_closes_a_descriptor_that_a_thread_is_at",),
+    ),
+    Mutant(
+        "lane-without-window",
+        "P2: a lane appends whatever the clock says",
+        LANE,
+        "            if not (engine._lo <= created < engine._due and engine.now() < engine._look):\n",
+        "            if created < 0:\n",
+        ("faults/test_lanes.py::test_nothing_goes_by_a_lane_into_the_wrong_period",),
+    ),
+    Mutant(
+        "lane-outlives-file",
+        "P2: a lane goes on with the file of before",
+        LANE,
+        "not (beside is not None and beside.file == mine.file and mine.intact())",
+        "beside is None",
+        ("faults/test_lanes.py::test_lane_is_there_again_after_a_rotation",),
+    ),
+    Mutant(
+        "lane-shared-with-child",
+        "P1: the parent of a fork goes on with a position that its child may move",
+        WRITER,
+        "        self._due, self._lane.unfit = _NEVER, True\n",
+        "        self._due = _NEVER\n",
+        ("faults/test_lanes.py::test_parent_leaves_a_lane_whose_position_its_child_may_share",),
+    ),
+    Mutant(
+        "lane-in-child",
+        "a forked child keeps the lane of its parent open",
+        WRITER,
+        "        self._lane.leave()\n        self._lane = Lane(self)\n",
+        "        self._lane = Lane(self)\n",
+        ("faults/test_lanes.py::test_child_has_nothing_of_a_lane_open",),
+    ),
+    Mutant(
+        "lane-lock-in-child",
+        "P3: a forked child has the lane of its parent, whose lock another thread may hold",
+        WRITER,
+        "        self._lane = Lane(self)\n        self._records",
+        "        self._records",
+        ("faults/test_lanes.py::test_child_has_nothing_of_a_lane_open",),
+    ),
+    Mutant(
+        "lane-debt-forgotten",
+        "P1: nobody ends what a lane has left unfinished",
+        LANE,
+        "            heir.follow(segment, guarded=heir.guarded)\n",
+        "            pass\n",
+        ("faults/test_lanes.py::test_fragment_that_a_lane_leaves_is_ended_by_the_engine",),
+    ),
+    Mutant(
+        "lane-error-swallowed",
+        "P1: a record that fails in a lane is given up",
+        LANE,
+        "                self._append = None\n                return False\n            finally:\n",
+        "                self._append = None\n                return True\n            finally:\n",
+        ("faults/test_lanes.py::test_record_that_fails_in_a_lane_is_the_engines",),
+    ),
+    Mutant(
+        "lane-lock-kept",
+        "P3: a signal handler's exception leaves the lane locked for ever",
+        LANE,
+        "        try:\n            if not lock.acquire(False):\n                return False\n",
+        "        had = lock.acquire(False)\n        try:\n            if not had:\n                return False\n",
+        ("faults/test_lanes.py::test_exception_at_any_point_of_a_lane_leaves_no_lock",),
+    ),
+    Mutant(
+        "lane-not-kept-out",
+        "who has the handler's lock does not keep out who is in the lane",
+        LANE,
+        "            two = lane.acquire(blocking, timeout) if one else False\n",
+        "            two = one\n",
+        ("faults/test_lanes.py::test_lock_of_the_handler_keeps_every_thread_out",),
+    ),
+    Mutant(
+        "lane-full-unseen",
+        "a lane fills the file beyond its size",
+        LANE,
+        "            if end >= engine._limit:\n",
+        "            if end < 0:\n",
+        ("faults/test_lanes.py::test_full_lane_leaves_the_rest_to_the_engine",),
+    ),
+    Mutant(
+        "lane-end-of-before",
+        "P1: a lane guards by the end that records had before",
+        WRITER,
+        "            self._lane.retire(self._active.segment)\n            self._active.change_terminator",
+        "            self._active.change_terminator",
+        ("faults/test_lanes.py::test_other_end_of_records_holds_for_a_lane_too",),
+    ),
+    Mutant(
+        "lane-uncounted",
+        "the counters leave out what threads have written beside each other",
+        WRITER,
+        "                self._records + lane.records, ",
+        "                self._records, ",
+        ("faults/test_lanes.py::test_thread_appends_beside_one_that_has_the_lock",),
+    ),
+    Mutant(
+        "lane-reopened-for-ever",
+        "P5: a lane that cannot be opened is tried again for each record",
+        LANE,
+        "        ops, self._refused = self._engine._ops, segment.file\n",
+        "        ops = self._engine._ops\n",
+        ("faults/test_lanes.py::test_lane_that_cannot_be_opened_is_not_tried_for_each_record",),
     ),
 )

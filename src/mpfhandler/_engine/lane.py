@@ -18,7 +18,7 @@ thread that a signal handler has interrupted: its segment is not closed under it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from .._platform import FileId, Lock, Operations
 from .._pure.options import Access
@@ -90,7 +90,10 @@ class Lane:
                 self._append = None  # the engine is to see it
             return True
         finally:
-            release(lock)
+            try:
+                lock.release()  # no call before it: an exception might come there
+            except RuntimeError:
+                pass
 
     def settle(self, segment: object) -> None:
         """Wait until no other thread is in here. The engine's window is empty, so none comes. `segment`: the engine's."""
@@ -100,7 +103,10 @@ class Lane:
         try:
             self.lock.acquire()
         finally:
-            release(self.lock)
+            try:
+                self.lock.release()
+            except RuntimeError:
+                pass
         if self.unfit:
             self.leave(segment)
 
@@ -167,18 +173,21 @@ class Gate:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Whether both were had, each within that time (seconds); if not, neither is held."""
         lock, lane = self._engine.lock, self._engine._lane.lock
-        both = False
+        one = two = None
         try:
-            both = lock.acquire(blocking, timeout) and lane.acquire(blocking, timeout)
-        finally:
-            if not both:
-                release(lock)
-        return both
+            one = lock.acquire(blocking, timeout)
+            two = lane.acquire(blocking, timeout) if one else False
+        finally:  # an exception may have come just when it was had
+            if one is not False and not two:
+                _give_up(lock)
+            if one and two is None:
+                _give_up(lane)
+        return bool(two)
 
     def release(self) -> None:
-        """Give both up. In a child that was forked meanwhile there is nothing to give up."""
-        release(self._engine._lane.lock)
-        release(self._engine.lock)
+        """Give both up. In a child that was forked meanwhile that is nothing."""
+        _give_up(self._engine._lane.lock)
+        _give_up(self._engine.lock)
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -187,11 +196,10 @@ class Gate:
         self.release()
 
 
-def release(lock: Any) -> None:
-    """Give it up, if it is held: a signal handler's exception may have ended the wait for it."""
+def _give_up(lock: Lock) -> None:
     try:
         lock.release()
-    except RuntimeError:
+    except RuntimeError:  # not held
         pass
 
 

@@ -1,0 +1,613 @@
+"""The second way to the open segment: what threads write beside each other is there once, and in its own period."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from _buffer_support import at_point
+from _support import log_files, run, wait_for
+
+from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
+from mpfhandler._platform import OPERATIONS
+
+Keep = Callable[[Any], Any]
+System = Callable[..., None]
+
+HOUR = 3600
+FIVE = 1_700_000_000 // 86400 * 86400 + 17 * HOUR  # a day's 17:00, UTC
+PATIENCE = 30.0
+MOMENT = 0.15  # seconds in which what is not kept from going on would have gone on
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Of the log."""
+    return tmp_path / "app.log"
+
+
+@pytest.fixture
+def log(path: Path, clock: list[float], closing: Keep) -> TimedLogFile:
+    """Hourly, at 17:01 of a clock that stands still, with an open segment."""
+    clock[0] = FIVE + 60.0
+    return opened(path, closing)
+
+
+def opened(path: Path, closing: Keep, **options: Any) -> TimedLogFile:
+    one: TimedLogFile = closing(TimedLogFile(path, **{"when": "H", "utc": True, **options}))
+    one.write("first")
+    return one
+
+
+def texts(path: Path) -> dict[str, str]:
+    """What stands in the log ("") and its segments, by their suffixes."""
+    return {one.name[len(path.name) + 1 :]: one.read_text() for one in log_files(path.parent, path.name)}
+
+
+@contextmanager
+def held(lock: Any) -> Iterator[Callable[[], None]]:
+    """Another thread has this lock, until what is given is called, or the end."""
+    had, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            had.set()
+            done.wait(PATIENCE)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+
+    def let_go() -> None:
+        done.set()
+        thread.join(PATIENCE)
+
+    try:
+        assert had.wait(PATIENCE)
+        yield let_go
+    finally:
+        let_go()
+
+
+@contextmanager
+def going_on(work: Callable[[], object]) -> Iterator[threading.Thread]:
+    """Another thread does this; it has done it at the end."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield thread
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def meet(log: TimedLogFile, text: str = "met") -> None:
+    """Two threads come to the engine's lock at once: from then on there is a lane, where there may be one."""
+    writer = log._writer
+    with held(writer.lock) as let_go, going_on(lambda: log.write(text)):
+        wait_for(lambda: writer._lane.calls or writer._lane._refused is not None or not may_have_lane(log), "it came to the lane")
+        time.sleep(0.01)
+        let_go()
+
+
+def may_have_lane(log: TimedLogFile) -> bool:
+    return log._writer._appender.plain
+
+
+def has_lane(log: TimedLogFile) -> bool:
+    return log._writer._lane._segment is not None
+
+
+def descriptors(path: Path) -> int:
+    """How many of this process lead to this file."""
+    there = path.stat()
+    count = 0
+    for number in range(1024):
+        try:
+            found = os.fstat(number)
+        except OSError:
+            continue
+        count += (found.st_dev, found.st_ino) == (there.st_dev, there.st_ino)
+    return count
+
+
+# --- beside each other ------------------------------------------------------------------------------------------------
+
+
+def test_thread_appends_beside_one_that_has_the_lock(log: TimedLogFile, path: Path) -> None:
+    """It does not wait, and its record counts."""
+    meet(log)
+    with held(log._writer.lock):
+        log.write("beside")
+        assert texts(path) == {"": "first\nmet\nbeside\n"}
+    assert log.stats().records == 3
+    assert log.stats().bytes == len("first\nmet\nbeside\n")
+
+
+def test_one_thread_alone_has_no_lane(log: TimedLogFile, path: Path) -> None:
+    """It costs descriptors only where threads meet."""
+    before = descriptors(path)
+    for number in range(100):
+        log.write(str(number))
+    assert not has_lane(log)
+    assert descriptors(path) == before
+    meet(log)
+    assert descriptors(path) == before + 2
+    log.close()
+    assert descriptors(path) == 0
+
+
+@pytest.mark.parametrize("option", [{"late_grace": 0}, {"fsync": "always"}])
+def test_no_lane_where_an_append_is_more_than_one_call(path: Path, clock: list[float], closing: Keep, option: Any) -> None:
+    clock[0] = FIVE + 60.0
+    log = opened(path, closing, **option)
+    meet(log)
+    assert not has_lane(log)
+    assert texts(path) == {"": "first\nmet\n"}
+
+
+def test_lane_that_cannot_be_opened_is_not_tried_for_each_record(
+    path: Path, clock: list[float], closing: Keep, system: System
+) -> None:
+    """P5: no descriptor is to be had. It is tried again for the next file."""
+    tried: list[str] = []
+
+    def refuse(name: str) -> NoReturn:
+        tried.append(name)
+        raise OSError(errno.EMFILE, "no descriptor")
+
+    clock[0] = FIVE + 60.0
+    system(open_existing=refuse)
+    log = opened(path, closing)
+    for _ in range(3):
+        meet(log)
+    assert len(tried) == 1
+    assert texts(path) == {"": "first\n" + 3 * "met\n"}
+    clock[0] += HOUR
+    log.write("later")
+    meet(log)
+    assert len(tried) > 1
+    assert texts(path)[""] == "later\nmet\n"
+
+
+def test_lane_is_there_again_after_a_rotation(log: TimedLogFile, path: Path, clock: list[float]) -> None:
+    """Where threads have met they will meet again."""
+    meet(log)
+    with held(log._writer.lock):
+        log.write("beside")
+    clock[0] += HOUR
+    log.write("later")
+    with held(log._writer.lock):
+        log.write("beside later")
+    assert texts(path) == {"2023-11-14_17": "first\nmet\nbeside\n", "": "later\nbeside later\n"}
+
+
+# --- P2: the window ---------------------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_by_a_lane_into_the_wrong_period(log: TimedLogFile, path: Path, clock: list[float]) -> None:
+    """P2: the clock has gone on, and nobody has rotated yet."""
+    meet(log)
+    with held(log._writer.lock) as let_go:
+        clock[0] = float(FIVE + HOUR)
+        with going_on(lambda: log.write("next")):
+            time.sleep(MOMENT)
+            assert texts(path) == {"": "first\nmet\n"}
+            let_go()
+    assert texts(path) == {"2023-11-14_17": "first\nmet\n", "": "next\n"}
+
+
+def test_nothing_goes_by_a_lane_during_a_rotation(path: Path, clock: list[float], closing: Keep, system: System) -> None:
+    """P2: somebody is in the middle of it, with the name moved already."""
+    moving, go_on = threading.Event(), threading.Event()
+
+    def slowly(old: str, new: str) -> None:
+        OPERATIONS.rename_new(old, new)
+        moving.set()
+        assert go_on.wait(PATIENCE)
+
+    clock[0] = FIVE + 60.0
+    system(rename_new=slowly)
+    log = opened(path, closing)
+    meet(log)
+    with going_on(log.rotate):
+        assert moving.wait(PATIENCE)
+        with going_on(lambda: log.write("during")):
+            time.sleep(MOMENT)
+            assert texts(path) == {"2023-11-14_17": "first\nmet\n"}
+            go_on.set()
+    assert texts(path) == {"2023-11-14_17": "first\nmet\n", "": "during\n"}
+
+
+class Slow:
+    """A write(2) that stops before it writes a record that begins with "slow"."""
+
+    def __init__(self) -> None:
+        self.came, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if data.startswith(b"slow"):
+            self.came.set()
+            assert self.go_on.wait(PATIENCE)
+        return OPERATIONS.write(fd, data)
+
+
+@pytest.mark.parametrize("call", ["rotate", "close", "write"])
+def test_nobody_closes_a_descriptor_that_a_thread_is_at(
+    path: Path, clock: list[float], closing: Keep, system: System, call: str
+) -> None:
+    """P1, P2: a rotation, a close, or a record of the next period waits for who is in the lane; what that one writes stands in
+    the file it was meant for."""
+    slow = Slow()
+    clock[0] = FIVE + 60.0
+    system(write=slow)
+    log = opened(path, closing)
+    meet(log)
+    calls = {"rotate": log.rotate, "close": log.close, "write": lambda: log.write("next")}
+    with held(log._writer.lock) as let_go, going_on(lambda: log.write("slow")):
+        assert slow.came.wait(PATIENCE)
+        let_go()
+        if call == "write":
+            clock[0] += HOUR
+        with going_on(calls[call]) as thread:
+            time.sleep(MOMENT)
+            assert thread.is_alive()
+            assert texts(path) == {"": "first\nmet\n"}
+            slow.go_on.set()
+    old = "first\nmet\nslow\n"
+    expected = {"rotate": {"2023-11-14_17": old, "": ""}, "close": {"": old}, "write": {"2023-11-14_17": old, "": "next\n"}}
+    assert texts(path) == expected[call]
+
+
+# --- P1: what fails ---------------------------------------------------------------------------------------------------
+
+
+def test_record_that_fails_in_a_lane_is_the_engines(path: Path, clock: list[float], closing: Keep, system: System) -> None:
+    """P1, P5: it is written by the ordinary way, once, and the lane is opened anew."""
+    fails = [1]
+
+    def failing(fd: int, data: bytes) -> int:
+        if data.startswith(b"bad") and fails[0]:
+            fails[0] -= 1
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.write(fd, data)
+
+    clock[0] = FIVE + 60.0
+    system(write=failing)
+    log = opened(path, closing)
+    meet(log)
+    before = log._writer._lane._segment
+    with held(log._writer.lock) as let_go, going_on(lambda: log.write("bad")):
+        wait_for(lambda: log._writer._lane.unfit, "it failed")
+        let_go()
+    assert texts(path) == {"": "first\nmet\nbad\n"}
+    meet(log)
+    assert has_lane(log)
+    assert log._writer._lane._segment is not before
+    assert log.stats().last_error is None
+
+
+def test_fragment_that_a_lane_leaves_is_ended_by_the_engine(
+    path: Path, clock: list[float], closing: Keep, system: System
+) -> None:
+    """P1: only a part could be written, and not ended in place: the next record brings the end along."""
+    short = [1]
+
+    def cut(fd: int, data: bytes) -> int:
+        if data.startswith(b"cut") and short[0]:
+            short[0] -= 1
+            return OPERATIONS.write(fd, data[:5])
+        return OPERATIONS.write(fd, data)
+
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, "made to fail")
+
+    clock[0] = FIVE + 60.0
+    system(write=cut, read_at=refuse)
+    log = opened(path, closing)
+    meet(log)
+    with held(log._writer.lock) as let_go, going_on(lambda: log.write("cut in two")):
+        wait_for(lambda: log._writer._lane.unfit, "it failed")
+        let_go()
+    assert texts(path) == {"": "first\nmet\ncut i\ncut in two\n"}
+
+
+def test_repairs_of_a_lane_are_counted(log: TimedLogFile, path: Path) -> None:
+    """A killed writer has left something that ends at a page boundary; also after the lane is closed."""
+    meet(log)
+    size = path.stat().st_size
+    with path.open("ab") as other:
+        other.write(b"x" * (4096 - size))
+    with held(log._writer.lock):
+        log.write("beside")
+    assert path.read_text().endswith("x\nbeside\n")
+    assert log.stats().repaired == 1
+    log.close()
+    assert log.stats().repaired == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that send signals")
+def test_exception_at_any_point_of_a_lane_leaves_no_lock(log: TimedLogFile, path: Path) -> None:
+    """P1, P3: a signal handler raises, wherever that may be: nobody waits for ever afterwards, and nothing is there twice."""
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt() -> NoReturn:
+        raise Interrupt
+
+    def write() -> None:
+        try:
+            log.write("interrupted")
+        except Interrupt:
+            pass
+
+    meet(log)
+    point, written = 1, 0
+    while True:
+        with held(log._writer.lock):
+            before = path.read_text().count("interrupted")
+            where = at_point(point, interrupt, write)
+            written += path.read_text().count("interrupted") - before
+        if where is None:
+            break
+        with held(log._writer.gate):  # by another thread
+            pass
+        point += 1
+    assert point > 5
+    assert path.read_text().count("interrupted") == written
+    log.write("after")
+    assert path.read_text().endswith("after\n")
+
+
+# --- the engine's other calls -----------------------------------------------------------------------------------------
+
+
+def test_size_split_through_a_lane(path: Path, clock: list[float], closing: Keep) -> None:
+    """The engine sees that the file is full, though a lane has filled it."""
+    clock[0] = FIVE + 60.0
+    log = opened(path, closing, max_bytes=30)
+    meet(log)
+    with held(log._writer.lock):
+        log.write("x" * 30)
+    log.write("engine")
+    log.write("after")
+    assert texts(path) == {"2023-11-14_17": f"first\nmet\n{'x' * 30}\nengine\n", "": "after\n"}
+
+
+def test_full_lane_leaves_the_rest_to_the_engine(path: Path, clock: list[float], closing: Keep) -> None:
+    """A file is split when it is full, and does not grow by what comes beside."""
+    clock[0] = FIVE + 60.0
+    log = opened(path, closing, max_bytes=30)
+    meet(log)
+    with held(log._writer.lock) as let_go:
+        log.write("x" * 30)
+        with going_on(lambda: log.write("rest")):
+            time.sleep(MOMENT)
+            assert texts(path) == {"": f"first\nmet\n{'x' * 30}\n"}
+            let_go()
+
+
+def test_other_end_of_records_holds_for_a_lane_too(path: Path, clock: list[float], closing: Keep) -> None:
+    """P1: its guard knows the end that records have now."""
+    clock[0] = FIVE + 60.0
+    handler = closing(MultProcTimedRotatingFileHandler(path, when="H", utc=True))
+    writer = handler._writer
+    writer.write(b"first\n", clock[0])
+    lane = writer._lane
+    with held(writer.lock) as let_go, going_on(lambda: writer.write(b"met\n", clock[0])):
+        wait_for(lambda: lane.calls, "it came to the lane")
+        let_go()
+    with held(writer.lock):
+        writer.write(b"beside\n", clock[0])
+    writer.change_terminator(b"|")
+    writer.write(b"engine|", clock[0])
+    assert lane._segment is not None
+    assert lane._segment.terminator == b"|"
+    assert not lane._segment.guarded
+
+
+def test_lock_of_the_handler_keeps_every_thread_out(path: Path, clock: list[float], closing: Keep) -> None:
+    """As with the standard library's handlers: `acquire` and `release` are the program's to use."""
+    clock[0] = FIVE + 60.0
+    log = opened(path, closing)
+    meet(log)
+    with held(log._writer.gate) as let_go, going_on(lambda: log.write("kept out")):
+        time.sleep(MOMENT)
+        assert texts(path) == {"": "first\nmet\n"}
+        let_go()
+    assert texts(path) == {"": "first\nmet\nkept out\n"}
+    handler = closing(MultProcTimedRotatingFileHandler(path.with_name("other.log"), when="H", utc=True))
+    assert handler.lock is handler._writer.gate
+    assert handler.lock.acquire(False)
+    handler.release()
+    with held(handler._writer._lane.lock):
+        assert not handler.lock.acquire(False)
+        assert not handler.lock.acquire(timeout=0.01)
+    with held(handler._writer.lock):
+        assert not handler.lock.acquire(False)
+    handler.acquire()
+    handler.release()
+
+
+def test_housekeeper_does_not_wait_for_a_thread_that_hangs_in_a_lane(
+    path: Path, clock: list[float], closing: Keep, system: System
+) -> None:
+    """P3: a disk that hangs holds up no look after the log."""
+    slow = Slow()
+    clock[0] = FIVE + 60.0
+    system(write=slow)
+    log = opened(path, closing, rotate_idle=True)
+    meet(log)
+    with held(log._writer.lock) as let_go, going_on(lambda: log.write("slow")):
+        assert slow.came.wait(PATIENCE)
+        let_go()
+        begun = time.monotonic()
+        clock[0] += HOUR
+        pause = log._writer._background.live(lambda: False)
+        assert time.monotonic() - begun < PATIENCE / 2
+        assert pause is not None
+        assert texts(path) == {"": "first\nmet\n"}
+        slow.go_on.set()
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+
+FORKS = """
+    import os, sys, threading
+    from _support import *
+    from mpfhandler import TimedLogFile
+    log = TimedLogFile(sys.argv[1], when="D")
+    log.write("first")
+    writer = log._writer
+    lane = writer._lane
+
+    def beside(*lines, after=lambda: None):
+        had, done = threading.Event(), threading.Event()
+        def hold():
+            with writer.lock:
+                had.set()
+                done.wait(60)
+        thread = threading.Thread(target=hold)
+        thread.start()
+        had.wait(60)
+        other = threading.Thread(target=lambda: [log.write(line) for line in lines])
+        other.start()
+        wait_for(lambda: lane.calls or lane.records, "it came to the lane")
+        after()
+        done.set()
+        thread.join()
+        other.join()
+
+    beside("met")
+    segment = lane._segment
+    assert segment is not None
+"""
+
+
+def test_child_has_nothing_of_a_lane_open(path: Path) -> None:
+    """A child that never logs holds no second descriptor of the log; one that does gets a lane of its own."""
+    code = (
+        FORKS
+        + """
+    number = segment.fileno()
+    inherited = os.fstat(number).st_ino
+    pid = os.fork()
+    if pid == 0:
+        try:
+            assert os.fstat(number).st_ino != inherited
+        except OSError:
+            pass
+        assert writer._lane is not lane and writer._lane._segment is None
+        assert writer._lane.records == 0
+        log.write("child")
+        os._exit(0 if log.stats().records == 1 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    """
+    )
+    run(code, path)
+    assert path.read_text().splitlines() == ["first", "met", "child"]
+
+
+def test_parent_leaves_a_lane_whose_position_its_child_may_share(path: Path) -> None:
+    """P1: after a fork a lane is a new description, for the guard trusts a position only if no other process can move it."""
+    code = (
+        FORKS
+        + """
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    log.write("parent")
+    assert lane._segment is not segment
+    assert segment.fileno() == -1
+    """
+    )
+    run(code, path)
+    assert path.read_text().splitlines() == ["first", "met", "parent"]
+
+
+def test_fork_while_another_thread_is_in_a_lane(path: Path) -> None:
+    """P1, P5: its record is there once, by the parent; the child hangs nowhere and keeps nothing open."""
+    code = (
+        FORKS
+        + """
+    came, go_on = threading.Event(), threading.Event()
+    really = segment._write
+    def slowly(fd, data):
+        came.set()
+        go_on.wait(60)
+        return really(fd, data)
+    segment._write = slowly
+    number, inherited = segment.fileno(), os.fstat(segment.fileno()).st_ino
+    result = []
+    def fork():
+        came.wait(60)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                same = os.fstat(number).st_ino == inherited
+            except OSError:
+                same = False
+            log.write("child")
+            log.close()
+            os._exit(same)
+        result.append(os.waitpid(pid, 0)[1])
+        go_on.set()
+    lane.records = 0
+    beside("slow", after=fork)
+    assert result == [0], result
+    """
+    )
+    code = code.replace(
+        'wait_for(lambda: lane.calls or lane.records, "it came to the lane")',
+        'wait_for(lambda: lane.calls or lane._writing, "it came")',
+    )
+    run(code, path)
+    assert sorted(path.read_text().splitlines()) == ["child", "first", "met", "slow"]
+
+
+# --- all at once ------------------------------------------------------------------------------------------------------
+
+
+def test_many_threads_over_many_rotations(path: Path, closing: Keep) -> None:
+    """P1, P2: eight threads, a rotation each second, splits by size and forced ones: each record once, in its own period, and the
+    lane was in use."""
+    log = closing(TimedLogFile(path, when="S", utc=True, max_bytes=100_000))
+    writer, end = log._writer, time.monotonic() + 3.0
+    counts = [0] * 8
+
+    def work(me: int) -> None:
+        while time.monotonic() < end:
+            created = time.time()
+            writer.write(f"{me}-{counts[me]} {created:.6f}\n".encode(), created)
+            counts[me] += 1
+
+    threads = [threading.Thread(target=work, args=(me,)) for me in range(8)]
+    for thread in threads:
+        thread.start()
+    while time.monotonic() < end:
+        time.sleep(0.3)
+        log.rotate()
+    for thread in threads:
+        thread.join(PATIENCE)
+    beside = writer._lane.records
+    log.close()
+    seen: list[str] = []
+    for file in log_files(path.parent, path.name):
+        periods = set()
+        for line in file.read_text().splitlines():
+            name, created = line.split(" ")
+            seen.append(name)
+            periods.add(time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(float(created))))
+        assert len(periods) <= 1, (file, periods)
+        if file != path and periods:
+            assert file.name[len("app.log.") :].split(".")[0] in periods
+    assert sorted(seen) == sorted(f"{me}-{number}" for me in range(8) for number in range(counts[me]))
+    assert beside > 0
+    assert log.stats().records == sum(counts)
