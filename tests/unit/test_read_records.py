@@ -181,12 +181,18 @@ def test_sieve_keeps_what_one_record_at_a_time_would(
             assert text == b"".join(record for record in records if fits(record))
 
 
-@pytest.mark.parametrize("pattern", [b"needle", b"n[e]+dle$", b"le\\s", b"lost"])
-@pytest.mark.parametrize("stamp", ["2026-11-23 16:%02d:00,000 ", ""], ids=["timed", "untimed"])
+@pytest.mark.parametrize(
+    "pattern",
+    [b"needle", b"n[e]+dle$", b"le\\s", b"lost", b"(n)|(x)e", rb"(e)\1dle", b"^.", b"(?i)NEEDLE", b"h[^x]*g", b"\\d$|^"],
+)
+@pytest.mark.parametrize("stamp", ["2026-11-23 16:%02d:00,000 ", "", "{"], ids=["timed", "untimed", "objects"])
 def test_many_findings(stamp: str, pattern: bytes) -> None:
     """Where much is found lines are looked at one by one, but for those of records that have several: the same comes of it."""
     more = ["  lost needle\n", *[""] * 699]
     text = [f"{number} {'needle' if number % 3 else 'nothing'}\n" + more[number % 700] for number in range(9000)]
+    if stamp == "{":
+        objects = ('{"time": "2026-11-23 16:00:00", "is": "' + line.replace("\n", '"}\n', 1) for line in text)
+        stamp, text = "", list(objects)
     records = [((stamp % (number // 200) if stamp else "") + line).encode() for number, line in enumerate(text)]
     data, clock = b"".join(records), Clock(UTC)
     shape, searched = shape_of(data[:1000], clock), re.compile(pattern, re.MULTILINE)
@@ -376,6 +382,36 @@ def test_many_findings_after_each_other(pattern: bytes, head: str) -> None:
     sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(blocks[0], clock), clock)
     found = b"".join(piece for block in blocks for piece in sieve.pieces(block))
     assert found.decode().rstrip("\n") == "".join(one for one in records if "needle" in one).rstrip("\n")
+
+
+@pytest.mark.parametrize("pattern", [rb"needle\s", b"needle\n"])
+def test_only_finding_of_a_block_is_its_last_line(pattern: bytes) -> None:
+    """Also where its own end is part of what is searched for: there is no other line behind it."""
+    hay, clock = b"hay\n" * 300, Clock(UTC)
+    sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(hay, clock), clock)
+    assert b"".join(sieve.pieces(b"needle\n" * 300)) == b"needle\n" * 300
+    assert b"".join(sieve.pieces(hay + b"needle\n")) == b"needle\n"
+    assert b"".join(sieve.pieces(b"  more\n")) == b"  more\n"
+
+
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ("@ needle\n  more\n@ hay\n", "@ needle\n  more\n"),
+        ("@ hay\n  needle x\n@ needle\n@ hay\n", "@ hay\n  needle x\n@ needle\n"),
+        ("  more\n@ needle\n", "  more\n@ needle\n"),
+        ("@ hay\n@ needle\n  more", "@ needle\n  more"),
+    ],
+)
+def test_records_of_several_lines_among_many_findings(block: str, found: str) -> None:
+    """They are whole, wherever in them the pattern is, and whether it goes on in the next line."""
+    clock, head = Clock(UTC), b"2026-11-23 16:00:00,000"
+    before = b"@ needle\n".replace(b"@", head) * 300
+    for pattern in (rb"needle\b", rb"needle\s"):
+        sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(before, clock), clock)
+        for _ in range(2):
+            assert b"".join(sieve.pieces(before)) == before
+        assert b"".join(sieve.pieces(block.encode().replace(b"@", head))) == found.encode().replace(b"@", head)
 
 
 def test_end_of_a_record_that_began_in_another_block() -> None:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .lines import Lines
 from .moments import Clock
 
 __all__ = ["BACK", "HEAD", "MARGIN", "NO_SHAPE", "Shape", "Sieve", "Wanted", "shape_of", "whole"]
@@ -30,11 +31,9 @@ _OBJECT = rb"\{[ \t]*\"[^\n]*\}[ \t\r]*$"
 _TIMED = re.compile(rb"^(?:%s|%s)" % (_DATE, _OBJECT), re.MULTILINE)
 _NUMBERED = re.compile(rb"^(?:%s|%s|%s)" % (_DATE, _NUMBER, _OBJECT), re.MULTILINE)
 _LINES = re.compile(rb"^[^\s]", re.MULTILINE)
-_BLANKS = (b" ", b"\t", b"\n", b"\r", b"\v", b"\f")
-_HOUR = len("2026-11-23 16:")
 _PART = 1 << 16  # bytes
 _STEPS, _WINDOW = 8, 1 << 12  # lines that are looked at one by one; bytes that are searched after that
-_SPARSE, _CROWDED = 1000, 250  # bytes for each finding, and more
+_SPARSE = 1000  # bytes for each finding, and more
 _SPECIAL = re.compile(rb"[\\.^$*+?{}\[\]|()]")
 
 
@@ -57,15 +56,6 @@ class Shape:
             end = self.next_start(data, at + _PART) if at + _PART < len(data) else len(data)
             yield data[at:end]
             at = end
-
-    def one_line_each(self, data: bytes) -> bool:
-        """Whether every line is a record; False also where that would take long to tell. Found by counting: the lines of a block
-        are mostly of the same hour."""
-        if not data.endswith(b"\n") or not self.start.match(data):
-            return False
-        if self.timed:
-            return data[:1].isdigit() and data.count(b"\n" + data[:_HOUR]) + 1 == data.count(b"\n")
-        return not any(b"\n" + blank in data for blank in _BLANKS)
 
     def last_start(self, data: bytes, end: int, least: int = 0) -> int:
         """Where the record begins that the byte before `end` is in; -1 if it began before `least`."""
@@ -168,8 +158,9 @@ class Sieve:
         self._clock = clock
         self._timed = wanted.timed and shape.timed
         self._literal = _literal(wanted.pattern)
-        self._dense = False  # whether much of the last block was found: then looking at each line costs less than at each finding
-        self._crowded = False  # whether so much that it is better not to search at all
+        search = None if self._timed else wanted.pattern  # in time each record is looked at by itself
+        self._lines = None if search is None else Lines(search, shape.start, shape.timed)
+        self._dense = False  # whether much of the last block was found
         self._passed = wanted.pattern is None  # whether the last record was let through: what goes on with it goes with it
         self._time = begins  # of the last record that had one
         self._far = 0  # bytes of records far behind the end, one after the other
@@ -177,15 +168,19 @@ class Sieve:
 
     def pieces(self, block: bytes) -> Iterator[bytes]:
         """What is wanted of the next block, in its order; neighbours are one piece."""
-        pattern = self._wanted.pattern
-        if pattern is None or not self._dense or self._timed:
+        lines = self._lines
+        if lines is None or not self._dense or not lines.usable:
             yield from self._joined(block)
             return
         for part in self._shape.parts(block):
-            if self._shape.one_line_each(part):
-                yield from self._matching_lines(part, pattern)
-            else:
+            found = lines.found(part)
+            if found is None:
                 yield from self._joined(part)
+                continue
+            text, count, self._passed = found
+            self._dense = count * _SPARSE > len(part)
+            if text:
+                yield text
 
     def _joined(self, block: bytes) -> Iterator[bytes]:
         start, end = 0, -1
@@ -240,31 +235,6 @@ class Sieve:
                 yield first, at
         self._passed = passed
         self._dense = hits * _SPARSE > len(block)
-
-    def _matching_lines(self, block: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
-        """Of a block in which every line is a record."""
-        if self._literal and b"\n" not in self._literal and self._crowded:
-            literal = self._literal
-            found = [line + b"\n" for line in block[:-1].split(b"\n") if literal in line]
-        else:
-            found = self._hit_lines(block, pattern)
-        self._dense, self._crowded = len(found) * _SPARSE > len(block), len(found) * _CROWDED > len(block)
-        self._passed = bool(found) and block.endswith(found[-1])
-        if found:
-            yield b"".join(found)
-
-    def _hit_lines(self, block: bytes, pattern: re.Pattern[bytes]) -> list[bytes]:
-        found: list[bytes] = []
-        at = 0
-        while at < len(block):
-            hit = self._search(block, at, pattern)
-            if hit is None:
-                break
-            first = block.rfind(b"\n", at, hit[0]) + 1 or at
-            at = block.find(b"\n", hit[0]) + 1
-            if hit[1] <= at or pattern.search(block, first, at) is not None:
-                found.append(block[first:at])
-        return found
 
     def _search(self, block: bytes, at: int, pattern: re.Pattern[bytes]) -> tuple[int, int] | None:
         if self._literal:
