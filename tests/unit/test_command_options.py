@@ -10,9 +10,11 @@ import pytest
 
 from mpfhandler import TimedLogFile
 from mpfhandler._faces import cli, options
+from mpfhandler._faces.arguments import size
 from mpfhandler._faces.options import _WORDS, add_options, given_options
 from mpfhandler._faces.spelling import spelled
 from mpfhandler._pure.errors import InvalidOption
+from mpfhandler._pure.options import Options
 
 ONLY_FUNCTIONS = {"on_error"}  # cannot be written on a command line
 
@@ -54,6 +56,30 @@ def test_values_are_taken_as_text(tmp_path: Path) -> None:
     assert options.rotate_idle
     assert not (tmp_path / "new").exists(), "--delay"
     log.close()
+
+
+@pytest.mark.parametrize("option", ["--max-bytes", "--spill-bytes", "--buffer-bytes", "--max-total-bytes", "--min-free-bytes"])
+def test_sizes_are_spelled_alike(option: str, tmp_path: Path) -> None:
+    """A number of bytes, or text with a unit; what is neither is refused by the option's name."""
+
+    def made(text: str) -> Options:
+        with TimedLogFile(tmp_path / "app.log", **given_options(parser().parse_args([option, text]))) as log:  # type: ignore[arg-type]
+            return log._writer.options
+
+    assert made("10MB") == made("10000000") != made("10 MiB") == made("10485760")
+    for wrong in ("ten", "-1", "10 minutes", "0.5"):
+        with pytest.raises(InvalidOption) as caught:
+            made(wrong)
+        assert spelled(caught.value.parameter) == option
+
+
+def test_size_of_records_is_spelled_like_the_others() -> None:
+    """`check --size` takes it within bounds, and says what is wrong with another one."""
+    given = size(1, 1 << 20)
+    assert (given("100"), given("4kB"), given("1MiB")) == (100, 4000, 1 << 20)
+    for wrong, why in (("0", "not between"), ("2MB", "not between"), ("long", "is not a size")):
+        with pytest.raises(argparse.ArgumentTypeError, match=why):
+            given(wrong)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-__all__ = ["add_command", "count", "seconds"]
+from .._pure.errors import InvalidOption
+from .._pure.quantity import to_size
+
+__all__ = ["add_command", "count", "seconds", "size"]
 
 
 def add_command(
@@ -38,3 +41,16 @@ def seconds(high: int) -> Callable[[str], float]:
         return value
 
     return number
+
+
+def size(low: int, high: int) -> Callable[[str], int]:
+    """From `low` to `high` bytes, as a number or as text such as "4kB"."""
+    bounded = count(low, high)
+
+    def size(text: str) -> int:
+        try:
+            return bounded(str(to_size("size", text)))
+        except InvalidOption as error:
+            raise argparse.ArgumentTypeError(f"{text!r} {error._why[0]}") from None
+
+    return size

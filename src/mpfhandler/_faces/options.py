@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from .._engine.timedlogfile import TimedLogFile
 from .._pure.convert import to_encoding, to_terminator
 from .._pure.errors import InvalidOption
+from .._pure.quantity import to_size
 from .spelling import spelled
 
-__all__ = ["NAMES", "add_options", "given_options"]
+__all__ = ["NAMES", "add_options", "given_options", "to_bytes"]
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("when a period ends", ("when", "interval", "at_time", "utc", "tz", "max_bytes", "rotate_idle")),
@@ -33,7 +34,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "at_time": ("HH:MM", "when a day, week or month begins"),
     "utc": ("", "universal time"),
     "tz": ("ZONE", 'such as "Asia/Shanghai" (default: the system\'s)'),
-    "max_bytes": ("BYTES", "also split within a period once a file has this size; 0: never"),
+    "max_bytes": ("SIZE", 'also split within a period once a file has this size: "10MB", or bytes; 0: never'),
     "rotate_idle": ("", "rotate at the boundary also while no line comes"),
     "chmod": ("MODE", 'of the files, such as "0640" (default: by the umask)'),
     "owner": ("USER:GROUP", "of the files"),
@@ -47,10 +48,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "debug": ("", "write decisions to LOG.debug"),
     "lock_timeout": ("SECONDS", "to wait for the rotation lock at most"),
     "late_grace": ("SECONDS", "after a period's end in which a line of it still goes to its file"),
-    "spill_bytes": ("BYTES", "of memory for what the disk does not take, where it is not waited for"),
+    "spill_bytes": ("SIZE", "of memory for what the disk does not take, where it is not waited for"),
     "delivery": ("direct|buffered", "buffered: write once in --flush-interval what has come by then"),
     "flush_interval": ("SECONDS", "with --delivery buffered"),
-    "buffer_bytes": ("BYTES", "with --delivery buffered"),
+    "buffer_bytes": ("SIZE", "with --delivery buffered"),
     "overflow": ("block|drop", "while the disk takes nothing: do not read; go on reading, and count what is lost"),
     "compress": ("METHOD", "gz, zst, xz or bz2"),
     "compress_level": ("N", "from fast to small (default: the method's usual one)"),
@@ -63,6 +64,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "max_total_bytes": ("SIZE", 'of all together: "10GB", or bytes'),
     "min_free_bytes": ("SIZE", 'that the file system keeps free: "5GB", or bytes'),
 }
+_SIZES = ("max_bytes", "spill_bytes", "buffer_bytes")  # numbers to the engine, which reads the others itself
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([nrt0\\]))")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
 
@@ -118,11 +120,24 @@ def given_options(arguments: argparse.Namespace) -> dict[str, object]:
     """What was given, by the parameters' names, for `TimedLogFile`.
 
     Raises:
-        InvalidOption: the terminator or the encoding cannot be used.
+        InvalidOption: a size, the terminator or the encoding cannot be used.
     """
     given = {name: value for name, value in vars(arguments).items() if name in NAMES}
+    given |= {name: to_bytes(name, given[name]) for name in _SIZES}
     given["terminator"] = _to_end(str(given["terminator"]), given["encoding"], given["errors"])
     return given
+
+
+def to_bytes(parameter: str, given: object) -> int:
+    """A size as all options take it: a number of bytes, or text such as "10MB".
+
+    Raises:
+        InvalidOption: it is none.
+    """
+    try:
+        return to_size(parameter, given)
+    except InvalidOption as error:  # where 0 means something else than no limit
+        raise InvalidOption(parameter, given, error._why[0], 'use a number of bytes, or a size such as "1MiB"') from None
 
 
 def _to_end(text: str, encoding: object, errors: object) -> str:

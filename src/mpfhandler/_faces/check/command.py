@@ -12,7 +12,7 @@ import tempfile
 from ..._engine.streams import is_stream_folder
 from ..._pure.errors import InvalidOption
 from ..._pure.schedule import Schedule
-from ..arguments import add_command, count, seconds
+from ..arguments import add_command, count, seconds, size
 from ..interrupt import interruptible
 from ..look import complain, say
 from .conductor import NothingStartedError, Outcome, conduct
@@ -57,7 +57,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--when", metavar="UNIT", type=str.upper, choices=_UNITS, default="S", help="S M H D midnight W0 to W6 MONTH (default: S)"
     )
     add("--interval", metavar="N", type=count(1, 10_000), default=1, help="units between rotations (default: 1)")
-    add("--size", metavar="BYTES", type=count(1, 1 << 20), default=100, help="mean length of a record (default: 100)")
+    add("--size", metavar="SIZE", type=size(1, 1 << 20), default=100, help='mean length of a record: "4kB", or bytes (default: 100)')
     add("--seed", metavar="N", type=count(0, 1 << 32), help="repeat the sizes and kills of an earlier run")
     add("--json", action="store_true", help="print the result as JSON")
     add("--keep", action="store_true", help="keep the files, also after a success")

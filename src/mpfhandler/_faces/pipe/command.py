@@ -10,10 +10,9 @@ from typing import Any
 from ..._engine.timedlogfile import TimedLogFile
 from ..._pure.convert import to_word
 from ..._pure.errors import InvalidOption
-from ..._pure.quantity import to_size
 from ..arguments import add_command
 from ..look import complain
-from ..options import add_options, given_options
+from ..options import add_options, given_options, to_bytes
 from ..read.folder import owned, refused, unwritable
 from ..spelling import explain
 from .chunks import Chunks
@@ -118,13 +117,9 @@ def _to_length(given: str) -> int:
     Raises:
         InvalidOption: it is no size, or none that a line fits in.
     """
-    problem = "leaves no room for a line"
-    try:
-        if most := to_size("max_line", given):
-            return most
-    except InvalidOption as error:
-        problem = error._why[0]
-    raise InvalidOption("max_line", given, problem, 'use a size such as "1MiB"')
+    if most := to_bytes("max_line", given):
+        return most
+    raise InvalidOption("max_line", given, "leaves no room for a line", 'use a size such as "1MiB"')
 
 
 def _run(feeder: Feeder) -> bool:
