@@ -95,6 +95,20 @@ def test_several_streams_are_one(method: str) -> None:
     assert read(method, data) == read(method, data, 7) == (b"a\n" + RECORDS, None)
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+def test_padding_is_no_damage(piece: int) -> None:
+    """Zeros behind a stream, as tapes leave them, end nothing for the programs: of xz four at a time, also between two."""
+    xz, gz = packed("xz", RECORDS), packed("gz", RECORDS)
+    assert read("xz", xz + bytes(4), piece) == read("gz", gz + bytes(5), piece) == (RECORDS, None)
+    assert read("xz", xz + bytes(2000) + xz + bytes(8), piece) == (RECORDS * 2, None)
+    for wrong in (xz + bytes(3), xz + bytes(5) + xz, xz + bytes(4) + b"x"):
+        assert read("xz", wrong, piece)[1] is not None
+    assert read("gz", gz + bytes(5) + gz, piece)[1] is not None
+    for data, program in ((xz + bytes(4) + xz + bytes(4), "xz"), (gz + bytes(5), "gzip")):
+        if shutil.which(program) is not None:
+            assert subprocess.run([program, "-dc"], input=data, capture_output=True, check=True).stdout.startswith(RECORDS)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_torn_stream_gives_its_start(method: str) -> None:
     """Cut off anywhere it is told as torn, and what comes out is the content's start."""

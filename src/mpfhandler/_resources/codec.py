@@ -100,7 +100,7 @@ def unpacked(method: str, read: Callable[[], bytes], most: int = CHUNK) -> Itera
     stream, data = make(), read()
     while True:
         if stream.eof:
-            data = stream.unused_data or read()
+            data = _behind_padding(method, stream.unused_data or read(), read)
             if not data:
                 return
             stream = make()
@@ -113,6 +113,23 @@ def unpacked(method: str, read: Callable[[], bytes], most: int = CHUNK) -> Itera
         if piece:
             yield piece
         data = read() if stream.needs_input and not stream.eof else b""
+
+
+def _behind_padding(method: str, data: bytes, read: Callable[[], bytes]) -> bytes:
+    """What comes after the zeros that may stand behind a stream: gzip passes over those at a file's end, xz over such as leave
+    the next stream at a multiple of four bytes (the xz file format, section 2.2)."""
+    if method not in {"gz", "xz"}:
+        return data
+    zeros = 0
+    while data:
+        rest = data.lstrip(b"\0")
+        zeros += len(data) - len(rest)
+        if rest:
+            break
+        data = read()
+    if zeros and (data if method == "gz" else zeros % 4):
+        raise Malformed(f"there are {zeros} zeros behind the {method} stream")
+    return data.lstrip(b"\0")
 
 
 class _Gzip:

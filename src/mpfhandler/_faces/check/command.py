@@ -57,7 +57,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--when", metavar="UNIT", type=str.upper, choices=_UNITS, default="S", help="S M H D midnight W0 to W6 MONTH (default: S)"
     )
     add("--interval", metavar="N", type=count(1, 10_000), default=1, help="units between rotations (default: 1)")
-    add("--size", metavar="SIZE", type=size(1, 1 << 20), default=100, help='mean length of a record: "4kB", or bytes (default: 100)')
+    add(
+        "--size",
+        metavar="SIZE",
+        type=size(1, 1 << 20),
+        default=100,
+        help='mean length of a record: "4kB", or bytes (default: 100)',
+    )
     add("--seed", metavar="N", type=count(0, 1 << 32), help="repeat the sizes and kills of an earlier run")
     add("--json", action="store_true", help="print the result as JSON")
     add("--keep", action="store_true", help="keep the files, also after a success")
