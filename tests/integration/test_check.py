@@ -532,7 +532,7 @@ def test_a_run_that_never_started_is_2(
 
     monkeypatch.setattr(command, "conduct", nothing)
     assert cli.main(["check", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "mpfhandler check: no worker could start\nw0: no module\n"
+    assert capsys.readouterr().err == "mpfhandler check: no worker could start\nmpfhandler check: w0: no module\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -616,3 +616,23 @@ def test_unreadable_file() -> None:
             os.seteuid(0)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{folder} is a folder of root, group " in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a b.log", "a\nb.log", "a'\\\t\x1b.log", "\udcff\u2028.log"], ids=ascii)
+def test_names_that_are_more_than_a_line(tmp_path: Path, name: str) -> None:
+    """What is printed of one is one line, and the command that mends it can be pasted into a shell as it stands."""
+    log = tmp_path / name
+    try:
+        log.touch()
+    except OSError as error:
+        pytest.skip(f"no such names here: {error}")
+    with TimedLogFile(log, "H", utc=True) as writer:
+        writer.write("line")
+    strange = log.with_name(f"{log.name}.strange")
+    strange.touch()
+    lines = run(log, "--fast").stdout.splitlines()
+    assert len(lines) == 4
+    remedy = lines[2].partition(": ")[2]
+    subprocess.run(["bash", "-c", remedy], check=True)
+    assert not strange.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted([log.name, f"{log.name}.lock", f"other-{log.name}.strange"])

@@ -137,8 +137,10 @@ def test_a_name_is_shown_and_not_obeyed() -> None:
     evil = "a\x1b[2J\nb[red]\x9b"
     with on_screen() as screen:
         table([Column("file")], [(evil,)])
-        say(evil.replace("\n", " "), "bold")
+        say(evil, "bold")
+        say(evil)
     text = screen.getvalue()
+    assert len(text.splitlines()) == 5, "the two lines of the head, and one for each name"
     assert r"a\x1b[2J\nb[red]\x9b" in text
     assert "\x1b[2J" not in text
     assert "\x9b" not in text

@@ -4,8 +4,8 @@ On a terminal, where rich is installed (extra `cli`) and the user has not asked 
 and drawn tables. Anywhere else the same text comes without them, so that `grep` and `awk` can read it. This is the one module
 that knows rich; it is imported when the first line goes to such a terminal.
 
-Names of files are shown, never obeyed: a control character in one is printed as an escape, and what the terminal's
-encoding does not have, too.
+Names of files are shown, never obeyed: a control character in one, also a line's end, is printed as an escape, and what the
+terminal's encoding does not have, too. So what is printed as one line is one, whatever is in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Column", "Painted", "Progress", "complain", "document", "plain_bar",
 
 _BAR_WIDTH = 24
 _CLEAR = "\r\x1b[K"
-_KEPT = "\t\n"  # control characters that a line of text may have
+_UNSEEN = {"Cc", "Zl", "Zp"}  # categories of what controls a terminal, or ends a line
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def print_json(value: object) -> None:
 
 
 def shown(text: str, stream: TextIO) -> str:
-    """The text as that stream can show it, in one piece: what controls a terminal is an escape, and what its encoding lacks."""
+    """The text as that stream can show it, in one line: what controls a terminal is an escape, and what its encoding lacks."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    printable = "".join(one if one in _KEPT or unicodedata.category(one) != "Cc" else ascii(one)[1:-1] for one in text)
+    printable = "".join(ascii(one)[1:-1] if unicodedata.category(one) in _UNSEEN else one for one in text)
     return printable.encode(encoding, "backslashreplace").decode(encoding)
 
 
@@ -206,9 +206,8 @@ def _print(stream: TextIO, text: str, style: str) -> None:
 
 
 def _painted(cell: str | Painted, column: Column) -> Painted:
-    """With no line's end in it, which would break the table."""
     given = cell if isinstance(cell, Painted) else Painted(cell, column.style)
-    return Painted(shown(given.text, sys.stdout).replace("\n", "\\n").replace("\t", "\\t"), given.style)
+    return Painted(shown(given.text, sys.stdout), given.style)
 
 
 def _aligned(columns: Sequence[Column], cells: list[list[Painted]]) -> list[str]:

@@ -80,7 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             report = _tested(arguments)
         except NothingStartedError as error:
-            complain("check", f"no worker could start\n{error}")
+            for line in ("no worker could start", *str(error).splitlines()):
+                complain("check", line)
             return _CANNOT_RUN
     if arguments.json:
         print(report.json())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ KINDS = {
     "unread": "a file that may not be read",
 }
 _SHOWN = 5
+_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\udc80-\udcff]+")
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,20 @@ class Finding:
 
 
 def command(*words: str) -> str:
-    """A command for a shell."""
-    return shlex.join(words)
+    """A command for a shell, in one line and in what can be shown."""
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Control characters and bytes that are no text stand as escapes in `$'…'`, which POSIX shells know."""
+    if not _UNSHOWN.search(word):
+        return shlex.quote(word)
+    plain = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_UNSHOWN.sub(_bytes, plain)}'"
+
+
+def _bytes(found: re.Match[str]) -> str:
+    return "".join(f"\\{one:03o}" for one in os.fsencode(found[0]))
 
 
 def some(names: Sequence[str]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shlex
 import stat
 from collections.abc import Iterable
 
 from ..._pure.naming import COMPRESSIONS, Names
 from ..._pure.schedule import Schedule
 from ..._pure.state import SIZE, is_ours
+from .findings import command
 from .guess import UNITS
 
 __all__ = ["denied", "is_segment", "lock_is_ours", "logs_in", "nearest", "owned", "refused", "unwritable"]
@@ -140,7 +140,7 @@ def _who(seen: os.stat_result, wanted: int) -> str:
 
 def _do(seen: os.stat_result, mode: str, path: str, who: str) -> str:
     """What helps: the owner has the right to take the rights."""
-    return f"chmod {mode} {shlex.quote(path)}" if seen.st_uid == os.geteuid() else f"run this as {who}"
+    return command("chmod", mode, path) if seen.st_uid == os.geteuid() else f"run this as {who}"
 
 
 def _whose(seen: os.stat_result) -> str:
