@@ -72,6 +72,20 @@ def test_dry_run_foretells_what_goes(log: Path, capsys: pytest.CaptureFixture[st
     assert log.read_text() == "active\n"
 
 
+def test_schedule_from_a_lock_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where `lock_dir` was set, `--lock-dir` is enough to know which names are segments."""
+    log, locks = tmp_path / "app.log", tmp_path / "locks"
+    locks.mkdir()
+    with TimedLogFile(log, "MONTH", lock_dir=locks) as writer:
+        writer.write("line")
+    make(tmp_path, "2026-03")
+    words = ["prune", str(log), "--dry-run", "--max-age", "1d"]
+    assert cli.main(words) == 0
+    assert "would delete 0 segments" in capsys.readouterr().out
+    assert cli.main([*words, "--lock-dir", str(locks)]) == 0
+    assert "would delete 1 segment," in capsys.readouterr().out
+
+
 def test_free_space(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """So much free space as the file system cannot have takes every segment."""
     assert cli.main(["prune", str(log), "--min-free-bytes", "1000PB", "--quiet"]) == 0

@@ -35,7 +35,7 @@ from mpfhandler._faces.read.files import Log, find_log
 from mpfhandler._faces.read.findings import Finding
 from mpfhandler._faces.read.states import Survey, survey
 
-GUESSED = ("when", "interval", "at_time", "tz", "suffix")  # arguments that tell how a log is rotated
+GUESSED = ("when", "interval", "at_time", "tz", "suffix", "lock_dir")  # arguments that tell how a log is rotated
 
 
 def line(text: str = "text") -> str:
@@ -503,6 +503,28 @@ def test_stuck_lock_holder(sound: Path, stopped: bool) -> None:
         holder.kill()
         holder.communicate()
     assert findings(sound, "lock") == []
+
+
+def test_lock_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the handler's `lock_dir` the state record and the rotation lock are looked at there; a folder that is none is told."""
+    locks, log = tmp_path / "locks", tmp_path / "app.log"
+    locks.mkdir()
+    with TimedLogFile(log, "H", interval=4, utc=True, lock_dir=locks) as writer:
+        writer.write("line")
+    assert "no log of ours" in run(log).stderr
+    there = ("--lock-dir", str(locks))
+    assert run(log, "--json", *there).returncode == 0
+    assert json.loads(run(log, "--json", *there).stdout)["schedule_sure"]
+    [lock] = locks.iterdir()
+    monkeypatch.setattr(locks_module, "_PATIENCE", 0.05)
+    with lock.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        found = verify(log, *there, code=1)
+    assert found == [("lock", "problem", lock.name)]
+    assert verify(log, *there, "--when", "D", code=1) == [("schedule", "problem", lock.name)]
+    done = run(log, "--lock-dir", str(tmp_path / "none"))
+    told = "is not an existing folder; name the one that the handler has"
+    assert (done.returncode, done.stderr) == (2, f"mpfhandler verify: --lock-dir={str(tmp_path / 'none')!r}: {told}\n")
 
 
 def test_stuck_lock_of_an_unknown_holder(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:

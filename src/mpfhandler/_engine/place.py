@@ -58,7 +58,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     if stream is not None:
         return Place(os.path.abspath(stream), "", "", special=True)
     log = os.path.realpath(given)
-    folder, base = os.path.split(log)
+    folder = os.path.dirname(log)
     missing = _missing_folders(folder)
     if missing and not mkdir:
         _check_links(parameter, given, log)
@@ -70,8 +70,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     _check_log(ops, parameter, given, log, nearest)
     _check_lengths(parameter, given, log, nearest, ending)
     locks = _lock_folder(ops, lock_dir)
-    name = lock_name(log, base, None if locks is None else _digest(log))
-    lock = name if locks is None else os.path.join(locks, name)
+    lock = lock_of(log, locks)
     _check_lock(parameter, given, lock)
     fixed = _fixed(ops, parameter, given, log)
     return Place(log, lock, f"{log}.debug", special=False, missing=missing, warning=fixed)
@@ -240,6 +239,12 @@ def _fixed(ops: Operations, parameter: str, given: str, log: str) -> str:
 
 
 _PERMISSION = "change the permissions (see chmod and owner), or name another path"
+
+
+def lock_of(log: str, folder: str | None) -> str:
+    """Where the lock file of a log is, by the log's real path: beside it, or in a folder of locks."""
+    name = lock_name(log, os.path.basename(log), None if folder is None else _digest(log))
+    return name if folder is None else os.path.join(folder, name)
 
 
 def _digest(log: str) -> str:

@@ -25,7 +25,7 @@ from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .interrupt import interruptible
 from .look import complain
-from .read.files import add_log_arguments, given_by, read_state
+from .read.files import add_log_arguments, find_lock, given_by, read_state
 from .read.folder import denied, nearest, refused
 from .read.guess import learn
 from .spelling import explain
@@ -121,7 +121,7 @@ def _schedule(log: str, arguments: argparse.Namespace, ops: Operations) -> tuple
         OSError: the folder cannot be read.
     """
     given = given_by(arguments)
-    found = learn(log, given, ops.names(os.path.dirname(log)), read_state(f"{log}.lock"))
+    found = learn(log, given, ops.names(os.path.dirname(log)), read_state(find_lock(arguments, log)))
     if found.sure:
         return found.schedule, found.suffix
     schedule = given.schedule(_WHEN)

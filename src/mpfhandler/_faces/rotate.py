@@ -83,7 +83,6 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = add_command(commands, "rotate", _DESCRIPTION, _EPILOG)
     add_log_arguments(parser)
     add = parser.add_argument_group("as the handler has it").add_argument
-    add("--lock-dir", metavar="FOLDER", help="where the lock file is (default: beside the log)")
     add("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
     add("--lock-timeout", metavar="SECONDS", default="2", help="to wait for the rotation lock at most (default: 2)")
     parser.add_argument("--force", action="store_true", help="also by another schedule than the log's, or for another user's log")
@@ -120,8 +119,6 @@ def _find(arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> _Log:
     given, files = given_by(arguments), ops.names(os.path.dirname(found.path))
     known = learn(found.path, given, files, found.state)
     place = _place(ops, found.path, arguments.lock_dir, known.suffix)
-    if arguments.lock_dir is not None:
-        known = learn(found.path, given, files, read_state(place.lock))
     if not known.sure:
         problem = "not given, and the lock file does not tell it"
         raise InvalidOption("when", arguments.when, problem, "give --when, --tz and what else the handler has, also --lock-dir")

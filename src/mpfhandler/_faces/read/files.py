@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from ..._engine.place import find_log as real_path
+from ..._engine.place import lock_of
 from ..._pure.closing import closing
 from ..._pure.errors import InvalidOption, path_error
 from ..._pure.facts import FileId
@@ -23,7 +24,7 @@ from ..._pure.zone import Zone
 from .folder import denied, is_segment, logs_in, nearest
 from .guess import Given, guess
 
-__all__ = ["Log", "LogFile", "add_log_arguments", "find_log", "given_by", "list_again", "unread_note"]
+__all__ = ["Log", "LogFile", "add_log_arguments", "find_lock", "find_log", "given_by", "list_again", "read_state", "unread_note"]
 
 _GRACE = 10.0  # seconds after a period's end in which a write does not tell of the next one; the handler's default
 _LOOKS = 20  # at a folder in which a rotation comes between each time
@@ -67,6 +68,7 @@ class Log:
         schedule: of the log, perhaps guessed.
         sure: whether the user told the schedule, or the state record did.
         state: the state record, if there is one that is whole.
+        lock: path of the lock file, which need not exist.
         files: in the order of the records: the oldest period first, in a period by number, the active file last.
         unread: names beside it that look like segments, and are none by this schedule.
     """
@@ -76,6 +78,7 @@ class Log:
     schedule: Schedule
     sure: bool
     state: State | None
+    lock: str
     files: list[LogFile] = field(default_factory=list[LogFile])
     unread: list[str] = field(default_factory=list[str])
     _periods: dict[tuple[SegmentName, int], Period | None] = field(default_factory=dict[tuple[SegmentName, int], "Period | None"])
@@ -84,11 +87,6 @@ class Log:
     def zone(self) -> Zone:
         """In which its periods begin."""
         return self.schedule.zone
-
-    @property
-    def lock(self) -> str:
-        """Path of the lock file, if it lies beside the log."""
-        return f"{self.path}.lock"
 
     def period(self, name: SegmentName, mtime_ns: int) -> Period | None:
         """The period of a segment; None where there is no calendar."""
@@ -123,7 +121,8 @@ def add_log_arguments(
     add("--at-time", metavar="HH:MM", help="when a day, week or month begins")
     add("--utc", action="store_true", help="universal time")
     add("--tz", metavar="ZONE", help='such as "Asia/Shanghai" (default: the system\'s)')
-    add("--suffix", metavar="PATTERN", help="where handler.suffix was set: that one")
+    add("--suffix", metavar="PATTERN", help="where handler.suffix was set: that one; names that a namer makes are not known")
+    add("--lock-dir", metavar="FOLDER", help="where the lock file is (default: beside the log)")
 
 
 def given_by(arguments: argparse.Namespace) -> Given:
@@ -131,6 +130,21 @@ def given_by(arguments: argparse.Namespace) -> Given:
     return Given(
         arguments.when, arguments.interval, arguments.at_time, arguments.utc, arguments.tz, arguments.suffix
     )  # fmt: skip
+
+
+def find_lock(arguments: argparse.Namespace, log: str) -> str:
+    """The lock file of a log, by the arguments of `add_log_arguments` and the log's real path. It need not exist.
+
+    Raises:
+        FileNotFoundError: there is no such folder of locks.
+    """
+    if arguments.lock_dir is None:
+        return lock_of(log, None)
+    folder = os.path.realpath(arguments.lock_dir)
+    if not os.path.isdir(folder):
+        problem = "is not an existing folder"
+        raise path_error(FileNotFoundError, "--lock-dir", arguments.lock_dir, problem, "name the one that the handler has")
+    return lock_of(log, folder)
 
 
 def find_log(command: str, arguments: argparse.Namespace, path: str | None = None, *, must_exist: bool = True) -> Log:  # noqa: ARG001
@@ -153,13 +167,14 @@ def find_log(command: str, arguments: argparse.Namespace, path: str | None = Non
         raise _with_hint(error, os.path.dirname(os.path.abspath(named)) if named else "", folders=True) from None
     given = given_by(arguments)
     files = _names_in(os.path.dirname(log))
-    state = read_state(f"{log}.lock")
+    lock = find_lock(arguments, log)
+    state = read_state(lock)
     found = guess(log, given, files, state)
     names = Names(log, found.suffix)
     if not names.readable:
         problem = "what it writes cannot be read back, so no segment is known by its name"
         raise InvalidOption("suffix", found.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
-    result = Log(log, names, found.schedule, found.sure, state)
+    result = Log(log, names, found.schedule, found.sure, state, lock)
     list_again(result)
     result.unread = _unread(result, files)
     if must_exist and not result.files and not os.path.lexists(result.lock):

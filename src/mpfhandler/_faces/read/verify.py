@@ -69,7 +69,11 @@ def _verify(arguments: argparse.Namespace) -> int:
     if not os.path.lexists(log.lock) and all(one.name is None for one in log.files):
         problem = "there is such a file, but neither a lock file nor a segment beside it, so it is no log of ours"
         raise path_error(
-            FileNotFoundError, "LOG", arguments.log, problem, "name a log; --when and --suffix tell how its segments are named"
+            FileNotFoundError,
+            "LOG",
+            arguments.log,
+            problem,
+            "name a log; --when and --suffix tell how its segments are named, --lock-dir where its lock file is",
         )
     grace = to_seconds("late_grace", arguments.late_grace)
     now = time.time()
