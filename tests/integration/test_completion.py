@@ -170,10 +170,13 @@ def test_fish_completes_values(folder: Path) -> None:
 SESSIONS = {
     "bash": ["--norc", "--noprofile", "-i"],
     "zsh": ["-f", "-i"],
+    "fish": ["--no-config", "-i"],
 }
+PRINT = "mpfhandler() { printf '<%s>' \"$@\"; echo .; }"
 BEGIN = {
-    "bash": "PS1='$ '; bind 'set bell-style none'; source scripts/bash",
-    "zsh": "PS1='$ '; autoload -U compinit; compinit -u -D; source scripts/zsh",
+    "bash": f"PS1='$ '; bind 'set bell-style none'; source scripts/bash; {PRINT}",
+    "zsh": f"PS1='$ '; autoload -U compinit; compinit -u -D; source scripts/zsh; {PRINT}",
+    "fish": "source scripts/fish; function mpfhandler; printf '<%s>' $argv; echo .; end",
 }
 
 
@@ -196,7 +199,7 @@ def test_the_tab_key(folder: Path, shell: str, keys: str, words: list[str]) -> N
         os.chdir(folder)
         os.execve(program, [program, *SESSIONS[shell]], {**ENVIRONMENT, "HOME": str(folder), "ZDOTDIR": str(folder)})
     try:
-        os.write(master, f"{BEGIN[shell]}; mpfhandler() {{ printf '<%s>' \"$@\"; echo .; }}; echo rea''dy\n".encode())
+        os.write(master, f"{BEGIN[shell]}; echo rea''dy\n".encode())
         assert "ready" in read_until(master, "ready\r\n")
         os.write(master, b"mpfhandler " + keys.encode() + b"\n")
         wanted = "".join(f"<{word}>" for word in words) + "."
