@@ -118,15 +118,16 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def proof(session: nox.Session) -> None:
-    """About an hour on two cores: the simulation, every crash point and every failing system call, and the real faults for
-    long; prints what was covered. `nox -s proof -- 20` gives each simulated world 20 seconds instead of 60, a small one up to
-    four times that."""
+    """About an hour on two cores: the simulation, every crash point and every failing system call, the real faults for long,
+    and a log of 10 GB; prints what was covered. `nox -s proof -- 20` gives each simulated world 20 seconds instead of 60, a small
+    one up to four times that."""
     _install(session, "test")
     env = {"MPFHANDLER_PROOF": session.posargs[0] if session.posargs else "60", "MPFHANDLER_PROOF_EXAMPLES": "20000"}
     session.run("pytest", "-q", "-n", "2", "--timeout", "7200", "-m", "simulation", "tests/simulation", env=env)
     session.run("pytest", "-q", "-n", "2", *SLOW, SWEEP, env=env)
     session.run("pytest", "-q", *SLOW, "tests/faults", "tests/torture", f"--ignore={SWEEP}", env=env)
     session.run("pytest", "-q", "-n", "2", "tests/property/test_schedule_properties.py", env=env)
+    session.run("pytest", "-q", "-s", *SLOW, "tests/integration/test_read_memory.py", env=env)
 
 
 @nox.session
