@@ -384,12 +384,13 @@ def test_many_findings_after_each_other(pattern: bytes, head: str) -> None:
     assert found.decode().rstrip("\n") == "".join(one for one in records if "needle" in one).rstrip("\n")
 
 
-@pytest.mark.parametrize("pattern", [rb"needle\s", b"needle\n"])
+@pytest.mark.parametrize("pattern", [rb"needle\s", b"needle\n", rb"needle\n|\Z"])
 def test_only_finding_of_a_block_is_its_last_line(pattern: bytes) -> None:
     """Also where its own end is part of what is searched for: there is no other line behind it."""
     hay, clock = b"hay\n" * 300, Clock(UTC)
     sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(hay, clock), clock)
     assert b"".join(sieve.pieces(b"needle\n" * 300)) == b"needle\n" * 300
+    assert b"".join(sieve.pieces(b"needle\nneedle\nhay\n")) == b"needle\nneedle\n"
     assert b"".join(sieve.pieces(hay + b"needle\n")) == b"needle\n"
     assert b"".join(sieve.pieces(b"  more\n")) == b"  more\n"
 
@@ -412,6 +413,25 @@ def test_records_of_several_lines_among_many_findings(block: str, found: str) ->
         for _ in range(2):
             assert b"".join(sieve.pieces(before)) == before
         assert b"".join(sieve.pieces(block.encode().replace(b"@", head))) == found.encode().replace(b"@", head)
+
+
+@pytest.mark.parametrize(
+    ("block", "found"),
+    [
+        ("@ hay\n  more\n@ needle\n", "@ hay\n  more\n@ needle\n"),
+        ("@ hay\n@ needle\n@ hay\n  less\n@ needle\n", "@ needle\n@ needle\n"),
+        ("@ hay\n@ x\n  more\n@ needle\n", "@ needle\n"),
+    ],
+)
+def test_pattern_of_several_lines_among_many_findings(block: str, found: str) -> None:
+    """It is found in a record that has them all."""
+    clock, head = Clock(UTC), b"2026-11-23 16:00:00,000"
+    before = b"@ needle\n".replace(b"@", head) * 300
+    pattern = re.compile(rb"needle\n|hay\n.*\n?  m", re.MULTILINE)
+    sieve = Sieve(Wanted(pattern=pattern), shape_of(before, clock), clock)
+    for _ in range(2):
+        assert b"".join(sieve.pieces(before)) == before
+    assert b"".join(sieve.pieces(block.encode().replace(b"@", head))) == found.encode().replace(b"@", head)
 
 
 def test_end_of_a_record_that_began_in_another_block() -> None:

@@ -7,12 +7,29 @@ that are not wanted and the beginning of one that is, so all that is left to do 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-__all__ = ["Lines"]
+__all__ = ["Found", "Lines"]
 
 _SAME = len("2026-11-23 16:")  # a line that begins like this begins with a time: most of a block do with the same hour
 _BOUND = re.compile(rb"\\[0-9]|\(\?(?![:=!<])")  # counts the groups, names them, or wants to stand at the very beginning
 _FLAGS = re.MULTILINE | re.IGNORECASE  # others change what is added to the pattern
+
+
+class Found(NamedTuple):
+    """Lines of a block.
+
+    Attributes:
+        text: those that are wanted.
+        number: of them.
+        between: what stands before, between and behind them; without a line feed it is the beginning of the next one.
+        to_end: the block's last line is one of them.
+    """
+
+    text: bytes
+    number: int
+    between: list[bytes]
+    to_end: bool
 
 
 class Lines:
@@ -33,17 +50,18 @@ class Lines:
         if not pattern.flags & ~_FLAGS and not _BOUND.search(pattern.pattern):
             self._ending = re.compile(b"((?:%s)[^\n]*\n)" % pattern.pattern, pattern.flags)
 
-    @property
-    def usable(self) -> bool:
-        """Whether this pattern can be looked for so: not if what it finds was seen to go on in the next line."""
-        return self._ending is not None
-
-    def found(self, block: bytes) -> tuple[bytes, int, bool] | None:
-        """The lines that are wanted of a block of whole records, how many they are, and whether the last one of the block is
-        among them; None if some of the records that come into question have more than one line, or if that is not known."""
-        if self._ending is None or not block.endswith(b"\n"):
+    def found(self, block: bytes) -> Found | None:
+        """What is wanted of a block of whole records; None if some of the records that come into question have more than one
+        line, or if that is not known."""
+        if not block.endswith(b"\n"):
             return None
-        parts = self._ending.split(block)
+        found = self._at_once(block, self._ending) if self._ending is not None else None
+        found = found or self._one_by_one(block)
+        return found if found is not None and self._are_records(found) else None
+
+    def _at_once(self, block: bytes, ending: re.Pattern[bytes]) -> Found | None:
+        """None if a finding goes on in the next line: such patterns are not looked for in this way any more."""
+        parts = ending.split(block)
         gaps, rest = parts[: -1 : self._step], parts[-1]
         pieces = [b""] * (2 * len(gaps))
         pieces[::2] = [gap[gap.rfind(b"\n") + 1 :] for gap in gaps]
@@ -52,25 +70,37 @@ class Lines:
         if text.count(b"\n") != len(gaps) or self._in_last_line(rest):
             self._ending = None
             return None
-        between = [*gaps, rest] if rest else gaps
-        return (text, len(gaps), not rest) if self._are_records(text, len(gaps), between) else None
+        return Found(text, len(gaps), [*gaps, rest] if rest else gaps, not rest)
 
     def _in_last_line(self, rest: bytes) -> bool:
         """What is only found with the line's own end is not found in the last line, for it wants another end behind that."""
         return bool(rest) and self._pattern.search(rest, rest.rfind(b"\n", 0, -1) + 1) is not None
 
-    def _are_records(self, text: bytes, count: int, between: list[bytes]) -> bool:
-        """Whether a record begins with each of these lines, and with each one that comes first between them.
+    def _one_by_one(self, block: bytes) -> Found | None:
+        """For other patterns. None if a finding goes on in a next line that is of the same record."""
+        search, lines, between, done, at = self._pattern.search, list[bytes](), list[bytes](), 0, 0
+        while at < len(block):
+            hit = search(block, at)
+            if hit is None or hit.start() == len(block):
+                break
+            first = block.rfind(b"\n", at, hit.start()) + 1 or at
+            at = block.find(b"\n", hit.start()) + 1
+            if hit.end() <= at or search(block, first, at) is not None:
+                lines.append(block[first:at])
+                between.append(block[done:first])
+                done = at
+            elif at < len(block) and not self._start.match(block, at):
+                return None
+        rest = block[done:]
+        return Found(b"".join(lines), len(lines), [gap for gap in (*between, rest) if gap], not rest)
 
-        Args:
-            text: the lines that were found.
-            count: of them.
-            between: what stands before, between and behind them; without a line feed it is the beginning of the next one.
-        """
-        start, same = self._start, text[:_SAME]
-        known = self._timed and same[:1].isdigit() and start.match(text) is not None
-        if not (known and text.count(b"\n" + same) + 1 == count) and sum(1 for _ in start.finditer(text)) != count:
+    def _are_records(self, found: Found) -> bool:
+        """Whether a record begins with each of these lines, and with each one that comes first between them."""
+        start, same = self._start, found.text[:_SAME]
+        known = self._timed and same[:1].isdigit() and start.match(found.text) is not None
+        counted = known and found.text.count(b"\n" + same) + 1 == found.number
+        if not counted and sum(1 for _ in start.finditer(found.text)) != found.number:
             return False
-        if known and all([gap[:_SAME] == same for gap in between]):  # noqa: C419 - a generator takes much longer for many
+        if known and all([gap[:_SAME] == same for gap in found.between]):  # noqa: C419 - a generator takes much longer for many
             return True
-        return all(start.match(gap) for gap in between if b"\n" in gap)
+        return all(start.match(gap) for gap in found.between if b"\n" in gap)

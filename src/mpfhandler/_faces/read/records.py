@@ -169,7 +169,7 @@ class Sieve:
     def pieces(self, block: bytes) -> Iterator[bytes]:
         """What is wanted of the next block, in its order; neighbours are one piece."""
         lines = self._lines
-        if lines is None or not self._dense or not lines.usable:
+        if lines is None or not self._dense:
             yield from self._joined(block)
             return
         for part in self._shape.parts(block):
@@ -177,10 +177,10 @@ class Sieve:
             if found is None:
                 yield from self._joined(part)
                 continue
-            text, count, self._passed = found
-            self._dense = count * _SPARSE > len(part)
-            if text:
-                yield text
+            self._passed = found.to_end
+            self._dense = found.number * _SPARSE > len(part)
+            if found.text:
+                yield found.text
 
     def _joined(self, block: bytes) -> Iterator[bytes]:
         start, end = 0, -1
