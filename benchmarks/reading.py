@@ -22,7 +22,7 @@ from pathlib import Path
 from report import header, table, target
 
 TRACE = 'Traceback (most recent call last):\n  File "app.py", line 3, in serve\nValueError: needle\n'
-PATTERN = "in 9[0-9] ms"
+WORDS = {"rare word": "needle", "word of one line in 7": "worker-3", "word of every line": "articles", "pattern": "in 9[0-9] ms"}
 
 
 def make(folder: Path, size: int) -> tuple[Path, Path]:
@@ -75,7 +75,7 @@ def main() -> None:
         for kind, reader in readers.items():
             ours = f"{own} cat --when H {logs[kind]}"
             tasks.append((f"{kind}: everything", ours, reader))
-            for what, option in (("rare word", "needle"), ("word of one line in 7", "worker-3"), ("pattern", PATTERN)):
+            for what, option in WORDS.items():
                 tasks.append((f"{kind}: {what}", f"{ours} --grep '{option}'", f"{reader} | grep '{option}'"))
         rows = {title: compare(mine, other, given.rounds) for title, mine, other in tasks}
     columns = ("task", "ours, s", "zcat, cat, grep, s", "ratio", "ratio of processors' time")

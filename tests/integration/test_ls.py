@@ -310,6 +310,20 @@ def test_folder(tmp_path: Path) -> None:
     assert ls(tmp_path / "empty")[:2] == (0, "0 logs, 0 B\n")
 
 
+def test_folder_whose_locks_are_elsewhere(tmp_path: Path) -> None:
+    """With `--lock-dir` the logs are known by their locks there, and how they are rotated; other files are none."""
+    locks, log = tmp_path / "locks", tmp_path / "app.log"
+    locks.mkdir()
+    with TimedLogFile(log, "H", interval=6, lock_dir=locks) as writer:
+        writer.write("x")
+    put(tmp_path, "notes.txt")
+    assert told(tmp_path)["logs"] == []
+    assert "give --lock-dir" in ls(log)[2]
+    [one] = told(tmp_path, "--lock-dir", str(locks))["logs"]
+    assert (Path(one["log"]).name, one["schedule"]["interval"], one["schedule"]["sure"]) == ("app.log", 6, True)
+    assert "--lock-dir" not in ls(log, "--lock-dir", locks)[2]
+
+
 def test_no_such_log(tmp_path: Path) -> None:
     """The nearest names, and the exit code of wrong usage."""
     put(tmp_path, f"access.log.{HOUR}")

@@ -15,8 +15,8 @@ from ..arguments import add_command
 from ..closed import DONE, run_command
 from ..look import Column, Painted, Progress, complain, print_json, say, table
 from .content import Content, measure_where_it_is
-from .files import Log, LogFile, add_log_arguments, find_log, unread_note
-from .folder import denied, logs_in
+from .files import Log, LogFile, add_log_arguments, find_lock, find_log, unread_note
+from .folder import denied, lock_is_ours, logs_in
 from .histogram import Bar, histogram
 from .show import every, iso, wall, zone_name
 from .states import STATES, Known, Survey, survey
@@ -70,7 +70,8 @@ class _Row:
 def _log(arguments: argparse.Namespace) -> int:
     log = find_log("ls", arguments)
     if not os.path.lexists(log.lock) and all(one.name is None for one in log.files):
-        complain("ls", f"{log.path}: has neither a lock file nor segments beside it, so it is no log of ours, or a new one")
+        problem = "has neither a lock file nor segments beside it, so it is no log of ours, or a new one"
+        complain("ls", f"{log.path}: {problem}; where lock_dir was set, give --lock-dir")
     if log.unread:
         complain("ls", unread_note(log))
     seen = survey(log, time.time(), to_seconds("late_grace", arguments.late_grace))
@@ -153,7 +154,7 @@ def _print_bars(log: Log, bars: list[Bar]) -> None:
 
 def _folder(arguments: argparse.Namespace) -> int:
     try:
-        names = logs_in(arguments.log)
+        names = _logs_in(arguments)
     except PermissionError:
         raise denied(arguments.log) from None
     found: list[Log] = []
@@ -170,6 +171,20 @@ def _folder(arguments: argparse.Namespace) -> int:
         table(columns, (_folder_cells(log) for log in found))
     say(f"{len(found)} log{'' if len(found) == 1 else 's'}, {show_size(sum(_size(log.files) for log in found))}")
     return DONE
+
+
+def _logs_in(arguments: argparse.Namespace) -> list[str]:
+    """Those of the folder, also by their locks in the folder of locks.
+
+    Raises:
+        OSError: one of the folders cannot be read.
+    """
+    folder = os.path.realpath(arguments.log)
+    listed = os.listdir(folder)
+    found = set(logs_in(folder, listed))
+    if arguments.lock_dir is not None:
+        found |= {text for text in listed if lock_is_ours(find_lock(arguments, os.path.join(folder, text)), alone=False)}
+    return sorted(found)
 
 
 def _folder_cells(log: Log) -> list[str]:
