@@ -179,7 +179,7 @@ def _logs_in(arguments: argparse.Namespace) -> list[str]:
     Raises:
         OSError: one of the folders cannot be read.
     """
-    folder = os.path.realpath(arguments.log)
+    folder: str = os.path.realpath(arguments.log)
     listed = os.listdir(folder)
     found = set(logs_in(folder, listed))
     if arguments.lock_dir is not None:
