@@ -148,11 +148,26 @@ TAILS = st.lists(
 RECORDS = st.tuples(STARTS, TAILS).map(lambda pair: (pair[0] + "".join(pair[1]) + "\n").encode())
 
 
+MORE = [
+    rb"(n)|(V)e",
+    rb"(e)\1dle",
+    b"needle\n|Value",
+    rb"[^x]+9",
+    b"$",
+    rb"^\s",
+    b" m\n",
+    rb"m\s*\n\s+F",
+    b"(?i)NEEDLE",
+    b".*",
+    rb"\n",
+]
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a machine that is busy otherwise
 @given(
     records=st.lists(RECORDS, min_size=1, max_size=30),
     sizes=st.lists(st.integers(1, 200), min_size=1, max_size=20),
-    pattern=st.sampled_from([None, b"needle", b"n[e]+dle$", b"m\\s+\\S", b"^V", b"x*", b"le\n2026"]),
+    pattern=st.sampled_from([None, b"needle", b"n[e]+dle$", b"m\\s+\\S", b"^V", b"x*", b"le\n2026", *MORE]),
     bounds=st.tuples(st.none() | st.integers(0, 3000), st.none() | st.integers(0, 3000)),
 )
 def test_sieve_keeps_what_one_record_at_a_time_would(
