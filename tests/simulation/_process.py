@@ -14,7 +14,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from _kernel import EXCLUSIVE, SHARED, UNLOCK, Kernel, Stat, Table, fail
 
@@ -167,6 +167,7 @@ class Process:
             signal=self._signal,
             pause=self.scheduler.nap,
             low_priority=lambda: _nothing,
+            end_process=_never,
         )
         points = {name: functools.partial(self._call, name) for name in CALLS}
         points |= {"stat_path": self._look_at_path, "stat_link": self._look_at_path, "stat_fd": self._look_at_fd}
@@ -438,6 +439,10 @@ class Process:
 
 def _nothing(*_: object) -> Any:
     return None
+
+
+def _never(_code: int) -> NoReturn:
+    raise AssertionError("no process of a world is forked in the middle of a hook")
 
 
 def _yes(*_: object) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from .._platform import Joinable, Patience
 from .._pure.schedule import Period
+from .._resources import fork
 from .writer import Writer
 
 __all__ = ["Flusher"]
@@ -105,10 +106,13 @@ class Flusher:
     def _run(self) -> None:
         me = self.runner = self._threads.identity()
         try:
-            while True:
-                self._once()
-                if self._ended(me):
-                    return
+            with fork.ours(me):
+                while True:
+                    self._once()
+                    if not fork.is_ours(me):  # an error handler of the program's has forked, and has come back in the child
+                        self._threads.end_process(0)
+                    if self._ended(me):
+                        return
         finally:  # no memory: the next record begins another one
             if self.runner == me:
                 self.thread, self.runner = None, 0

@@ -39,7 +39,7 @@ class Sealer:
         self._memories: dict[str, Memory] = {}  # by folder, as long as there is something to be done in it
         self._round_at = float("-inf")  # by the monotonic clock: the next look at all folders
         self._retry, self._held = Backoff(*_RETRY), Backoff(*_HELD)
-        self._rules = sealing_of(options, log)
+        self._rules = sealing_of(ops, options, log)
 
     def run(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> float | None:
         """Do what is due now; seconds until more is, None: no segment waits. Never raises.

@@ -70,7 +70,7 @@ def _seal(arguments: argparse.Namespace) -> int:
         remedy = "give --archive s3://bucket/prefix or --archive file:///folder, or leave it out"
         raise InvalidOption("archive_delete", True, "there is no archive that the segments would be in", remedy)
     options = with_housekeeping(Options(found.shelf.schedule, late_grace=found.shelf.grace), {**NONE, **_given(arguments)})
-    rules = sealing_of(options, found.log)
+    rules = sealing_of(found.ops, options, found.log)
     if not rules.wanted:
         raise InvalidOption("fsync", arguments.fsync, "asks for nothing, and nothing else does", f"give {_WANTED}")
     total = len(found.closed())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from .._pure.facts import FileId, FileStat
 
@@ -63,6 +63,7 @@ class Threads:
     signal: Callable[[], Signal]
     pause: Callable[[float], None]  # of a thread that nobody waits for, seconds
     low_priority: Callable[[], Callable[[], None]]  # of the calling thread alone, where that can be had, until this is called
+    end_process: Callable[[int], NoReturn]  # at once: no exit handlers, nothing in memory is written; the exit code
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .priority import low_priority
@@ -154,7 +155,6 @@ THREADS = Threads(
     signal=_signal,
     pause=time.sleep,
     low_priority=low_priority,
+    end_process=os._exit,
 )
-SYSTEM_THREADS = Threads(
-    identity=_identity, lock=_lock, start=_start_system, signal=_signal, pause=_pause, low_priority=low_priority
-)
+SYSTEM_THREADS = replace(THREADS, identity=_identity, lock=_lock, start=_start_system, signal=_signal, pause=_pause)

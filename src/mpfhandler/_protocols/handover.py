@@ -18,6 +18,7 @@ from enum import Enum
 
 from .._platform import Fault, FileId, Operations
 from .._pure.naming import Names, SegmentName
+from .._resources.calling import called
 from .._resources.descriptors import unlock_and_close
 from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
@@ -97,7 +98,7 @@ def _hand_over_one(
             return Handover.DONE
         target = targets.choose(source, file, name)
         try:
-            rotator(source, target)
+            called(ops, lambda: rotator(source, target))
         except BaseException:
             targets.remember(source, file, target)
             raise

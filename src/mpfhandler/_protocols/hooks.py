@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .._platform import Operations
 from .._pure.naming import Names
 from .._pure.schedule import Schedule
+from .._resources.calling import called, is_in_thread_of_ours
 from .._resources.report import Reporter
 
 __all__ = ["Hooks", "names_of"]
@@ -27,9 +29,10 @@ class Hooks:
     rotator: Callable[[], Callable[[str, str], None] | None] = _nothing
 
 
-def names_of(log: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> Names:
+def names_of(ops: Operations, log: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> Names:
     """The names of the log's segments as of now. A `namer` that fails, or gives no usable name, is reported, and the
-    default name is used: a rotation is never held up by a name."""
+    default name is used: a rotation is never held up by a name. A child that it forks in a thread of ours does not come back from
+    it; in the program's own calls it does, as from a function of the program's."""
     namer = hooks.namer()
     suffix = hooks.suffix() or schedule.suffix
     if namer is None:
@@ -37,7 +40,8 @@ def names_of(log: str, schedule: Schedule, hooks: Hooks, report: Reporter) -> Na
 
     def alter(default: str) -> str:
         try:
-            altered = os.path.abspath(os.fsdecode(namer(default)))
+            given = called(ops, lambda: namer(default)) if is_in_thread_of_ours(ops) else namer(default)
+            altered = os.path.abspath(os.fsdecode(given))
         except Exception as error:
             report("namer", error)
             return default

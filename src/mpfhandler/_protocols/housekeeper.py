@@ -282,14 +282,19 @@ class Housekeeper:
 def _run(hand: list[Housekeeper]) -> None:
     """The thread. It has the housekeeper in its hand only while there is something to do."""
     keeper: Housekeeper | None = hand.pop()
-    while keeper is not None:
-        pause, wake = keeper._go(), keeper._wake
-        if pause is None or wake is None:
-            return
-        kept = ref(keeper, partial(_give, wake))
-        keeper = None
-        wake.wait(pause)
-        keeper = kept()
+    threads = keeper._threads
+    me = threads.identity()
+    with fork.ours(me):
+        while keeper is not None:
+            pause, wake = keeper._go(), keeper._wake
+            if not fork.is_ours(me):  # an error handler of the program's has forked, and has come back in the child
+                threads.end_process(0)
+            if pause is None or wake is None:
+                return
+            kept = ref(keeper, partial(_give, wake))
+            keeper = None
+            wake.wait(pause)
+            keeper = kept()
 
 
 def _give(wake: Signal, _gone: object) -> None:

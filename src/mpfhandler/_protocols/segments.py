@@ -47,7 +47,7 @@ class Segments:
 
     def names(self) -> Names:
         """The names of the segments as the user's hooks have them now."""
-        return names_of(self.log, self._schedule, self._hooks, self._report)
+        return names_of(self._ops, self.log, self._schedule, self._hooks, self._report)
 
     def folder(self, names: Names) -> str:
         """Where the segments of the present period go: a `namer` may have chosen another folder."""

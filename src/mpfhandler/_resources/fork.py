@@ -2,6 +2,9 @@
 housekeeper's thread.
 
 Entries are held weakly. The hooks run in the forking thread; in the child it is the only thread there is.
+
+Threads of ours run what a user has given, too, which may fork: then there is nothing in the child but a copy of our thread, in
+the middle of work that is its parent's. So it is known here which threads are ours.
 """
 
 from __future__ import annotations
@@ -9,13 +12,14 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from .._platform import Operations, Patience
 
-__all__ = ["Forkable", "patience_left", "register", "wait_while"]
+__all__ = ["Forkable", "is_ours", "ours", "patience_left", "register", "wait_while"]
 
 _PAUSE = 0.001  # seconds between two looks of a fork whether it may go on
 _PATIENCE = 1.0  # seconds that a fork waits for other threads, however many logs there are
@@ -43,6 +47,7 @@ class Forkable(Protocol):
 
 _everyone: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
 _patience: Patience | None = None  # of the fork that is under way
+_ours: set[int] = set()  # identities of threads of this process
 
 
 def register(one: Forkable) -> None:
@@ -60,6 +65,21 @@ def wait_while(busy: Callable[[], bool], ops: Operations) -> None:
     deadline = ops.monotonic() + patience_left()
     while busy() and ops.monotonic() < deadline:
         ops.sleep(_PAUSE)
+
+
+@contextmanager
+def ours(thread: int) -> Generator[None, None, None]:
+    """The calling thread, which has this identity, is one of ours, for as long as this lasts."""
+    _ours.add(thread)
+    try:
+        yield
+    finally:
+        _ours.discard(thread)
+
+
+def is_ours(thread: int) -> bool:
+    """Whether it is; not in a child that it has forked."""
+    return thread in _ours
 
 
 def _alive() -> list[Forkable]:
@@ -97,6 +117,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _patience
     _patience = None
+    _ours.clear()
     _tell(lambda one: one.after_fork_in_child())
 
 
