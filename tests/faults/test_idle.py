@@ -697,6 +697,41 @@ def test_folder_that_may_not_be_read_holds_up_no_other(path: Path, clock: list[f
     assert [str(error) for error in told] == [f"[Errno 13] Permission denied: '{root}/web2'"] * 2  # sealing, and a rule
 
 
+@pytest.mark.parametrize("place", ["of another period", "of the period before"])
+def test_folder_that_is_a_loop_of_links_holds_up_no_other(path: Path, clock: list[float], closing: Keep, place: str) -> None:
+    """Nobody can list it, whatever is tried: it is told of once. What is in the others is sealed and deleted without a pause, and
+    so where a file is in the place of a folder, which is somebody's and is not told of."""
+    root, got, told = path.parent / "old", list[str](), list[Exception]()
+    day = {"of another period": "2023-11-01", "of the period before": "2023-11-14_16"}[place]
+    loop, other = root / day, root / day.replace("-11-", "-10-")
+    root.mkdir()
+    loop.symlink_to(other)
+    other.symlink_to(loop)
+    (root / day.replace("-11-", "-09-")).write_text("a file\n")
+    here = root / ("2023-11-14" if place == "of another period" else "2023-11-14_17")
+    here.mkdir()
+    for hour in (10, 11, 12):
+        (here / f"app.log.2023-11-13_{hour}").write_text("x\n")
+    clock[0] = FIVE + 60.0
+    one = Idle(path, clock, closing, backup_count=2, on_seal=lambda segment: got.append(segment.path), on_error=told.append)
+
+    def namer(default: str) -> str:
+        name = os.path.basename(default)
+        asked = name[8:21] if place == "of the period before" else name[8:18]
+        return str((here if name[8:18] == "2023-11-13" else root / asked) / name)
+
+    name_by(one.writer, namer)
+    sealer = one.writer._active.closed._sealer
+    for _ in range(2):
+        one.writer._background.changed()
+        one.at(FIVE + 61.0)
+        one.writer._background.work(lambda: False)
+        assert sealer._retry.until <= one.writer._ops.monotonic()
+    assert [os.path.basename(name) for name in got] == [f"app.log.2023-11-13_{hour}" for hour in (10, 11, 12)]
+    assert sorted(one.name for one in here.iterdir()) == ["app.log.2023-11-13_11", "app.log.2023-11-13_12"]
+    assert [getattr(error, "errno", None) for error in told] == [errno.ELOOP] * 2, told  # sealing, and a rule
+
+
 def test_marker_folder_is_looked_through_once_for_all_folders(idle: Callable[..., Idle], path: Path) -> None:
     """All markers are beside the log. With a folder a day for years, each is looked at once in a run."""
     days = [f"2023-{month:02}-{day:02}" for month in (8, 9) for day in range(1, 31)]

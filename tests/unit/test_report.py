@@ -38,6 +38,16 @@ def test_other_cause_is_news(tmp_path: Path) -> None:
     assert len(told) == 3
 
 
+def test_causes_that_take_turns_are_told_once_each(tmp_path: Path) -> None:
+    """Two segments that fail in two ways are no news at every try."""
+    told: list[Exception] = []
+    report = Reporter(trace(tmp_path / "debug", enabled=False), told.append)
+    for _ in range(10):
+        report("seal", OSError(13, "permission denied"))
+        report("seal", OSError(5, "input/output error"))
+    assert [error.errno for error in told if isinstance(error, OSError)] == [13, 5]
+
+
 def test_failure_after_success_is_news(tmp_path: Path) -> None:
     """What works again and fails again is told again; what was last stays to be read."""
     told: list[Exception] = []

@@ -45,6 +45,7 @@ _FAULTS = {
     errno.ENOSPC: Fault.FULL,
     errno.EDQUOT: Fault.FULL,
     errno.EFBIG: Fault.FULL,
+    errno.ELOOP: Fault.LOOP,
     errno.ESTALE: Fault.STALE,
 }
 

@@ -27,6 +27,7 @@ class Fault(Enum):
     CLOSED = "closed"  # the descriptor is not open any more
     BUSY = "busy"  # would block, or no reader yet
     FULL = "full"  # no space, quota, size limit
+    LOOP = "loop"  # symbolic links that lead to each other, or one where none is followed
     STALE = "stale"  # a network file system has forgotten the file
     OTHER = "other"
 

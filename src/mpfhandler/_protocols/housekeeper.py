@@ -281,8 +281,8 @@ class Housekeeper:
 
 def _run(hand: list[Housekeeper]) -> None:
     """The thread. It has the housekeeper in its hand only while there is something to do."""
+    threads = hand[0]._threads
     keeper: Housekeeper | None = hand.pop()
-    threads = keeper._threads
     me = threads.identity()
     with fork.ours(me):
         while keeper is not None:

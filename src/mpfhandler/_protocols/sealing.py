@@ -129,7 +129,7 @@ class _Run:
             return self.ops.names(folder)
         except OSError as error:
             fault = Fault.OTHER if folder == self.names.folder else self.ops.fault(error)
-            if fault is Fault.DENIED:  # it only differs in digits from ours, and may be somebody else's
+            if fault in {Fault.DENIED, Fault.LOOP}:  # it only differs in digits from ours, and may be somebody else's
                 self.tell.refused("seal", error)
             elif fault is not Fault.MISSING:  # else a `namer` has one in mind that nobody has made yet
                 raise

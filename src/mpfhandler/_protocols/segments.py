@@ -12,7 +12,7 @@ from .._pure.naming import Names, SegmentName, show
 from .._pure.schedule import Period, Schedule
 from .._resources.append import Opening
 from .._resources.report import Reporter
-from .folders import like
+from .folders import like_any
 from .hooks import Hooks, names_of
 
 __all__ = ["Segments"]
@@ -65,7 +65,7 @@ class Segments:
         own: then all are looked at that differ in digits alone from one that is known; what it calls otherwise is not found."""
         if not names.altered:
             return {names.folder}
-        return {one for folder in self.folders(names) for one in like(self._ops, folder, names.folder)}
+        return like_any(self._ops, self.folders(names), names.folder)
 
     def targets(self, closing: Period) -> Iterator[str]:
         """Paths to try for a closing segment, in order: after the last one of the same period, so that `.1`, `.2` … are in

@@ -20,18 +20,20 @@ class Reporter:
     def __init__(self, trace: Trace, on_error: Callable[[Exception], None] | None) -> None:
         self._trace = trace
         self._on_error = on_error
-        self._told: dict[str, str] = {}
+        self._told: dict[str, set[str]] = {}
         self.last: str | None = None
 
     def __call__(self, what: str, error: Exception) -> None:
-        """A failure of `what`. Told if its kind (type and error number) is not that of the last one of `what`. Never raises."""
+        """A failure of `what`. Told if there was none of its kind (type and error number) since `what` last worked. Never
+        raises."""
         text = f"{type(error).__name__}: {_text(error)}"
         cause = f"{type(error).__name__} {getattr(error, 'errno', None)}"
         self.last = f"{what}: {text}"
         self._trace("failure", what=repr(what), cause=repr(text))
-        if self._told.get(what) == cause:
+        told = self._told.setdefault(what, set())
+        if cause in told:
             return
-        self._told[what] = cause
+        told.add(cause)
         if self._on_error is not None:
             try:
                 self._on_error(error)
