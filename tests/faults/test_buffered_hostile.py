@@ -456,6 +456,38 @@ def test_forks_and_programs_wait_for_all_hanging_disks_together(tmp_path: Path, 
         assert lines(tmp_path / f"{number}.log") == ["opens", "one"]
 
 
+@pytest.mark.parametrize("how", ["slow disks", "error handlers that hang"])
+def test_interpreter_waits_for_all_buffers_together(tmp_path: Path, how: str) -> None:
+    """P1: for eight disks as long as for one, and nothing is lost. Where only a thread is left, which is held up in the program's
+    own code, a second for all."""
+    code = f"""
+    import sys, time
+    from _support import *
+    from mpfhandler._platform import threads
+    slow = []
+    def write(fd, data, write=os.write):
+        if slow:
+            time.sleep(1)
+        return write(fd, data)
+    replace_operation("write", write)
+    logs = [make_logger(f"{tmp_path}/{{number}}.log", when="D", delivery="buffered", flush_interval=3600) for number in range(8)]
+    for logger, handler in logs:
+        logger.info("first")
+        handler.flush()
+    slow.append(1)
+    for logger, handler in logs:
+        logger.info("last")
+        if {how!r} != "slow disks":
+            flush = handler._sink._flusher._flush
+            handler._sink._flusher._flush = lambda flush=flush: (flush(), time.sleep(100))
+    say(time.time())
+    """
+    said = float(run(code))
+    assert time.time() - said < 5
+    for number in range(8):
+        assert [line.split()[-1] for line in lines(tmp_path / f"{number}.log")] == ["first", "last"]
+
+
 # late
 
 

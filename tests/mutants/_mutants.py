@@ -1916,12 +1916,19 @@ MUTANTS = (
         ("faults/test_buffered_hostile.py::test_forks_and_programs_wait_for_all_hanging_disks_together",),
     ),
     Mutant(
+        "exit-waits-for-each-buffer",
+        "at the interpreter's end one log after the other writes, and each has a second of its own",
+        EXITS,
+        "    _end_all(_alive())\n",
+        "    for one in _alive():\n        _end_all([one])\n",
+        ("faults/test_buffered_hostile.py::test_interpreter_waits_for_all_buffers_together",),
+    ),
+    Mutant(
         "exit-leaves-the-buffer-open",
         "P1: after the exit handler a record goes into memory as long as the flusher sleeps",
         BUFFER,
-        "        self._ending, self._limit = True, -1\n        self._flusher.stop(_EVER)\n        self._flush_all()\n"
-        "        self._flusher.finish(_EXIT_PATIENCE)\n",
-        "        self._ending = True\n        self._flush_all()\n",
+        "        self._ending, self._limit = True, -1\n        self._flusher.stop(_EVER)\n",
+        "        self._ending = True\n",
         ("faults/test_buffered_hostile.py::test_record_of_an_exit_handler_while_the_flusher_sleeps",),
     ),
     Mutant(

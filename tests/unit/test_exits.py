@@ -34,7 +34,11 @@ class Witness(Told):
         assert 0 < patience.left() <= 1
         self._tell("settles")
 
-    def at_exit(self) -> None:
+    def begin_to_end(self) -> None:
+        self._tell("begins to end")
+
+    def at_exit(self, patience: Patience) -> None:
+        assert 0 < patience.left() <= 1
         self._tell("ends")
 
 
@@ -91,7 +95,7 @@ def test_end_is_told_to_all() -> None:
     for one in everyone:
         exits.register(one)
     exits._at_exit()
-    assert told == ["one ends", "two ends"]
+    assert told == ["one begins to end", "two begins to end", "one ends", "two ends"], "their disks work at the same time"
     threads = [Threaded(told, name, fails=name == "three") for name in ("three", "four")]
     for thread in threads:
         exits.register_end(thread)

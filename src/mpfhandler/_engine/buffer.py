@@ -45,7 +45,7 @@ __all__ = ["Buffer", "Sink", "sink"]
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 _ATOMIC = sys.implementation.name == "cpython" and bool(getattr(sys, "_is_gil_enabled", lambda: True)())  # see the size above
-_CLOSE_PATIENCE = _EXIT_PATIENCE = 1.0  # seconds that close() and the interpreter's end wait for the flusher
+_CLOSE_PATIENCE = 1.0  # seconds that it waits for the flusher; at the interpreter's end that has been waited for
 _STATS_PATIENCE = 0.05  # seconds that stats() waits for a flush: exact numbers are worth no more
 _FORMAT_PATIENCE = 0.1  # seconds that a record which is made inside a flush waits for the handler's lock
 _ROUNDS = 4  # flushes in one, for records that come in meanwhile on the same thread
@@ -239,15 +239,18 @@ class Buffer:
         """Write what is in the buffer, as far as that is possible, and close every file. A later record opens the log again."""
         self._flush_all()
         self._flusher.wake()
-        self._flusher.finish(_CLOSE_PATIENCE)
+        self._flusher.finish(0.0 if self._ending else _CLOSE_PATIENCE)
         self._writer.close()
 
-    def at_exit(self) -> None:
-        """The interpreter ends: what comes from now on is written at once, and there is no thread any more."""
+    def begin_to_end(self) -> None:
+        """The interpreter ends: what comes from now on is written at once, and there will be no thread any more."""
         self._ending, self._limit = True, -1
         self._flusher.stop(_EVER)
+
+    def at_exit(self, patience: Patience) -> None:
+        """Write what there is, however long the disk takes; a thread that is held up elsewhere is not waited for longer."""
         self._flush_all()
-        self._flusher.finish(_EXIT_PATIENCE)
+        self._flusher.finish(patience.left())
         self._flush_all()  # what another thread was appending meanwhile
 
     def stats(self) -> Stats:

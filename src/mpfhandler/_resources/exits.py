@@ -13,7 +13,7 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
@@ -37,8 +37,11 @@ class Flushable(Protocol):
     def settle(self, patience: Patience) -> None:
         """Wait for that."""
 
-    def at_exit(self) -> None:
-        """Write it, and hold nothing from now on: the interpreter ends."""
+    def begin_to_end(self) -> None:
+        """The interpreter ends: have it written, without waiting, and hold nothing from now on."""
+
+    def at_exit(self, patience: Patience) -> None:
+        """Write what is left of it. The patience is for threads, not for the disk."""
 
 
 class Ending(Protocol):
@@ -62,7 +65,8 @@ def register(one: Flushable) -> None:
     """Tell this object of every such moment from now on, as long as it lives."""
     global _installed
     if not threading.main_thread().is_alive():  # the interpreter is ending, and calls nobody who registers now
-        one.at_exit()
+        one.begin_to_end()
+        one.at_exit(Patience(_PATIENCE))
     _everyone[id(one)] = one
     if not _installed:
         _installed = True
@@ -112,7 +116,10 @@ def _alive() -> list[Flushable]:
 
 def _end() -> None:
     """Everyone is told to end, and waited for together, however many there are."""
-    everyone = [one for reference in _ending.valuerefs() if (one := reference()) is not None]
+    _end_all([one for reference in _ending.valuerefs() if (one := reference()) is not None])
+
+
+def _end_all(everyone: Sequence[Ending | Flushable]) -> None:
     _tell(everyone, lambda one: one.begin_to_end())
     patience = Patience(_PATIENCE)
     _tell(everyone, lambda one: one.at_exit(patience))
@@ -139,10 +146,10 @@ def _audit(
 
 
 def _at_exit() -> None:
-    _tell(_alive(), lambda one: one.at_exit())
+    _end_all(_alive())
 
 
-def _tell(everyone: list[_T], call: Callable[[_T], None]) -> None:
+def _tell(everyone: Sequence[_T], call: Callable[[_T], None]) -> None:
     for one in everyone:
         try:
             call(one)
