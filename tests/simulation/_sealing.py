@@ -84,7 +84,7 @@ class SealingWorld(World):
         ops, schedule = sealing_table(process), self.options.schedule
         names, options = Names(LOG, schedule.suffix), self.options_of(process)
         reporter = Reporter(Trace(ops, "", Access(), enabled=False), report)
-        rules = sealing_of(options, LOG)
+        rules = sealing_of(ops, options, LOG)
         seal_all(ops, names, names.folder, schedule, rules, reporter, lambda: False, now=ops.now())
 
     def options_of(self, process: Process) -> Options:

@@ -1,9 +1,14 @@
-"""The worlds of sealing that are explored: small ones in full or in part, larger ones at random."""
+"""The worlds of sealing, and of deleting by rules, that are explored: small ones in full or in part, larger ones at random.
+
+Segments are compressed with gz alone. The other methods go through the same steps, C1 to C7 of `compression`, and differ in what
+`_resources/codec.py` makes of a block of bytes; that is tested for each of them without a schedule.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from _pruning import PruningSpec
 from _scheduler import Budget
 from _sealing import SealingSpec
 
@@ -16,6 +21,7 @@ _KEPT = replace(_MINUTE, programs=(("log 0.7",), ("seal",)), past=(_CLOSED[:3], 
 _LEFT = replace(_MINUTE, programs=(("event clock_grace", "released"), ("seal",)), past=(_CLOSED[:3], ()))
 _ALONE = replace(_MINUTE, programs=((), ("seal", "seal")), past=(_OVER, ()))
 _SEALERS = replace(_MINUTE, programs=((), ("seal",), ("seal",)), past=(_OVER, (), ()))
+_RULED = PruningSpec(when="M", boundary=1_700_000_040, size=30, max_total_bytes=1, past=(_CLOSED, ("log",), ()))
 
 # Every schedule of these.
 WHOLE = {
@@ -27,6 +33,10 @@ WHOLE = {
     "one seals, one kill anywhere": replace(_ALONE, budget=Budget(kills=1)),
     "one seals, with a hook, one kill anywhere": replace(_ALONE, hook=True, budget=Budget(kills=1)),
     "one seals, one failure": replace(_ALONE, hook=True, budget=Budget(faults=1)),
+    "a late record for a segment that is deleted": replace(_RULED, programs=((), ("log 0.7",), ("prune",)), events=_GRACE),
+    "a segment is compressed and deleted": replace(_RULED, programs=((), ("seal",), ("prune",)), past=(_OVER, (), ())),
+    "one deletes, one kill anywhere": replace(_RULED, programs=((), ("prune",)), past=(_OVER, ()), budget=Budget(kills=1)),
+    "one deletes, one failure": replace(_RULED, programs=((), ("prune",)), past=(_OVER, ()), budget=Budget(faults=1)),
     "two processes seal": _SEALERS,
     "two processes seal, with a hook": replace(_SEALERS, hook=True),
 }
@@ -38,12 +48,19 @@ SMALL = {
     "a late record, two seal, one kill anywhere": replace(
         _LATE, programs=(*_LATE.programs, ("seal",)), past=(*_LATE.past, ()), budget=Budget(kills=1)
     ),
+    "a late record, one deletes, one kill anywhere": replace(
+        _RULED, programs=((), ("log 0.7",), ("prune",)), events=_GRACE, budget=Budget(kills=1)
+    ),
+    "a segment is compressed and deleted, one kill anywhere": replace(
+        _RULED, programs=((), ("seal",), ("prune",)), past=(_OVER, (), ()), budget=Budget(kills=1)
+    ),
     "two processes seal, one kill anywhere": replace(_SEALERS, budget=Budget(kills=1)),
     "two processes seal, with a hook, one kill anywhere": replace(_SEALERS, hook=True, budget=Budget(kills=1)),
 }
 
 _TIMES = (("clock_boundary", 2), ("clock_second", 2), ("clock_grace", 2))
 _BASE = SealingSpec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES)
+_DELETED = PruningSpec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES, max_age=12.0)
 
 # Random schedules of these.
 RANDOM = {
@@ -59,6 +76,9 @@ RANDOM = {
     "nothing after the rename, kills": replace(_BASE, late_grace=0.0, budget=Budget(kills=1)),
     "size splits, threads": replace(_BASE, max_bytes=150, threads=2, lanes=True, budget=Budget(kills=1)),
     "housekeepers, kills": replace(_BASE, housekeeper=True, budget=Budget(kills=1, stops=1)),
+    "max_age, kills and stops": replace(_DELETED, budget=Budget(kills=2, tears=True, stops=1)),
+    "max_total_bytes, kills": replace(_DELETED, max_age=0.0, max_total_bytes=200, budget=Budget(kills=1)),
+    "both rules, faults": replace(_DELETED, max_total_bytes=200, budget=Budget(faults=2)),
 }
 
 # Of the records in these worlds at least so many are not excused from P2; measured were some 0.08 more.
@@ -73,4 +93,7 @@ CHECKED = {
     "nothing after the rename, kills": 0.85,
     "size splits, threads": 0.74,
     "housekeepers, kills": 0.82,
+    "max_age, kills and stops": 0.83,
+    "max_total_bytes, kills": 0.79,
+    "both rules, faults": 0.66,
 }

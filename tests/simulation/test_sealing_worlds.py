@@ -1,4 +1,4 @@
-"""Sealing beside late writers, other processes that seal, kills, failures and clocks that are set: every schedule of small
+"""Sealing, and deleting by rules, beside late writers, other processes that seal, kills, failures and clocks that are set: every schedule of small
 worlds, and random ones of larger worlds.
 
 `MPFHANDLER_PROOF` is the number of seconds that each world gets (`nox -s proof`); without it a run is short.
@@ -25,6 +25,7 @@ SCHEDULES, SEEDS = (None, 10**9) if PROOF else (60, 12)  # an ordinary run is th
 MANY = (
     "a late record for a segment that is sealed",
     "two processes seal, with a hook",
+    "a late record for a segment that is deleted",
 )  # an ordinary run leaves most of them out
 FEW = 100  # records tell nothing of a share
 
@@ -32,7 +33,7 @@ FEW = 100  # records tell nothing of a share
 @pytest.mark.parametrize("name", WHOLE)
 def test_every_schedule_of_a_small_world(name: str, covered: Coverage) -> None:
     """Whoever goes on at each operation: a segment is sealed when its grace is over and nobody has it, by one process, without
-    loss, and a record that comes late is in exactly one file."""
+    loss, and a record that comes late is in exactly one file. What is deleted is free, and a rule asks for it."""
     counts = explore(WHOLE[name], WHOLE_SECONDS, SCHEDULES if name in MANY else None)
     covered.add(name, WHOLE[name], counts)
     assert counts.finished or (name in MANY and not PROOF)
