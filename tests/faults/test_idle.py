@@ -630,6 +630,24 @@ def test_segment_that_another_process_has_left_in_an_older_folder_is_sealed(idle
     assert folders == {"2022-01-31", "2022-02-30x", "2023-11-02", "2023-11-14"}
 
 
+def test_segment_for_which_the_namer_has_failed_is_seen_to(idle: Callable[..., Idle], path: Path) -> None:
+    """It lies in the log's own folder, which is looked into though the namer names others; sealed once, and deleted by age."""
+    got: list[str] = []
+    left = [path.parent / f"app.log.{hour}" for hour in ("2023-11-01_03", "2023-11-13_03")]
+    for one in left:
+        one.write_text("x\n")
+    (path.parent / "app.log.2023-11-01_03.txt").write_text("y\n")
+    idler = idle(on_seal=lambda segment: got.append(segment.path), max_age="5d", rotate_idle=False)
+    name_by(idler.writer, by_day)
+    for second in (61.0, 62.0):
+        idler.writer._background.changed()
+        idler.at(FIVE + second)
+    assert got == [str(one) for one in left]
+    assert sorted(one.name for one in path.parent.iterdir() if one.name.startswith("app.log.2")) == [
+        "app.log.2023-11-01_03.txt", "app.log.2023-11-13_03"
+    ]  # fmt: skip
+
+
 def test_max_age_counts_in_every_folder(idle: Callable[..., Idle], path: Path) -> None:
     """A folder a day: what is too old is in others than today's. They stay, empty."""
     for day in ("2022-01-31", "2023-10-31", "2023-11-12", "2023-11-13"):
@@ -753,7 +771,7 @@ def test_marker_folder_is_looked_through_once_for_all_folders(idle: Callable[...
     asked.clear()
     one.at(FIVE + 62.0)
     assert len(asked) < 20 * len(days)
-    assert len([name for name in os.listdir(path.parent) if name.endswith(".sealed")]) == len(days)
+    assert len([name for name in os.listdir(path.parent) if name.endswith(".named")]) == len(days)
 
 
 def test_hook_gets_what_is_sealed(seal: Any, idle: Callable[..., Idle]) -> None:

@@ -299,20 +299,24 @@ def _by_attribute(handler: Any, namer: Callable[[str], str]) -> None:
 
 
 def test_files_to_delete_are_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`getFilesToDelete` names the segments beyond `backupCount`, oldest first, also those with a namer's names."""
+    """`getFilesToDelete` names the segments beyond `backupCount`, oldest first, those with a namer's names, and those for which
+    it has failed; nobody else's (P4)."""
     use_clock(monkeypatch)
     handler = handler_at(tmp_path / "app.log", "H", backupCount=1)
     _by_attribute(handler, lambda name: name.replace("app.log.", "app.") + ".log")
     for suffix in ("2026-03-04_09.10", "2026-03-04_09.2", "2026-03-04_08"):
         (tmp_path / f"app.{suffix}.log").write_text("old\n")
-    make(tmp_path, "2026-03-04_01")  # without the namer: not ours any more
+    make(tmp_path, "2026-03-04_07")  # the namer had failed
+    make(tmp_path, "2026-03-04_01.txt")
     (tmp_path / "app.2026-03-04_01.log.bak").write_text("somebody else's")
     folder = str(tmp_path)
-    assert handler.getFilesToDelete() == [f"{folder}/app.2026-03-04_08.log", f"{folder}/app.2026-03-04_09.2.log"]
+    assert handler.getFilesToDelete() == [
+        f"{folder}/app.log.2026-03-04_07", f"{folder}/app.2026-03-04_08.log", f"{folder}/app.2026-03-04_09.2.log"
+    ]  # fmt: skip
     handler.emit(record("record"))
     handler.doRollover()
     assert sorted(os.listdir(tmp_path)) == sorted(
-        ["app.2026-03-04_10.log", "app.2026-03-04_01.log.bak", "app.log", "app.log.2026-03-04_01", "app.log.lock"]
+        ["app.2026-03-04_10.log", "app.2026-03-04_01.log.bak", "app.log", "app.log.2026-03-04_01.txt", "app.log.lock"]
     )
 
 

@@ -487,7 +487,7 @@ def test_segments_in_another_folder_and_with_another_name(tmp_path: Path) -> Non
         assert (told.errors, done.failed) == ([], False)
     assert contents(tmp_path / "old") == {f"x{NAME}.gz": CONTENT}
     assert len(hook.seen) == 1
-    assert (hidden(tmp_path), hidden(tmp_path / "old")) == ([f".{NAME}.sealed"], [])
+    assert (hidden(tmp_path), hidden(tmp_path / "old")) == ([f".{NAME}.named"], [])
 
 
 def test_segment_that_a_namer_calls_compressed_is_not_compressed(tmp_path: Path) -> None:
@@ -996,6 +996,33 @@ def test_rotator_that_begins_during_a_run_is_seen(tmp_path: Path) -> None:
     assert half.read_bytes() == CONTENT[:99]
 
 
+@pytest.mark.parametrize("method", [None, "gz"])
+def test_segment_for_which_the_namer_has_failed_is_sealed_once(tmp_path: Path, method: str | None) -> None:
+    """Under its default name, also beside one of its period that has the namer's; the hook gets each once, also when the namer
+    fails again in between, and a command has done nothing twice."""
+    fails = [False]
+
+    def namer(default: str) -> str:
+        return default if fails[0] else default.replace("app.log.", "app-")
+
+    names, hook = Names(str(tmp_path / "app.log"), HOURLY, namer), Hook()
+    make(tmp_path)
+    make(tmp_path, b"another one\n", name="app-2026-11-23_16")
+    make(tmp_path, b"somebody's\n", name=f"{NAME}.txt")
+    for fails[0] in (False, True, False, False):
+        seal(tmp_path, rules(method, hook.step), names=names)
+    seal(tmp_path, rules(method, hook.step))
+    ending = f".{method}" if method else ""
+    assert contents(tmp_path) == {
+        f"{NAME}{ending}": CONTENT, f"app-2026-11-23_16{ending}": b"another one\n", f"{NAME}.txt": b"somebody's\n"
+    }  # fmt: skip
+    assert sorted(os.path.basename(one.path) for one in hook.seen) == [f"app-2026-11-23_16{ending}", f"{NAME}{ending}"]
+    assert hidden(tmp_path) == [f".{NAME}.named", f".{NAME}.sealed"]
+    (tmp_path / f"{NAME}{ending}").unlink()
+    seal(tmp_path, rules(method, hook.step), names=names)
+    assert hidden(tmp_path) == [f".{NAME}.named"]
+
+
 @pytest.mark.parametrize("place", ["", "closed/"])
 def test_who_does_not_know_the_namer_leaves_what_is_written_down(tmp_path: Path, place: str) -> None:
     """A command takes no `namer`, so it finds no segment of these names. Their markers, and one that is just being written, stay
@@ -1014,7 +1041,7 @@ def test_who_does_not_know_the_namer_leaves_what_is_written_down(tmp_path: Path,
     seal(path.parent, rules("gz", hook.step), names=knows)
     command()
     seal(path.parent, rules("gz", hook.step), names=knows)
-    assert (len(hook.seen), hidden(tmp_path)) == (1, [f".{NAME}.sealed"])
+    assert (len(hook.seen), hidden(tmp_path)) == (1, [f".{NAME}.named"])
     path.with_suffix(".gz").unlink()
     command()
     assert hidden(tmp_path) == []

@@ -1,5 +1,5 @@
-"""Sealing, and deleting by rules, beside late writers, other processes that seal, kills, failures and clocks that are set: every schedule of small
-worlds, and random ones of larger worlds.
+"""Sealing, and deleting by rules, beside late writers, other processes that seal, kills, failures and clocks that are set: every
+schedule of small worlds, and random ones of larger worlds.
 
 `MPFHANDLER_PROOF` is the number of seconds that each world gets (`nox -s proof`); without it a run is short.
 """

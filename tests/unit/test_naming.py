@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -181,7 +182,10 @@ def test_name_that_a_namer_made_is_read(namer: Callable[[str], str], path: str) 
 @pytest.mark.parametrize(
     "path",
     [
-        "/var/log/app.log.2026-11-23_16",
+        "/var/log/app.log.2026-11-23_16.txt",
+        "/var/log/app.log.2026-11-23_16.1٣",
+        "/var/log/app.error.log.2026-11-23_16",
+        "/var/log/old/app.log.2026-11-23_16",
         "/var/log/app.2026-11-23_16.txt",
         "/var/log/app.error.2026-11-23_16.log",
         "/var/log/app.2026-11-23_16.log.bak",
@@ -190,8 +194,38 @@ def test_name_that_a_namer_made_is_read(namer: Callable[[str], str], path: str) 
     ],
 )
 def test_name_that_the_namer_did_not_make_is_not_read(path: str) -> None:
-    """With a namer only its own names are ours, not the default ones, and not similar ones of others."""
+    """P4: with a namer its own names are ours, and in the log's own folder the default ones; not similar ones of others."""
     assert Names(LOG, HOURLY, date_before_extension).read(path) is None
+
+
+@pytest.mark.parametrize("tail", ["", ".3", ".gz", ".3.xz"])
+def test_default_name_is_read_where_the_namer_makes_another_one(tail: str) -> None:
+    """It has failed for that segment: which is no other one of its period, has a marker of its own, and its own path."""
+    names, default = Names(LOG, HOURLY, date_before_extension), Names(LOG, HOURLY)
+    path = f"{LOG}.2026-11-23_16{tail}"
+    found = names.read(path)
+    assert found is not None
+    assert names.write(found) == path
+    plain, other = replace(found, compression=""), replace(found, compression="", unaltered=False)
+    assert plain != other
+    assert names.write(other) != names.write(plain)
+    assert [names.read_marker(os.path.basename(names.marker(one))) for one in (plain, other)] == [plain, other]
+    assert [names.read_marker_temporary(os.path.basename(names.marker_temporary(one))) for one in (plain, other)] == [
+        plain,
+        other,
+    ]
+    assert names.marker(plain) == default.marker(other), "a command, which knows no namer, has the same marker for it"
+    assert default.read(path) == other if not found.compression else replace(other, compression=found.compression)
+
+
+def test_marker_stays_when_a_namer_comes_to_its_senses() -> None:
+    """What was written down about a segment while its namer failed is found when it does not any more."""
+    failing = Names(LOG, HOURLY, lambda default: default)
+    path = f"{LOG}.2026-11-23_16"
+    before, after = failing.read(path), Names(LOG, HOURLY, date_before_extension).read(path)
+    assert before is not None
+    assert after is not None
+    assert failing.marker(before) == Names(LOG, HOURLY, date_before_extension).marker(after)
 
 
 # --- waiting files and the lock ---------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.naming import COMPRESSIONS, Names, SegmentName
@@ -186,7 +186,7 @@ def _settle_twins(
     """
     equal: tuple[int, SegmentName] | None = None
     for method in COMPRESSIONS:
-        other = SegmentName(name.wall, name.index, method)
+        other = replace(name, compression=method)
         try:
             fd = _settle(ops, names.write(other), plain, method, stop)
         except BaseException:
@@ -237,7 +237,7 @@ def _pack(
     progress: Callable[[int], None],
 ) -> tuple[int, SegmentName]:
     """C1 to C5."""
-    packed = SegmentName(name.wall, name.index, how.method or "")
+    packed = replace(name, compression=how.method or "")
     target = names.write(packed)
     temporary = names.temporary(target)
     fd = create(ops, temporary)

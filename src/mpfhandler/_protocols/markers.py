@@ -175,7 +175,7 @@ def reclaim(ops: Operations, names: Names, folder: str, files: list[str]) -> Non
 
 def _stands(ops: Operations, names: Names, name: SegmentName) -> bool:
     """Whether there is such a segment, plain or compressed. First the plain one: it goes when the other one is there."""
-    return any(_exists(ops, names.write(SegmentName(name.wall, name.index, method))) for method in ("", *COMPRESSIONS))
+    return any(_exists(ops, names.write(replace(name, compression=method))) for method in ("", *COMPRESSIONS))
 
 
 def _stands_elsewhere(ops: Operations, folder: str, marker: str) -> bool:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from dataclasses import replace
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.closing import closing
@@ -136,11 +137,11 @@ class _Run:
             return []
 
     def _segments(self, folder: str, files: list[str]) -> list[Segment]:
-        found: dict[tuple[object, int], Segment] = {}
+        found: dict[SegmentName, Segment] = {}
         waiting = self._waiting(folder, files)
         for name, path in self.names.known(folder, files):
-            plain = SegmentName(name.wall, name.index)
-            segment = found.setdefault((name.wall, name.index), Segment(plain, waits=name.wall in waiting))
+            plain = replace(name, compression="")
+            segment = found.setdefault(plain, Segment(plain, waits=name.wall in waiting))
             if name.compression:
                 segment.packed.append((name, path))
             else:

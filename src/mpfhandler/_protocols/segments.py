@@ -62,10 +62,11 @@ class Segments:
 
     def all_folders(self, names: Names) -> set[str]:
         """Where segments can be that any process has closed at any time. A `namer` may give each day, or month, a folder of its
-        own: then all are looked at that differ in digits alone from one that is known; what it calls otherwise is not found."""
+        own: then all are looked at that differ in digits alone from one that is known; what it calls otherwise is not found. What
+        it has failed for is in the log's own."""
         if not names.altered:
             return {names.folder}
-        return like_any(self._ops, self.folders(names), names.folder)
+        return like_any(self._ops, self.folders(names), names.folder) | {names.folder}
 
     def targets(self, closing: Period) -> Iterator[str]:
         """Paths to try for a closing segment, in order: after the last one of the same period, so that `.1`, `.2` … are in

@@ -219,7 +219,7 @@ class Treatment:
     def _standing(self, held: Held) -> tuple[FileStat, bool] | None:
         """What there is of the segment after a hook, which may have compressed or removed it; whether it is compressed."""
         name = held.segment.name
-        others = [(self.names.write(SegmentName(name.wall, name.index, one)), bool(one)) for one in ("", *COMPRESSIONS)]
+        others = [(self.names.write(replace(name, compression=one)), bool(one)) for one in ("", *COMPRESSIONS)]
         for path, packed in [(held.path, bool(held.method)), *others]:
             try:
                 return self.ops.stat_link(path), packed

@@ -5,6 +5,9 @@ that, because only names that read in full are ever deleted. `app.error.log`, `a
 `app.log.2026-11-23_16.csv` and `app.log.2.2026-11-23_16` are other people's files.
 
 The suffix is a `strftime` pattern, the standard library's for each `when` unless the user set another one.
+
+A user's `namer` makes another path of the default one. Where it fails, or forgets the number, a segment has its default name all
+the same: in the log's own folder that is read, too.
 """
 
 from __future__ import annotations
@@ -12,13 +15,13 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
 __all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending", "show"]
 
-_PENDING, _MARKER, _TEMPORARY = ".rotating", ".sealed", ".tmp"
+_PENDING, _MARKER, _MARKER_OF_NAMED, _TEMPORARY = ".rotating", ".sealed", ".named", ".tmp"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # any other directive is left to strptime
@@ -36,6 +39,7 @@ class SegmentName:
     wall: datetime  # naive wall time of the period's start, as far as the suffix tells it
     index: int = 0  # 0 has no number in the name
     compression: str = ""  # "gz", … or "" for a plain segment
+    unaltered: bool = False  # it has its default name, though the user's `namer` makes another one of that
 
 
 class Names:
@@ -58,7 +62,7 @@ class Names:
     def write(self, name: SegmentName) -> str:
         """The path of a segment, after the user's `namer`."""
         default = self.default(name)
-        altered = self._alter(default) if self._alter else default
+        altered = self._alter(default) if self._alter and not name.unaltered else default
         return f"{altered}.{name.compression}" if name.compression else altered
 
     def default(self, name: SegmentName) -> str:
@@ -96,19 +100,19 @@ class Names:
     def marker(self, name: SegmentName) -> str:
         """Where it stands what has been done to a segment. In the log's folder, wherever a `namer` puts the segment: no other log
         has this name there."""
-        return self._hidden(name, _MARKER)
+        return self._hidden(name, self._marker_of(name))
 
     def read_marker(self, text: str) -> SegmentName | None:
         """The segment whose marker has this file name, or None."""
-        return self._read_hidden(text, _MARKER)
+        return self._read_marker(text, "")
 
     def marker_temporary(self, name: SegmentName) -> str:
         """Where a marker is written before it gets its name."""
-        return self._hidden(name, _MARKER + _TEMPORARY)
+        return self._hidden(name, self._marker_of(name) + _TEMPORARY)
 
     def read_marker_temporary(self, text: str) -> SegmentName | None:
         """The segment whose marker is, or was, written under this file name, or None."""
-        return self._read_hidden(text, _MARKER + _TEMPORARY)
+        return self._read_marker(text, _TEMPORARY)
 
     def temporary(self, path: str) -> str:
         """Under which hidden name, in its folder, a compressed segment is written before it gets this path."""
@@ -125,11 +129,11 @@ class Names:
     def read(self, path: str) -> SegmentName | None:
         """The segment that a path belongs to, or None where it is not in full a name of this log's segments."""
         folder, text = os.path.split(path)
-        if self._alter is not None:
-            return self._read_altered(path, text)
-        if folder != self.folder or not text.startswith(self.base + "."):
-            return None
-        return self._read_tail(text[len(self.base) + 1 :])
+        altered = self._read_altered(path, text) if self._alter is not None else None
+        if altered is not None or folder != self.folder or not text.startswith(self.base + "."):
+            return altered
+        found = self._read_tail(text[len(self.base) + 1 :])
+        return found if found is None or self._alter is None else replace(found, unaltered=True)
 
     def known(self, folder: str, files: Iterable[str]) -> list[tuple[SegmentName, str]]:
         """The segments among these file names of a folder with their paths, oldest first."""
@@ -145,6 +149,17 @@ class Names:
             return None
         found = self._read_tail(text[len(self.base) + 2 : -len(ending)])
         return None if found is None or found.compression else found
+
+    def _marker_of(self, name: SegmentName) -> str:
+        """By whether the segment has its default name: of one period there may be one with it and one with the namer's."""
+        plain = replace(name, compression="")
+        return _MARKER if self.write(plain) == self.default(plain) else _MARKER_OF_NAMED
+
+    def _read_marker(self, text: str, ending: str) -> SegmentName | None:
+        found = self._read_hidden(text, _MARKER + ending)
+        if found is None:
+            return self._read_hidden(text, _MARKER_OF_NAMED + ending)
+        return replace(found, unaltered=self.write(found) != self.default(found))
 
     def _read_tail(self, tail: str) -> SegmentName | None:
         match = self._whole.fullmatch(tail)
