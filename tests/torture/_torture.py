@@ -23,6 +23,18 @@ SLOTS = 64  # of one process: two threads, and its forked children
 PROCESSES = 2000  # started in one test, at most
 PATIENCE = 120.0  # seconds for the last ones to end
 
+# A folder a minute, and a name without the number: what has one keeps its default name in the log's own folder.
+NAMER = """
+import os
+
+
+def namer(default):
+    folder, name = os.path.split(default)
+    closed = os.path.join(folder, "closed-" + name[8:24])
+    os.makedirs(closed, exist_ok=True)
+    return os.path.join(closed, "app-" + name[8:27])
+"""
+
 WORKER = """
 import ctypes, logging, mmap, os, sys, threading, time
 import mpfhandler
@@ -31,7 +43,11 @@ path, ledger, first, options = sys.argv[1], sys.argv[2], int(sys.argv[3]), eval(
 fd = os.open(ledger, os.O_RDWR)
 memory = mmap.mmap(fd, 0)
 stop = ctypes.c_uint64.from_buffer(memory, 0)
+namer = options.pop("namer", None)
 handler = mpfhandler.MultProcTimedRotatingFileHandler(path, "S", tz="UTC", **options)
+if namer is not None:
+    exec(namer)
+    handler.namer = namer
 handler.setFormatter(logging.Formatter("%(created)r %(message)s"))
 logger = logging.Logger("torture")
 logger.addHandler(handler)
@@ -79,7 +95,7 @@ handler.close()
 """
 
 LINE = re.compile(r"(\d+\.\d+) (\d+) (\d+) (x*)!")
-SEGMENT = re.compile(r"app\.log\.(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:\.[1-9]\d*)?(\.gz)?")
+SEGMENT = re.compile(r"app(?:\.log\.|-)(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:\.[1-9]\d*)?(\.gz)?")
 
 
 def length(number: int) -> int:
@@ -219,8 +235,8 @@ class Torture:
     def read(self) -> Found:
         """All files of the log, wherever they went."""
         found = Found()
-        for path in sorted(self.folder.iterdir()):
-            if path.suffix in {".lock", ".debug"}:
+        for path in sorted(self.folder.rglob("*")):
+            if path.suffix in {".lock", ".debug"} or path.is_dir():
                 continue
             match = SEGMENT.fullmatch(path.name)
             assert match or path.name == "app.log" or path.name.startswith("moved."), f"a file of unknown name: {path.name}"

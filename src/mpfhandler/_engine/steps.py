@@ -64,5 +64,5 @@ def _steps(ops: Operations, options: Options, log: str) -> list[Step]:
     if options.archive.url is not None:
         from .._protocols.archive import Archive  # only a log that is archived pays for it
 
-        steps.append(Step("archive", Archive(options.archive.url, "", log).store, reads=True))
+        steps.append(Step("archive", Archive(options.archive.url, "", log, ops=ops).store, reads=True))
     return steps
