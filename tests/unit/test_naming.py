@@ -228,6 +228,19 @@ def test_marker_stays_when_a_namer_comes_to_its_senses() -> None:
     assert failing.marker(before) == Names(LOG, HOURLY, date_before_extension).marker(after)
 
 
+def test_marker_is_not_asked_of_the_namer() -> None:
+    """One that fails in between makes no segment be handed over again."""
+    fails: list[bool] = []
+    names = Names(LOG, HOURLY, lambda default: default if fails else date_before_extension(default))
+    for path in ("/var/log/app.2026-11-23_16.log", f"{LOG}.2026-11-23_16"):
+        fails.clear()
+        found = names.read(path)
+        assert found is not None
+        marker = names.marker(found)
+        fails.append(True)
+        assert names.marker(found) == marker
+
+
 # --- waiting files and the lock ---------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ class SegmentName:
     wall: datetime  # naive wall time of the period's start, as far as the suffix tells it
     index: int = 0  # 0 has no number in the name
     compression: str = ""  # "gz", … or "" for a plain segment
-    unaltered: bool = False  # it has its default name, though the user's `namer` makes another one of that
+    unaltered: bool = False  # it has its default name, though there is a user's `namer`
 
 
 class Names:
@@ -130,8 +130,11 @@ class Names:
         """The segment that a path belongs to, or None where it is not in full a name of this log's segments."""
         folder, text = os.path.split(path)
         altered = self._read_altered(path, text) if self._alter is not None else None
-        if altered is not None or folder != self.folder or not text.startswith(self.base + "."):
-            return altered
+        if altered is not None:
+            own = replace(altered, unaltered=True)  # whether the `namer` has just failed, or has made no other name of it
+            return own if self.write(own) == path else altered
+        if folder != self.folder or not text.startswith(self.base + "."):
+            return None
         found = self._read_tail(text[len(self.base) + 1 :])
         return found if found is None or self._alter is None else replace(found, unaltered=True)
 
@@ -151,15 +154,15 @@ class Names:
         return None if found is None or found.compression else found
 
     def _marker_of(self, name: SegmentName) -> str:
-        """By whether the segment has its default name: of one period there may be one with it and one with the namer's."""
-        plain = replace(name, compression="")
-        return _MARKER if self.write(plain) == self.default(plain) else _MARKER_OF_NAMED
+        """By whether the segment has its default name: of one period there may be one with it and one with the namer's. That is
+        not asked: what it says now may be something else than what it said then."""
+        return _MARKER if name.unaltered or self._alter is None else _MARKER_OF_NAMED
 
     def _read_marker(self, text: str, ending: str) -> SegmentName | None:
         found = self._read_hidden(text, _MARKER + ending)
         if found is None:
             return self._read_hidden(text, _MARKER_OF_NAMED + ending)
-        return replace(found, unaltered=self.write(found) != self.default(found))
+        return replace(found, unaltered=self._alter is not None)
 
     def _read_tail(self, tail: str) -> SegmentName | None:
         match = self._whole.fullmatch(tail)
