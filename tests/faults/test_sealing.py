@@ -303,6 +303,26 @@ def test_archived_segment_is_removed_when_all_is_done(tmp_path: Path) -> None:
     assert (contents(tmp_path), hidden(tmp_path)) == ({}, [])
 
 
+def test_plain_segment_that_may_not_be_removed_is_archived_once(tmp_path: Path) -> None:
+    """D3: its compressed form stands beside it already, and both are to go together: it is archived plain, and the next time they
+    go without being archived once more."""
+    path, archive, denied = make(tmp_path), Hook("archive"), list[str]()
+
+    def unlink(name: str) -> None:
+        if name == str(path) and not denied:
+            denied.append(name)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        os.unlink(name)
+
+    how = rules("gz", archive.step, delete_after="archive")
+    seal(tmp_path, how, ops=replace(OPERATIONS, unlink=unlink), told=Told())
+    assert [one.path for one in archive.seen] == [str(path)]
+    assert sorted(contents(tmp_path)) == [NAME, f"{NAME}.gz"]
+    seal(tmp_path, how)
+    assert len(archive.seen) == 1
+    assert (contents(tmp_path), hidden(tmp_path)) == ({}, [])
+
+
 def test_removal_that_failed_is_made_up_for(tmp_path: Path) -> None:
     """The archive is not asked again."""
     make(tmp_path)

@@ -2469,6 +2469,14 @@ MUTANTS = (
         ("faults/test_sealing.py::test_segment_for_which_the_namer_has_failed_is_sealed_once",),
     ),
     Mutant(
+        "plain-one-goes-without-its-twin",
+        "D3: what could be compressed, but not removed after that, is archived plain and then once more compressed",
+        "_protocols/treating.py",
+        "marker.done and not held.beside:",
+        "marker.done:",
+        ("faults/test_sealing.py::test_plain_segment_that_may_not_be_removed_is_archived_once",),
+    ),
+    Mutant(
         "loop-of-links-holds-up-all",
         "a folder that is a loop of links has all sealing wait",
         SEALING,

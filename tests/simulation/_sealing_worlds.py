@@ -1,13 +1,15 @@
 """The worlds of sealing, and of deleting by rules, that are explored: small ones in full or in part, larger ones at random.
 
 Segments are compressed with gz alone. The other methods go through the same steps, C1 to C7 of `compression`, and differ in what
-`_resources/codec.py` makes of a block of bytes; that is tested for each of them without a schedule.
+`_resources/codec.py` makes of a block of bytes; that is tested for each of them without a schedule. The archive is a folder: what
+is stored elsewhere goes through the same steps, D1 to D5 of `deposit`, in a helper process, and is tested with a real server.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from _archiving import ArchivingSpec
 from _pruning import PruningSpec
 from _scheduler import Budget
 from _sealing import SealingSpec
@@ -22,6 +24,7 @@ _LEFT = replace(_MINUTE, programs=(("event clock_grace", "released"), ("seal",))
 _ALONE = replace(_MINUTE, programs=((), ("seal", "seal")), past=(_OVER, ()))
 _SEALERS = replace(_MINUTE, programs=((), ("seal",), ("seal",)), past=(_OVER, (), ()))
 _RULED = PruningSpec(when="M", boundary=1_700_000_040, size=30, max_total_bytes=1, past=(_CLOSED, ("log",), ()))
+_STORED = ArchivingSpec(when="M", boundary=1_700_000_040, size=30, past=(_OVER, (), ()))
 
 # Every schedule of these.
 WHOLE = {
@@ -37,6 +40,8 @@ WHOLE = {
     "a segment is compressed and deleted": replace(_RULED, programs=((), ("seal",), ("prune",)), past=(_OVER, (), ())),
     "one deletes, one kill anywhere": replace(_RULED, programs=((), ("prune",)), past=(_OVER, ()), budget=Budget(kills=1)),
     "one deletes, one failure": replace(_RULED, programs=((), ("prune",)), past=(_OVER, ()), budget=Budget(faults=1)),
+    "one archives, one kill anywhere": replace(_STORED, programs=((), ("seal",)), past=(_OVER, ()), budget=Budget(kills=1)),
+    "one archives, one failure": replace(_STORED, programs=((), ("seal",)), past=(_OVER, ()), budget=Budget(faults=1)),
     "two processes seal": _SEALERS,
     "two processes seal, with a hook": replace(_SEALERS, hook=True),
 }
@@ -54,12 +59,15 @@ SMALL = {
     "a segment is compressed and deleted, one kill anywhere": replace(
         _RULED, programs=((), ("seal",), ("prune",)), past=(_OVER, (), ()), budget=Budget(kills=1)
     ),
+    "two processes archive": replace(_STORED, programs=((), ("seal",), ("seal",))),
+    "two processes archive, one kill anywhere": replace(_STORED, programs=((), ("seal",), ("seal",)), budget=Budget(kills=1)),
     "two processes seal, one kill anywhere": replace(_SEALERS, budget=Budget(kills=1)),
     "two processes seal, with a hook, one kill anywhere": replace(_SEALERS, hook=True, budget=Budget(kills=1)),
 }
 
 _TIMES = (("clock_boundary", 2), ("clock_second", 2), ("clock_grace", 2))
 _BASE = SealingSpec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES)
+_ARCHIVED = ArchivingSpec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES)
 _DELETED = PruningSpec((("anything",) * 8,) * 3, step_ns=20_000, size=50, events=_TIMES, max_age=12.0)
 
 # Random schedules of these.
@@ -78,6 +86,8 @@ RANDOM = {
     "housekeepers, kills": replace(_BASE, housekeeper=True, budget=Budget(kills=1, stops=1)),
     "max_age, kills and stops": replace(_DELETED, budget=Budget(kills=2, tears=True, stops=1)),
     "max_total_bytes, kills": replace(_DELETED, max_age=0.0, max_total_bytes=200, budget=Budget(kills=1)),
+    "archive, kills": replace(_ARCHIVED, budget=Budget(kills=2, tears=True)),
+    "archive, faults": replace(_ARCHIVED, budget=Budget(faults=2)),
     "both rules, faults": replace(_DELETED, max_total_bytes=200, budget=Budget(faults=2)),
 }
 
@@ -95,5 +105,7 @@ CHECKED = {
     "housekeepers, kills": 0.82,
     "max_age, kills and stops": 0.83,
     "max_total_bytes, kills": 0.79,
+    "archive, kills": 0.86,
+    "archive, faults": 0.63,
     "both rules, faults": 0.66,
 }

@@ -42,6 +42,7 @@ class Held:
     path: str
     fd: int
     method: str  # "" for a plain one
+    beside: bool = False  # a compressed form of it may stand beside it, and is to go with it
     settles: bool = True  # what is not done cannot be done by this process later either, as long as the file is what it is
 
 
@@ -98,7 +99,7 @@ class Treatment:
                 return True  # the step has removed the segment
         if any(step.name not in marker.done for step in self.rules.steps):
             return False
-        if self.rules.delete_after in marker.done:
+        if self.rules.delete_after in marker.done and not held.beside:  # else the next time: it would be archived once more
             self._delete(held)
         return True
 
@@ -149,7 +150,7 @@ class Treatment:
             if ops.fault(error) is Fault.MISSING and not exists(ops, path):
                 return False
             if ops.fault(error) is Fault.DENIED:
-                held.settles = False
+                held.settles, held.beside = False, self._has_packed(held)
                 self.tell.refused("compress", error)
                 return True
             self.tell.failed("compress", error)
@@ -157,6 +158,10 @@ class Treatment:
         stack.callback(unlock_and_close, ops, fd)
         held.path, held.fd, held.method = self.names.write(name), fd, name.compression
         return True
+
+    def _has_packed(self, held: Held) -> bool:
+        """Whether there is a compressed form of a plain segment, perhaps made just before it could not be removed."""
+        return any(exists(self.ops, self.names.write(replace(held.segment.name, compression=one))) for one in COMPRESSIONS)
 
     def _step(self, held: Held, step: Step, marker: Marker) -> Marker | None:
         """S3: one step, and what stands in the marker then: the same as before if it fails, None if the segment is gone."""
