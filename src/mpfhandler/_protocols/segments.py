@@ -166,13 +166,15 @@ class Segments:
         return True
 
     def _next_index(self, names: Names, first: SegmentName) -> int:
-        taken = [-1]
+        """A default name takes no number away from a `namer` that makes another one."""
+        taken, default = [-1], names.write(first) == names.default(first)
         for folder in {names.folder, _folder_of(names, first)}:
             try:
                 files = self._files_of(names, first, folder)
             except OSError:
                 continue  # not readable: names are tried from the first on
-            taken += [found.index for found, _ in names.known(folder, files) if found.wall == first.wall]
+            same = [found for found, _ in names.known(folder, files) if found.wall == first.wall]
+            taken += [found.index for found in same if default or not found.unaltered]
             taken += [found.index for found in _waiting(names, first, files)]
         return max(taken) + 1
 
