@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any, NoReturn
 
 import pytest
 from _buffer_support import at_point
-from _support import log_files, run, wait_for
+from _support import log_files, record_names, run, verify, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._platform import OPERATIONS
@@ -101,6 +103,27 @@ def may_have_lane(log: TimedLogFile) -> bool:
 
 def has_lane(log: TimedLogFile) -> bool:
     return log._writer._lane._segment is not None
+
+
+def leased(path: Path) -> bool:
+    """Whether somebody has a shared lock on the file."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def is_open(number: int, folder: Path) -> bool:
+    """Whether this descriptor leads to a file of the folder."""
+    try:
+        found = os.fstat(number)
+    except OSError:
+        return False
+    return any((one.stat().st_dev, one.stat().st_ino) == (found.st_dev, found.st_ino) for one in folder.iterdir())
 
 
 def descriptors(path: Path) -> int:
@@ -224,6 +247,35 @@ def test_nothing_goes_by_a_lane_during_a_rotation(path: Path, clock: list[float]
     assert texts(path) == {"2023-11-14_17": "first\nmet\n", "": "during\n"}
 
 
+def test_way_that_was_read_before_a_rotation_takes_no_record_of_after_it(path: Path, clock: list[float], closing: Keep) -> None:
+    """P2: a thread is between its look at the lane and its look at the window, and all others are in the next period by then."""
+    looking, go_on = threading.Event(), threading.Event()
+    clock[0] = FIVE + 60.0
+    log = opened(path, closing)
+    meet(log)
+    writer = log._writer
+
+    def work() -> None:
+        class Late(float):  # compared with the window after the way was read
+            def __ge__(self, other: float) -> bool:
+                if not looking.is_set():
+                    looking.set()
+                    assert go_on.wait(PATIENCE)
+                return float(self) >= other
+
+        writer.write(b"next\n", Late(FIVE + HOUR + 1.0))
+
+    with held(writer.lock) as let_go, going_on(work):
+        assert looking.wait(PATIENCE)
+        let_go()
+        clock[0] = FIVE + HOUR + 2.0
+        log.write("rotates")
+        with held(writer.lock):
+            go_on.set()
+            time.sleep(MOMENT)
+    assert texts(path) == {"2023-11-14_17": "first\nmet\n", "": "rotates\nnext\n"}
+
+
 class Slow:
     """A write(2) that stops before it writes a record that begins with "slow"."""
 
@@ -237,31 +289,57 @@ class Slow:
         return OPERATIONS.write(fd, data)
 
 
-@pytest.mark.parametrize("call", ["rotate", "close", "write"])
-def test_nobody_closes_a_descriptor_that_a_thread_is_at(
+@pytest.mark.parametrize("call", ["rotate", "close", "write", "terminator"])
+def test_nobody_waits_for_a_thread_in_a_lane_nor_closes_its_descriptor(
     path: Path, clock: list[float], closing: Keep, system: System, call: str
 ) -> None:
-    """P1, P2: a rotation, a close, or a record of the next period waits for who is in the lane; what that one writes stands in
-    the file it was meant for."""
+    """P1, P2, P3: a rotation, a close, or records of the next period go on, and what the thread in the lane writes stands in the
+    file it was meant for; nobody may seal that file before."""
     slow = Slow()
     clock[0] = FIVE + 60.0
     system(write=slow)
     log = opened(path, closing)
     meet(log)
-    calls = {"rotate": log.rotate, "close": log.close, "write": lambda: log.write("next")}
+    segment = weakref.ref(log._writer._lane._segment)
+    number = segment().fileno()
+
+    def next_period() -> None:
+        clock[0] += HOUR
+        log.write("next")
+        clock[0] += 60.0  # the grace is over, the engine's own lease is given up
+        log.write("more")
+
+    calls: dict[str, Callable[[], object]] = {
+        "rotate": log.rotate,
+        "close": log.close,
+        "write": next_period,
+        "terminator": lambda: log._writer.change_terminator(b"\n"),
+    }
+    before = "first\nmet\n"
     with held(log._writer.lock) as let_go, going_on(lambda: log.write("slow")):
         assert slow.came.wait(PATIENCE)
         let_go()
+        with going_on(calls[call]):
+            pass
+        assert log._writer._lane._segment is not segment()
+        old = path.with_name("app.log.2023-11-14_17")
+        assert (old if call in {"rotate", "write"} else path).read_text() == before
         if call == "write":
-            clock[0] += HOUR
-        with going_on(calls[call]) as thread:
-            time.sleep(MOMENT)
-            assert thread.is_alive()
-            assert texts(path) == {"": "first\nmet\n"}
+            assert leased(old)
+        with open(os.devnull) as one, open(os.devnull) as other:  # whose numbers would be those of what was closed
+            assert number not in {one.fileno(), other.fileno()}
             slow.go_on.set()
-    old = "first\nmet\nslow\n"
-    expected = {"rotate": {"2023-11-14_17": old, "": ""}, "close": {"": old}, "write": {"2023-11-14_17": old, "": "next\n"}}
+    wait_for(lambda: not is_open(number, path.parent), "the thread has come out, and closed its descriptor")
+    now = before + "slow\n"
+    expected = {
+        "rotate": {"2023-11-14_17": now, "": ""},
+        "close": {"": now},
+        "write": {"2023-11-14_17": now, "": "next\nmore\n"},
+        "terminator": {"": now},
+    }
     assert texts(path) == expected[call]
+    if call == "write":
+        assert not leased(old)
 
 
 # --- P1: what fails ---------------------------------------------------------------------------------------------------
@@ -406,6 +484,8 @@ def test_other_end_of_records_holds_for_a_lane_too(path: Path, clock: list[float
     with held(writer.lock):
         writer.write(b"beside\n", clock[0])
     writer.change_terminator(b"|")
+    assert lane._segment is None
+    clock[0] += 2.0  # the next look at the log
     writer.write(b"engine|", clock[0])
     assert lane._segment is not None
     assert lane._segment.terminator == b"|"
@@ -438,7 +518,7 @@ def test_lock_of_the_handler_keeps_every_thread_out(path: Path, clock: list[floa
 def test_housekeeper_does_not_wait_for_a_thread_that_hangs_in_a_lane(
     path: Path, clock: list[float], closing: Keep, system: System
 ) -> None:
-    """P3: a disk that hangs holds up no look after the log."""
+    """P3: the log of an idle program is rotated all the same."""
     slow = Slow()
     clock[0] = FIVE + 60.0
     system(write=slow)
@@ -447,13 +527,52 @@ def test_housekeeper_does_not_wait_for_a_thread_that_hangs_in_a_lane(
     with held(log._writer.lock) as let_go, going_on(lambda: log.write("slow")):
         assert slow.came.wait(PATIENCE)
         let_go()
-        begun = time.monotonic()
         clock[0] += HOUR
-        pause = log._writer._background.live(lambda: False)
-        assert time.monotonic() - begun < PATIENCE / 2
-        assert pause is not None
-        assert texts(path) == {"": "first\nmet\n"}
+        assert log._writer._background.live(lambda: False) is not None
+        assert texts(path) == {"2023-11-14_17": "first\nmet\n", "": ""}
         slow.go_on.set()
+    assert texts(path) == {"2023-11-14_17": "first\nmet\nslow\n", "": ""}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers that send signals")
+def test_signal_handler_that_logs_in_a_lane_waits_for_nobody_that_waits_for_it(path: Path) -> None:
+    """P3: in the main thread, in the lane, a signal handler waits for the engine, where another thread rotates, closes, has the
+    handler's lock or ends the program's logging; none of these may wait for the lane then."""
+    code = """
+        import itertools, logging, signal, sys, threading, time
+        from _support import *
+        logger, handler = make_logger(sys.argv[1], maxBytes=3000)
+        end, signals, others = time.monotonic() + 2.5, itertools.count(), [0] * 3
+
+        def loop(me):
+            while time.monotonic() < end:
+                logger.info(f"thread{me}-{others[me]}")
+                others[me] += 1
+                if others[me] % 50 == 0:
+                    with handler.lock:
+                        pass
+
+        signal.signal(signal.SIGALRM, lambda *_: logger.info(f"signal-{next(signals)}"))
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        threads = [threading.Thread(target=loop, args=(me,)) for me in range(3)]
+        for one in threads:
+            one.start()
+        number = 0
+        while time.monotonic() < end:
+            logger.info(f"main-{number}")
+            number += 1
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for one in threads:
+            one.join()
+        handler.close()
+        print(number, next(signals), *others)
+    """
+    main, signals, *others = map(int, run(code, path).split())
+    expected = record_names("main", main) | record_names("signal", signals)
+    for me, count in enumerate(others):
+        expected |= record_names(f"thread{me}", count)
+    verify(path.parent, expected, "S")
+    assert signals > 20
 
 
 # --- forks ------------------------------------------------------------------------------------------------------------
@@ -585,7 +704,7 @@ def test_many_threads_over_many_rotations(path: Path, closing: Keep) -> None:
     def work(me: int) -> None:
         while time.monotonic() < end:
             created = time.time()
-            writer.write(f"{me}-{counts[me]} {created:.6f}\n".encode(), created)
+            writer.write(f"{me}-{counts[me]} {created!r}\n".encode(), created)
             counts[me] += 1
 
     threads = [threading.Thread(target=work, args=(me,)) for me in range(8)]

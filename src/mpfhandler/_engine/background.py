@@ -43,7 +43,6 @@ class Engine(Protocol):
     """What is needed of the engine; its lock guards all of it."""
 
     lock: Lock
-    gate: Lock  # keeps out those as well that write without `lock`
     options: Options
     place: Place
     _ops: Operations
@@ -93,12 +92,12 @@ class Background:
         waits."""
         engine = self._engine
         waiting = engine._backlog
-        if waiting and engine._ops.monotonic() >= waiting.retry.until and engine.gate.acquire(timeout=_PATIENCE):
+        if waiting and engine._ops.monotonic() >= waiting.retry.until and engine.lock.acquire(timeout=_PATIENCE):
             try:
                 if not engine._busy:
                     engine._run(engine._refresh)
             finally:
-                engine.gate.release()
+                engine.lock.release()
         return bool(engine._backlog)
 
     # life
@@ -149,7 +148,7 @@ class Background:
     def _look_after(self) -> float | None:
         """Do for the open segments what a record would do; seconds until that is due again, None: nothing is open."""
         engine = self._engine
-        if not engine.gate.acquire(timeout=_PATIENCE):
+        if not engine.lock.acquire(timeout=_PATIENCE):
             return _BUSY_PAUSE
         try:
             if engine._busy:
@@ -166,7 +165,7 @@ class Background:
             engine._active.closed.give_names()
             return self._next_look()
         finally:
-            engine.gate.release()
+            engine.lock.release()
 
     def _rotate(self) -> None:
         active = self._engine._active

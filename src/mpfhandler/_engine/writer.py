@@ -163,7 +163,7 @@ class Writer:
             lost = self._backlog.spill.give_up()
             if lost:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
-            self._lane.retire(self._active.segment)
+            self._lane.leave(self._active.segment)
             self._active.close()
             self._background.closed()
             self._open_window()
@@ -207,7 +207,7 @@ class Writer:
     def change_terminator(self, terminator: bytes) -> None:
         """Records end otherwise from now on."""
         with self.lock:
-            self._lane.retire(self._active.segment)
+            self._lane.leave(self._active.segment)
             self._active.change_terminator(terminator, mixed=self._inherited or self._records + self._lane.records > 0)
 
     # forks
@@ -240,7 +240,7 @@ class Writer:
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
         self._inherited = self._inherited or self._records + self._lane.records > 0
-        self._lane.leave()
+        self._lane.after_fork_in_child()
         self._lane = Lane(self)
         self._records = self._bytes = self._late = 0
         self.process = self._ops.pid()  # last: if a signal handler's exception ends this, the next record does it again
@@ -256,7 +256,7 @@ class Writer:
         self._busy = True
         self._due = _NEVER
         try:
-            self._lane.settle(self._active.segment)
+            self._lane.leave_if_unfit(self._active.segment)
             prepare()
             self._drain()
             if record is not None and (self._backlog or not self._deliver(*record)):
