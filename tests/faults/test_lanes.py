@@ -552,8 +552,13 @@ def test_signal_handler_that_logs_in_a_lane_waits_for_nobody_that_waits_for_it(p
                     with handler.lock:
                         pass
 
-        signal.signal(signal.SIGALRM, lambda *_: logger.info(f"signal-{next(signals)}"))
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        def interrupt(*_):
+            logger.info(f"signal-{next(signals)}")
+            if time.monotonic() < end:
+                signal.setitimer(signal.ITIMER_REAL, 0.0005)  # not within itself
+
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005)
         threads = [threading.Thread(target=loop, args=(me,)) for me in range(3)]
         for one in threads:
             one.start()

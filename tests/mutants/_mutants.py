@@ -2874,7 +2874,7 @@ MUTANTS = (
         "lane-not-kept-out",
         "who has the handler's lock does not keep out who is in the lane",
         LANE,
-        "                two = one and lane.acquire(False)\n",
+        "                two = one and lane.acquire(blocking, _WAIT if blocking else -1)\n",
         "                two = one\n",
         ("faults/test_lanes.py::test_lock_of_the_handler_keeps_every_thread_out",),
     ),

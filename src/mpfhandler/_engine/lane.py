@@ -27,7 +27,7 @@ from .appender import Appender
 
 __all__ = ["Gate", "Lane", "nobody"]
 
-_PAUSE = 0.0005  # seconds between two tries to have both locks
+_WAIT, _PAUSE = 0.002, 0.0005  # seconds that the lane's lock is waited for with the engine's in hand; between two tries
 
 
 class Engine(Protocol):
@@ -177,7 +177,7 @@ class Gate:
             two: bool | None = None
             try:
                 one = lock.acquire(blocking, timeout if until is None else max(0.0, until - ops.monotonic()))
-                two = one and lane.acquire(False)
+                two = one and lane.acquire(blocking, _WAIT if blocking else -1)
             finally:  # an exception may have come just when it was had
                 if one is not False and not two:
                     _give_up(lock)
