@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -19,6 +20,7 @@ from _buffer_support import at_point
 from _support import log_files, record_names, run, verify, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
+from mpfhandler._engine.writer import Writer
 from mpfhandler._platform import OPERATIONS
 
 Keep = Callable[[Any], Any]
@@ -92,9 +94,15 @@ def meet(log: TimedLogFile, text: str = "met") -> None:
     """Two threads come to the engine's lock at once: from then on there is a lane, where there may be one."""
     writer = log._writer
     with held(writer.lock) as let_go, going_on(lambda: log.write(text)):
-        wait_for(lambda: writer._lane.calls or writer._lane._refused is not None or not may_have_lane(log), "it came to the lane")
+        wait_for(lambda: writer._lane.calls or writer._lane._refused or not may_have_lane(log), "it came to the lane")
         time.sleep(0.01)
         let_go()
+
+
+def locks_are_free(writer: Writer) -> None:
+    """Wait for both."""
+    with writer.lock, writer._lane.lock:
+        pass
 
 
 def may_have_lane(log: TimedLogFile) -> bool:
@@ -434,7 +442,7 @@ def test_exception_at_any_point_of_a_lane_leaves_no_lock(log: TimedLogFile, path
             written += path.read_text().count("interrupted") - before
         if where is None:
             break
-        with held(log._writer.gate):  # by another thread
+        with going_on(lambda: locks_are_free(log._writer)):
             pass
         point += 1
     assert point > 5
@@ -492,27 +500,132 @@ def test_other_end_of_records_holds_for_a_lane_too(path: Path, clock: list[float
     assert not lane._segment.guarded
 
 
-def test_lock_of_the_handler_keeps_every_thread_out(path: Path, clock: list[float], closing: Keep) -> None:
-    """As with the standard library's handlers: `acquire` and `release` are the program's to use."""
+class Kept:
+    """A handler's own way to keep other threads out, as a lock."""
+
+    def __init__(self, handler: MultProcTimedRotatingFileHandler, log: Callable[[], object]) -> None:
+        self._handler, self._log = handler, log
+
+    def __enter__(self) -> None:
+        self._handler.acquire()
+        self._log()
+
+    def __exit__(self, *_: object) -> None:
+        self._handler.release()
+
+
+@pytest.mark.parametrize("way", ["lock", "acquire", "acquire and log"])
+def test_lock_of_the_handler_keeps_every_thread_out(path: Path, clock: list[float], closing: Keep, way: str) -> None:
+    """As with the standard library's handlers: `lock`, `acquire` and `release` are the program's to use."""
+    clock[0] = FIVE + 60.0
+    handler = closing(MultProcTimedRotatingFileHandler(path, when="H", utc=True))
+    writer = handler._writer
+    assert handler.lock is writer.lock
+    writer.write(b"first\n", clock[0])
+    with held(writer.lock) as let_go, going_on(lambda: writer.write(b"met\n", clock[0])):
+        wait_for(lambda: writer._lane.calls, "it came to the lane")
+        let_go()
+    assert writer._lane._way is not None
+
+    def log_at_a_look() -> None:
+        clock[0] += 2.0
+        writer.write(b"keeper\n", clock[0])
+
+    lock = handler.lock if way == "lock" else Kept(handler, log_at_a_look if way.endswith("log") else lambda: None)
+    before = "first\nmet\n" + ("keeper\n" if way.endswith("log") else "")
+    with held(lock) as let_go, going_on(lambda: writer.write(b"kept out\n", clock[0])):
+        time.sleep(MOMENT)
+        assert texts(path) == {"": before}
+        let_go()
+    assert texts(path) == {"": before + "kept out\n"}
+    clock[0] += 2.0
+    writer.write(b"let in\n", clock[0])
+    with held(writer.lock):
+        writer.write(b"beside\n", clock[0])
+    assert texts(path)[""].endswith("let in\nbeside\n")
+    with pytest.raises(RuntimeError):
+        handler.release()
+
+
+def test_who_is_in_a_lane_is_waited_for_and_not_for_ever(path: Path, clock: list[float], closing: Keep, system: System) -> None:
+    """`acquire` of the handler: nobody writes any more when it is had; but a thread in there may itself be waiting for us."""
+    slow = Slow()
+    clock[0] = FIVE + 60.0
+    system(write=slow)
+    handler = closing(MultProcTimedRotatingFileHandler(path, when="H", utc=True))
+    writer = handler._writer
+    writer.write(b"first\n", clock[0])
+    with held(writer.lock) as let_go, going_on(lambda: writer.write(b"met\n", clock[0])):
+        wait_for(lambda: writer._lane.calls, "it came to the lane")
+        let_go()
+    with held(writer.lock) as let_go, going_on(lambda: writer.write(b"slow\n", clock[0])):
+        assert slow.came.wait(PATIENCE)
+        let_go()
+        handler.acquire()
+        handler.release()
+        threading.Timer(0.01, slow.go_on.set).start()
+        handler.acquire()
+        slow.go_on.wait(PATIENCE)
+        handler.release()
+    assert texts(path) == {"": "first\nmet\nslow\n"}
+
+
+def test_rotation_has_the_descriptors_of_a_lane(path: Path, clock: list[float], closing: Keep, system: System) -> None:
+    """P2, P5: in a program that has no more left it needs them."""
+    seen: list[bool] = []
+
+    def look(old: str, new: str) -> None:
+        seen.append(has_lane(log))
+        OPERATIONS.rename_new(old, new)
+
+    clock[0] = FIVE + 60.0
+    system(rename_new=look)
+    log = opened(path, closing)
+    meet(log)
+    assert has_lane(log)
+    clock[0] += HOUR
+    log.write("later")
+    assert seen == [False]
+
+
+def test_signal_handler_that_removes_and_rotates_the_log_in_a_lane(path: Path, clock: list[float], closing: Keep) -> None:
+    """P1: what its thread was just about to append goes to the file that is there then, not to one without a name."""
     clock[0] = FIVE + 60.0
     log = opened(path, closing)
     meet(log)
-    with held(log._writer.gate) as let_go, going_on(lambda: log.write("kept out")):
-        time.sleep(MOMENT)
-        assert texts(path) == {"": "first\nmet\n"}
-        let_go()
-    assert texts(path) == {"": "first\nmet\nkept out\n"}
-    handler = closing(MultProcTimedRotatingFileHandler(path.with_name("other.log"), when="H", utc=True))
-    assert handler.lock is handler._writer.gate
-    assert handler.lock.acquire(False)
-    handler.release()
-    with held(handler._writer._lane.lock):
-        assert not handler.lock.acquire(False)
-        assert not handler.lock.acquire(timeout=0.01)
-    with held(handler._writer.lock):
-        assert not handler.lock.acquire(False)
-    handler.acquire()
-    handler.release()
+    segment = log._writer._lane._segment
+    assert segment is not None
+    really = segment._write
+
+    def interrupted(fd: int, data: bytes) -> int:  # pragma: no cover  never comes so far
+        raise AssertionError("the descriptor is closed by then")
+
+    with held(log._writer.lock) as let_go:
+
+        def handler() -> None:
+            let_go()
+            path.unlink()
+            log.rotate()
+            segment._write = really
+
+        segment._write = interrupted
+        at_entry(type(segment).append, handler, lambda: log.write("acknowledged"))
+    assert texts(path) == {"": "acknowledged\n"}
+
+
+def at_entry(function: Any, act: Callable[[], object], run: Callable[[], object]) -> None:
+    """Run, and act where this function is entered first, as a signal handler would."""
+
+    def trace(frame: Any, event: str, _arg: object) -> None:
+        if event == "call" and frame.f_code is function.__code__:
+            sys.setprofile(None)
+            act()
+
+    sys.setprofile(trace)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
 
 
 def test_housekeeper_does_not_wait_for_a_thread_that_hangs_in_a_lane(
@@ -591,7 +704,7 @@ FORKS = """
     writer = log._writer
     lane = writer._lane
 
-    def beside(*lines, after=lambda: None):
+    def beside(*lines, came=lambda: lane.calls or lane.records, after=lambda: None):
         had, done = threading.Event(), threading.Event()
         def hold():
             with writer.lock:
@@ -602,7 +715,7 @@ FORKS = """
         had.wait(60)
         other = threading.Thread(target=lambda: [log.write(line) for line in lines])
         other.start()
-        wait_for(lambda: lane.calls or lane.records, "it came to the lane")
+        wait_for(came, "it came to the lane")
         after()
         done.set()
         thread.join()
@@ -683,14 +796,9 @@ def test_fork_while_another_thread_is_in_a_lane(path: Path) -> None:
             os._exit(same)
         result.append(os.waitpid(pid, 0)[1])
         go_on.set()
-    lane.records = 0
-    beside("slow", after=fork)
+    beside("slow", came=came.is_set, after=fork)
     assert result == [0], result
     """
-    )
-    code = code.replace(
-        'wait_for(lambda: lane.calls or lane.records, "it came to the lane")',
-        'wait_for(lambda: lane.calls or lane._writing, "it came")',
     )
     run(code, path)
     assert sorted(path.read_text().splitlines()) == ["child", "first", "met", "slow"]

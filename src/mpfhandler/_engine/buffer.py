@@ -83,7 +83,7 @@ class Buffer:
     def _renew(self) -> None:
         """Empty, and with locks that nobody has. A signal handler's fork may have come in anywhere: who goes on in the child with
         a list of the parent's finds it empty."""
-        self.lock = self.gate = self._threads.lock()
+        self.lock = self._threads.lock()
         self._guard = self._threads.lock()
         for one in (*self._older, self._waiting):
             one.clear()

@@ -9,35 +9,35 @@ A lane is one more process, as far as the protocol goes: it has its own descript
 torn-tail guard, and its own lease. It decides nothing: it appends what the engine's window lets through, and what it cannot
 append its thread brings to the engine. It is opened when two threads have met at the engine's lock, and not before.
 
-Locks: nobody waits for a lane's lock, but for the program's own `Gate`. So the engine may rotate, close and fork while a thread
-is in the lane: that one goes on in the file that its record was meant for, as another process would, and its descriptor is closed
-when it has come out. Who waited for it might wait for ever, for a signal handler may wait for the engine in there.
+Locks: nobody waits for a lane's lock. So the engine may rotate, close and fork while a thread is in the lane: that one goes on in
+the file that its record was meant for, as another process would, and its descriptor is closed when it has come out. Who waited
+for it might wait for ever, for a signal handler may wait for the engine in there. The engine's lock is also the handler's, with
+which a program keeps other threads out: who is about to take it for that shuts the lane (`shut`, `keep_out`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from .._platform import FileId, Lock, Operations
+from .._platform import Lock, Operations
 from .._pure.options import Access
 from .._pure.schedule import Period
 from .._resources.append import Opening, OpenSegment, open_segment
 from .appender import Appender
 
-__all__ = ["Gate", "Lane", "nobody"]
+__all__ = ["Lane", "nobody"]
 
-_WAIT, _PAUSE = 0.002, 0.0005  # seconds that the lane's lock is waited for with the engine's in hand; between two tries
+_PATIENCE = 0.05  # seconds
 
 
 class Engine(Protocol):
     """What a lane is beside. The window of its fast path is read here without its lock."""
 
-    lock: Lock
     now: Callable[[], float]
     _ops: Operations
     _appender: Appender
-    _lane: Lane
+    lock: Lock
     _lo: float
     _due: float
     _look: float
@@ -52,13 +52,14 @@ class Lane:
         self.lock = engine._ops.threads.lock()
         self.records = self.bytes = 0
         self.calls = False  # the engine is to look after it: two threads have met, or something failed
+        self.shut = False  # a program is about to have the engine's lock, or has it; until the engine looks after the lane again
         self.unfit = False  # to be left: it has met an error, or shares its position with a forked child
-        self._refused: FileId | None = None  # could not be opened a second time
+        self._refused = 0  # `id` of the engine's segment that could not be opened a second time
+        self._keepers: list[bool] = []  # calls of `keep_out` that are under way
         self._before = 0  # records, when it was opened
         self._repaired = 0
         self._segment: OpenSegment | None = None
         self._way: tuple[Callable[[bytes], int], Period] | None = None  # to it, and whose records go there
-        self._writing = 0  # the thread that is in an append
 
     @property
     def repaired(self) -> int:
@@ -73,20 +74,19 @@ class Lane:
                 return False
             way = self._way  # read once: another thread may be rotating
             if way is None:
-                self.calls = self._segment is not None or self._refused is None
+                self.calls = not self._refused
+                return False
+            if self.shut:
                 return False
             append, (start, end) = way
             if not (start <= created < end and engine._lo <= created < engine._due and engine.now() < engine._look):
                 return False
-            before, self._writing = self._writing, engine._ops.threads.identity()
             try:
                 size = append(data)
             except OSError:
                 self.calls = self.unfit = True
                 self._way = None
                 return False
-            finally:
-                self._writing = before
             self.records += 1
             self.bytes += len(data)
             if size >= engine._limit:
@@ -109,22 +109,45 @@ class Lane:
         mine = self._segment
         if mine is not None and not (beside is not None and beside.file == mine.file and mine.intact() and not mine.shared):
             self.leave(segment)
-        if beside is None or beside.file != self._refused:
-            self._refused = None
-        if beside is not None and window and self.calls and self._segment is None and self._refused is None:
+        if self._refused != id(segment):
+            self._refused = 0
+        if window and self.calls and self._segment is None and not self._refused:
+            self._refused = id(segment)
             self._open(beside)
         self.calls = False
+        self.shut = bool(self._keepers)
         if self._segment is not None and beside is not None:
+            self._segment.period = beside.period
             self._way = self._segment.append, beside.period
 
-    def leave_if_unfit(self, heir: object) -> None:
-        """Before the engine writes."""
-        if self.unfit:
+    def keep_out(self) -> None:
+        """Take the engine's lock, and keep everybody out of the lane until `let_in`. Who is in there just now is waited for, but
+        not long: it may be waiting for us."""
+        self._engine.lock.acquire()
+        self._keepers.append(True)
+        self.shut = True
+        if self.lock.acquire(timeout=_PATIENCE):
+            self.lock.release()
+
+    def let_in(self) -> None:
+        """Give the engine's lock up.
+
+        Raises:
+            RuntimeError: this thread does not have it.
+        """
+        self._engine.lock.release()
+        del self._keepers[-1:]
+
+    def prepare(self, heir: object) -> None:
+        """Before the engine does anything else: end what was left unfinished, and let the descriptors go if the period is over,
+        for a rotation may need them."""
+        segment = self._segment
+        if self.unfit or (segment is not None and self._engine.now() >= segment.period.end):
             self.leave(heir)
 
     def leave(self, heir: object) -> None:
-        """Have no segment any more. What an unfinished record has left is its heir's to end. Who is still in there has it for as
-        long as he is, and his last reference closes it."""
+        """Have no segment any more. What an unfinished record has left is its heir's to end. Another thread that is in there has
+        it as long as it is, and its last reference closes it; a frame of this thread finds it closed, and goes to the engine."""
         segment, self._segment, self._way, self.unfit = self._segment, None, None, False
         if segment is None:
             return
@@ -132,7 +155,7 @@ class Lane:
         alone = self.lock.acquire(False)
         try:
             self._repaired += segment.repaired
-            if alone and self._writing != self._engine._ops.threads.identity():
+            if alone:
                 if isinstance(heir, OpenSegment):
                     heir.follow(segment, guarded=heir.guarded)
                 segment.close()
@@ -141,69 +164,25 @@ class Lane:
                 self.lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Close what is the parent's; of its threads none is in here any more, but perhaps this one."""
+        """Close what is the parent's. Its other threads are not in here any more."""
         segment, self._segment, self._way = self._segment, None, None
-        if segment is not None and self._writing != self._engine._ops.threads.identity():
+        if segment is not None:
             segment.close()
 
-    def _open(self, segment: OpenSegment) -> None:
+    def _open(self, segment: OpenSegment | None) -> None:
         """The engine's lease is held meanwhile, so this one is had, too."""
-        ops, self._refused = self._engine._ops, segment.file
-        if not self._engine._appender.plain:
+        if segment is None or self._engine.now() >= segment.period.end or not self._engine._appender.plain:
             return
+        ops, path, end = self._engine._ops, segment.path, segment.terminator
         try:
-            mine, _ = open_segment(ops, segment.path, segment.period, segment.terminator, Access(), opening=Opening.EXISTING)
+            mine, _ = open_segment(ops, path, segment.period, end, Access(), opening=Opening.EXISTING)
         except OSError:
             return
         if mine.file != segment.file:
             mine.close()
             return
         mine.guarded = segment.guarded
-        self._segment, self._refused, self._before = mine, None, self.records
-
-
-class Gate:
-    """Both locks as one: who has it keeps every other thread out, as with the lock of a handler of the standard library."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Whether both were had within that time (seconds); if not, neither is held."""
-        ops, lock, lane = self._engine._ops, self._engine.lock, self._engine._lane.lock
-        until = ops.monotonic() + timeout if blocking and timeout >= 0 else None
-        one: bool | None = None
-        while True:
-            two: bool | None = None
-            try:
-                one = lock.acquire(blocking, timeout if until is None else max(0.0, until - ops.monotonic()))
-                two = one and lane.acquire(blocking, _WAIT if blocking else -1)
-            finally:  # an exception may have come just when it was had
-                if one is not False and not two:
-                    _give_up(lock)
-                if one and two is None:
-                    _give_up(lane)
-            if two or not one or not blocking or (until is not None and ops.monotonic() >= until):
-                return two
-            ops.sleep(_PAUSE)  # with neither: a signal handler of who is in the lane may be waiting for the other one
-
-    def release(self) -> None:
-        """Give both up. In a child that was forked meanwhile that is nothing."""
-        _give_up(self._engine._lane.lock)
-        _give_up(self._engine.lock)
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(self, _kind: object, _error: object, _trace: object, /) -> None:
-        self.release()
-
-
-def _give_up(lock: Lock) -> None:
-    try:
-        lock.release()
-    except RuntimeError:  # not held
-        pass
+        self._segment, self._refused, self._before = mine, 0, self.records
 
 
 class _Nobody:
@@ -213,4 +192,4 @@ class _Nobody:
         """Nothing to do."""
 
 
-nobody = _Nobody()
+nobody: Any = _Nobody()

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
 
-from .._platform import Fault, Lock, Operations, forks_unannounced, threads_run_freely
+from .._platform import Fault, Operations, forks_unannounced, threads_run_freely
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
@@ -30,7 +29,7 @@ from .active import Active
 from .appender import UNLIMITED, Appender, not_open
 from .background import Background
 from .backlog import Backlog
-from .lane import Gate, Lane, nobody
+from .lane import Lane, nobody
 from .place import Place
 from .stats import Stats
 
@@ -70,7 +69,6 @@ class Writer:
         self._housekeeper = Housekeeper(ops.threads, self._background.work, live, self._background.write_waiting)
         self._limit = options.max_bytes or UNLIMITED
         self.lock = ops.threads.lock()
-        self.gate: Lock = Gate(self)
         # guarded by lock:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
         self._appender = Appender(ops, options, self._report)
@@ -89,7 +87,7 @@ class Writer:
 
     def write(self, data: bytes, created: float) -> None:
         """Write one record, terminator included. Never raises an `OSError`; what cannot be written waits in memory."""
-        lock: Any = self.lock
+        lock = self.lock
         try:  # `with` costs twice as much; in here: a signal handler may raise as soon as the lock is had
             if not lock.acquire(False):
                 if self._lane.write(data, created):
@@ -173,7 +171,7 @@ class Writer:
     # questions
 
     def stats(self, *, locked: bool = True) -> Stats:
-        """The counters as of now. Without the lock some may be ahead of others."""
+        """The counters as of now. Some may be ahead of others, as far as other threads are just writing."""
         with self.lock if locked else nullcontext():
             active, lane, spill = self._active, self._lane, self._backlog.spill
             return Stats(
@@ -256,7 +254,7 @@ class Writer:
         self._busy = True
         self._due = _NEVER
         try:
-            self._lane.leave_if_unfit(self._active.segment)
+            self._lane.prepare(self._active.segment)
             prepare()
             self._drain()
             if record is not None and (self._backlog or not self._deliver(*record)):

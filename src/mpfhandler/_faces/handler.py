@@ -220,9 +220,10 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
 
     @property
     def lock(self) -> Any:
-        """Who has it keeps all other threads out of the log; with a buffer out of the formatter alone, for no logging call waits
-        for the disk then. A forked child has a new one."""
-        return self._sink.gate
+        """The engine's lock, or with a buffer one of its own, for no logging call waits for the disk then. A new one in a forked
+        child. Who has it keeps other threads from writing; a program that logs meanwhile does so with `acquire` alone."""
+        self._writer._lane.shut = True
+        return self._sink.lock
 
     @lock.setter
     def lock(self, lock: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -239,6 +240,14 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
         self._use(None if stream is self._stream else stream)
+
+    def acquire(self) -> None:
+        """Keep all other threads out, until `release`."""
+        (self._sink.lock.acquire if self._buffered else self._writer._lane.keep_out)()
+
+    def release(self) -> None:
+        """Let them in again."""
+        (self._sink.lock.release if self._buffered else self._writer._lane.let_in)()
 
     def _open(self) -> Any:
         """Open the log (again); gunicorn's reopen calls it."""

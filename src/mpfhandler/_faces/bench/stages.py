@@ -91,7 +91,7 @@ def _of_ours(handler: Any, fd: int) -> dict[tuple[str, str], _Timed]:
         start = seek(fd, 0, 1) - len(data)
         return not start & mask and start > 0
 
-    lock, now = handler._sink.lock, time.time
+    lock, now = handler.lock, time.time
 
     def locked() -> None:
         with lock:
