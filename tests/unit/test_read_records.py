@@ -148,6 +148,19 @@ TAILS = st.lists(
 RECORDS = st.tuples(STARTS, TAILS).map(lambda pair: (pair[0] + "".join(pair[1]) + "\n").encode())
 
 
+FAR = [  # would see the next records, too
+    rb"m(?!.*needle)",
+    rb"m(?![\s\S]*needle)",
+    rb"m(?=[\s\S]*needle)",
+    rb"m(?=\s*2026)",
+    rb"(?s)\A(?!.*needle)",
+    rb"(?s)m.*needle",
+    rb"m(.|\n)*needle",
+    rb"m(?s:.)*needle",
+    rb"m[^x]*needle",
+    rb"(?<!\n)2026",
+    rb"9\n\Z",
+]
 MORE = [
     rb"(n)|(V)e",
     rb"(e)\1dle",
@@ -160,6 +173,7 @@ MORE = [
     b"(?i)NEEDLE",
     b".*",
     rb"\n",
+    *FAR,
 ]
 
 
@@ -214,6 +228,37 @@ def test_many_findings(stamp: str, pattern: bytes) -> None:
     sieve = Sieve(Wanted(pattern=searched), shape, clock)
     found = [piece for block in whole([data[:100_000], data[100_000:]], shape) for piece in sieve.pieces(block)]
     assert b"".join(found) == b"".join(record for record in records if searched.search(record))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        rb"(?s)Trace.*lost$",
+        rb"(?s:Trace.*)lost",
+        rb"Trace(.|\n)*lost",
+        rb"Trace[\s\S]*lost",
+        rb"Trace[^;]*lost",
+        rb"Trace[^];]+lost",
+    ],
+)
+def test_pattern_of_any_number_of_lines_takes_no_time(pattern: bytes) -> None:
+    """It is searched for in one record after the other: from each beginning to the end of a block would take hours."""
+    clock = Clock(UTC)
+    text = "".join(f"2026-11-23 16:00:00,000 m {number}\nTraceback (last)\n  found\n" for number in range(15_000)).encode()
+    data = text + b"  lost\n" + text
+    sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(data[:100], clock), clock)
+    began = time.process_time()
+    found = b"".join(piece for block in whole([data], sieve._shape) for piece in sieve.pieces(block))
+    assert found == b"2026-11-23 16:00:00,000 m 14999\nTraceback (last)\n  found\n  lost\n"
+    assert time.process_time() - began < 5.0
+
+
+def test_empty_finding_at_the_end_of_a_file() -> None:
+    """Where the last line has no end, what is found behind its last character is found in it."""
+    data, clock = b"2026-11-23 16:00:00,000 m\n2026-11-23 16:00:00,000 m", Clock(UTC)
+    for pattern in (rb"$", rb"x*$", rb"[^\n]*$", rb"(?s)$"):
+        sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(data, clock), clock)
+        assert b"".join(sieve.pieces(data)) == data, pattern
 
 
 def test_lines_without_times_are_records_of_their_own() -> None:

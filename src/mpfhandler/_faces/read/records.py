@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from .far import sees_far
 from .lines import Lines
 from .moments import Clock
 
@@ -158,7 +159,9 @@ class Sieve:
         self._clock = clock
         self._timed = wanted.timed and shape.timed
         self._literal = _literal(wanted.pattern)
-        search = None if self._timed else wanted.pattern  # in time each record is looked at by itself
+        self._far_seeing = wanted.pattern is not None and sees_far(wanted.pattern)
+        alone = self._timed or self._far_seeing  # each record is looked at by itself
+        search = None if alone else wanted.pattern
         self._lines = None if search is None else Lines(search, shape.start, shape.timed)
         self._dense = False  # whether much of the last block was found
         self._passed = wanted.pattern is None  # whether the last record was let through: what goes on with it goes with it
@@ -203,7 +206,11 @@ class Sieve:
             yield self._time, block[first:behind]
 
     def _found(self, block: bytes) -> Iterator[tuple[int, int]]:
-        found = self._all(block) if self._wanted.pattern is None else self._matching(block, self._wanted.pattern)
+        pattern = self._wanted.pattern
+        if pattern is None:
+            found = self._all(block)
+        else:
+            found = self._one_by_one(block, pattern) if self._far_seeing else self._matching(block, pattern)
         return found if not self._timed else self._in_time(block, found)
 
     def _all(self, block: bytes) -> Iterator[tuple[int, int]]:
@@ -214,6 +221,16 @@ class Sieve:
             start = match.start()
         if start < len(block):
             yield start, len(block)
+
+    def _one_by_one(self, block: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
+        """As `_matching`, for patterns that must not see other records."""
+        goes_on = self._passed and not self._shape.start.match(block)
+        for first, behind in self._all(block):
+            hit = pattern.search(block[first:behind])
+            passed = goes_on or (hit is not None and not _is_behind(hit, block, first))
+            self._passed, goes_on = passed, False
+            if passed:
+                yield first, behind
 
     def _matching(self, block: bytes, pattern: re.Pattern[bytes]) -> Iterator[tuple[int, int]]:
         shape, at, passed, hits = self._shape, 0, False, 0
@@ -241,7 +258,7 @@ class Sieve:
             start = block.find(self._literal, at)
             return None if start < 0 else (start, start + len(self._literal))
         match = pattern.search(block, at)
-        return None if match is None or match.start() == len(block) else match.span()
+        return None if match is None or _is_behind(match, block) else match.span()
 
     def _in_time(self, block: bytes, found: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         since, until, least = self._wanted.since, self._wanted.until, 0
@@ -267,6 +284,18 @@ class Sieve:
                 return time
             at = self._shape.last_start(block, at, least) if at > least else -1
         return self._time
+
+
+def _is_behind(hit: re.Match[bytes], block: bytes, first: int = 0) -> bool:
+    """Whether it is what comes behind the end of the last line: no part of it, if it has an end.
+
+    Args:
+        hit: in the block, or in a record of it.
+        block: whole lines, but perhaps for the last one.
+        first: where the record begins.
+    """
+    end = first + hit.endpos
+    return hit.start() == hit.endpos and block[end - 1 : end] == b"\n"
 
 
 def _literal(pattern: re.Pattern[bytes] | None) -> bytes:
