@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -207,14 +208,37 @@ def test_head_takes_the_first_line_of_much(tmp_path: Path) -> None:
     assert (code, done.stderr) == ("141", "")
 
 
-def test_a_full_disk_below_the_output_is_told() -> None:
+@pytest.mark.parametrize("command", ["completion", "ls", "cat", "tail", "verify", "prune"])
+def test_a_full_disk_below_the_output_is_told(log: Path, command: str) -> None:
     """In one line, with exit code 1."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
+    words = {"completion": ["bash"], "prune": [str(log), "--backup-count", "1", "--dry-run"]}.get(command, [str(log)])
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, "completion", "bash"], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        done = subprocess.run([*COMMAND, command, *words], stdout=full, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     assert done.returncode == 1
-    assert done.stderr == "mpfhandler: [Errno 28] No space left on device\n"
+    assert done.stderr.splitlines()[-1] == "mpfhandler: standard output: No space left on device"
+    assert len(done.stderr.splitlines()) == (2 if command == "verify" else 1)  # that the schedule is a guess
+
+
+@pytest.mark.parametrize("words", [["cat"], ["tail", "-n", "1000000"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_who_is_stopped_while_it_writes_loses_nothing(tmp_path: Path, words: list[str], unbuffered: str) -> None:
+    """The kernel takes a part of what it was given then, also with PYTHONUNBUFFERED, as in many containers."""
+    log = tmp_path / "app.log"
+    log.write_bytes(b"".join(b"%0127d\n" % number for number in range(20_000)))
+    env = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen([*COMMAND, *words, str(log)], stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdout is not None
+        got = os.read(process.stdout.fileno(), 1)
+        for _ in range(5):
+            time.sleep(0.05)  # until the pipe is full
+            process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGCONT)
+            got += os.read(process.stdout.fileno(), 200_000)
+        got += process.stdout.read()
+    assert process.returncode == 0
+    assert got == log.read_bytes()
 
 
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])

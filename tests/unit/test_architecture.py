@@ -66,6 +66,7 @@ SYSTEM_EXCEPTIONS = {
     "_resources/importing.py": {"os.register_at_fork": "as in `_resources/fork.py`"},
     "_faces/handler.py": {"os.getpid": "a fork that no hook told of is seen by the pid; LogRecord asks the same way"},
     "_faces/look.py": {
+        "errno": "numbers of errors that can only be the output's",
         "os.environ": "what a user asks every program for: NO_COLOR, TERM",
         "os.environ.get": "the same",
         "time": "how long a bar has been shown",
@@ -74,7 +75,7 @@ SYSTEM_EXCEPTIONS = {
     "_faces/rotate.py": {"os.geteuid": "whom the new log would belong to"},
     "_faces/cli.py": {
         "os.O_RDWR": "streams that are missing lead nowhere",
-        "os.fdopen": "the same",
+        "os.fdopen": "the same; standard output without a buffer gets one, for it is written in part otherwise",
         "os.O_WRONLY": "standard output is pointed nowhere after its reader has gone",
         "os.close": "the same",
         "os.devnull": "the same",

@@ -8,6 +8,7 @@ module is imported when the command is chosen, and with all others when the pars
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 from .._pure.errors import MpfHandlerError
 from .._pure.version import __version__
-from .look import complain
+from .look import complain, of_output
 
 __all__ = ["COMMANDS", "Command", "main", "whole_parser"]
 
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         141 the reader of the output has gone away.
     """
     _open_missing()
+    _write_whole()
     try:
         code = _run(argv)
         sys.stdout.flush()  # here, so that a closed pipe is met here and not by the interpreter's exit
@@ -76,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _CLOSED_PIPE
     except OSError as error:  # a full disk below the output, a terminal that is gone
         _drop_output()
-        complain("", str(error))
+        complain("", f"standard output: {error.strerror}" if of_output(error) else str(error))
         return _FAILED
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -134,6 +136,14 @@ def _open_missing() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+
+
+def _write_whole() -> None:
+    """With PYTHONUNBUFFERED what the kernel does not take at once, as from a process that is stopped meanwhile, would be lost
+    without a word: nobody looks at what a raw file's `write` returns."""
+    if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        descriptor, encoding, errors = sys.stdout.fileno(), sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = os.fdopen(descriptor, "w", 1, encoding, errors, closefd=False)
 
 
 def _drop_output() -> None:

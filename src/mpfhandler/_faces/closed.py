@@ -24,7 +24,7 @@ from .._pure.schedule import Schedule
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .interrupt import interruptible
-from .look import complain
+from .look import complain, of_output
 from .read.files import add_log_arguments, find_lock, given_by, read_state
 from .read.folder import denied, nearest, refused
 from .read.guess import learn
@@ -84,6 +84,8 @@ def run_command(name: str, command: Callable[[], int]) -> int:
     except PermissionError as error:
         complain(name, str(denied(error.filename) if isinstance(error.filename, str) else error))
     except OSError as error:
+        if of_output(error):
+            raise
         complain(name, str(error))
     return _USAGE_ERROR
 

@@ -10,6 +10,7 @@ terminal's encoding does not have, too. So what is printed as one line is one, w
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import json
@@ -25,10 +26,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Column", "Painted", "Progress", "complain", "document", "plain_bar", "print_json", "say", "shown", "table"]
+__all__ = [
+    "Column",
+    "Painted",
+    "Progress",
+    "complain",
+    "document",
+    "of_output",
+    "plain_bar",
+    "print_json",
+    "say",
+    "shown",
+    "table",
+]
 
 _BAR_WIDTH = 24
 _CLEAR = "\r\x1b[K"
+_OF_OUTPUT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN}  # not EIO, which reading has, too
 _UNSEEN = {"Cc", "Zl", "Zp"}  # categories of what controls a terminal, or ends a line
 
 
@@ -73,6 +87,11 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Painted]]) ->
     for row in cells:
         drawn.add_row(*(_text(cell.text, cell.style) for cell in row))
     console.print(drawn)
+
+
+def of_output(error: OSError) -> bool:
+    """Whether an error can only be the output's, for these commands write nothing else. The program's own end tells it."""
+    return error.errno in _OF_OUTPUT and error.filename is None
 
 
 def say(text: str, style: str = "") -> None:

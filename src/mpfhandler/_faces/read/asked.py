@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..._pure.errors import InvalidOption
 from ..._pure.zone import Zone, find_zone
-from ..look import complain
+from ..look import complain, of_output
 from ..spelling import explain
 from .moments import Clock, read_time
 from .records import Wanted
@@ -103,7 +103,7 @@ def asked_for(command: str, arguments: argparse.Namespace) -> Asked:
 
 
 def run_reader(name: str, command: Callable[[], int]) -> int:
-    """Run it; the exit code. Whose reader has gone is told by the exception, as everywhere."""
+    """Run it; the exit code. What is the matter with the output is told by the exception, as everywhere."""
     try:
         return command()
     except BrokenPipeError:
@@ -111,6 +111,8 @@ def run_reader(name: str, command: Callable[[], int]) -> int:
     except InvalidOption as error:
         complain(name, explain(error))
     except OSError as error:
+        if of_output(error):
+            raise
         complain(name, str(error))
     return _USAGE_ERROR
 
