@@ -107,3 +107,16 @@ def test_memory_of_verify(log: Path) -> None:
     assert last.name in printed
     assert "damaged" in printed
     assert kilobytes < MOST
+
+
+def test_memory_of_a_merge(tmp_path: Path) -> None:
+    """Of many logs, of each of which a part is in memory."""
+    texts = [block(hour) for hour in HOURS]
+    logs = [tmp_path / f"{number:02}.log" for number in range(40)]
+    for number, log in enumerate(logs):
+        log.write_bytes(texts[number % len(texts)] * 2)
+    code, kilobytes, printed = measured("cat", "--merge", *map(str, logs))
+    assert code == 0
+    assert [line[:13] for line in printed.splitlines()] == sorted(line[:13] for line in printed.splitlines())
+    assert printed.count("\n") == len(logs) * 2 * LINES
+    assert kilobytes < MOST

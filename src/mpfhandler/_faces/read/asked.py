@@ -38,6 +38,7 @@ class Asked:
         wanted: which records.
         zone: of the times that lines begin with.
         time_field: see `Clock`.
+        beside: how many files are read beside each other.
         failed: whether something could not be read.
     """
 
@@ -45,6 +46,7 @@ class Asked:
     wanted: Wanted
     zone: Zone
     time_field: str
+    beside: int = 1
     failed: bool = False
     _told: set[str] = field(default_factory=set[str])
 

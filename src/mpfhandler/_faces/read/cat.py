@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _cat(arguments: argparse.Namespace) -> int:
     asked = asked_for("cat", arguments)
     readings = [Reading(find("cat", arguments, path), asked) for path in arguments.logs]
+    if arguments.merge:
+        asked.beside = len(readings)
     for reading in readings:
         asked.note(unread_note(reading.log))
     write = sys.stdout.buffer.write

@@ -72,7 +72,7 @@ def open_file(path: str) -> int:
 def chunks_of(file: LogFile, fd: int, start: int, end: int, asked: Asked) -> Iterator[bytes]:
     """The content of a file: all of a compressed one, a part of a plain one. What fails is told, and the content ends there."""
     try:
-        yield from contents_ahead(fd, file.compression) if file.compression else raw(fd, start, end)
+        yield from contents_ahead(fd, file.compression, asked.beside) if file.compression else raw(fd, start, end, asked.beside)
     except Damaged as error:
         asked.fail(f"{file.path}: damaged: {error}; what can be read of it is all here, fetch it from the archive or a backup")
     except ImportError as error:

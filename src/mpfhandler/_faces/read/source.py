@@ -13,6 +13,7 @@ from .records import BACK, MARGIN
 __all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "contents_ahead", "first_place", "raw"]
 
 CHUNK = 1 << 20  # bytes of content that are worked on at once
+_LEAST = 1 << 14  # of one of very many files
 _PACKED = 1 << 16  # bytes of a compressed file that are read at once
 _FINE = 512  # bytes, both ways, to get at what stands just before the place where a file is broken
 _LOOK = 1 << 16  # bytes in which a line with a time is looked for
@@ -24,23 +25,24 @@ class Damaged(Exception):
     """A compressed file cannot be read from some place on; what stands before it has been given."""
 
 
-def raw(fd: int, start: int, end: int) -> Iterator[bytes]:
+def raw(fd: int, start: int, end: int, beside: int = 1) -> Iterator[bytes]:
     """A plain file's bytes from `start` to `end`, or to where it ends meanwhile. The descriptor stays the caller's."""
     at = start
     while at < end:
-        data = os.pread(fd, min(CHUNK, end - at), at)
+        data = os.pread(fd, min(_chunk(beside), end - at), at)
         if not data:
             return
         at += len(data)
         yield data
 
 
-def contents(fd: int, compression: str) -> Iterator[bytes]:
+def contents(fd: int, compression: str, beside: int = 1) -> Iterator[bytes]:
     """A compressed file's content.
 
     Args:
         fd: of the file, which stays the caller's.
         compression: "gz", "zst", "xz" or "bz2".
+        beside: so many files are read beside each other, so that the more there are the less of each is in memory.
 
     Raises:
         Damaged: after all that can be read.
@@ -49,7 +51,7 @@ def contents(fd: int, compression: str) -> Iterator[bytes]:
     """
     given = 0
     try:
-        for piece in unpacked(compression, _Reader(fd, _PACKED), CHUNK):
+        for piece in unpacked(compression, _Reader(fd, _PACKED), _chunk(beside)):
             given += len(piece)
             yield piece
     except Malformed as error:
@@ -57,17 +59,17 @@ def contents(fd: int, compression: str) -> Iterator[bytes]:
         raise Damaged(str(error)) from error
 
 
-def contents_ahead(fd: int, compression: str) -> Iterator[bytes]:
+def contents_ahead(fd: int, compression: str, beside: int = 1) -> Iterator[bytes]:
     """The same; while the caller works on one piece, the next one is being unpacked on another processor. The descriptor may be
     closed meanwhile.
 
     Raises: as `contents`.
     """
     if os.fstat(fd).st_size < _SMALL:
-        yield from contents(fd, compression)
+        yield from contents(fd, compression, beside)
         return
     own = os.dup(fd)
-    pieces = contents(own, compression)
+    pieces = contents(own, compression, beside)
     try:
         with ThreadPoolExecutor(1) as unpacker:
             following = unpacker.submit(next, pieces, b"")
@@ -76,6 +78,10 @@ def contents_ahead(fd: int, compression: str) -> Iterator[bytes]:
                 yield piece
     finally:
         os.close(own)
+
+
+def _chunk(beside: int) -> int:
+    return max(CHUNK // beside, min(CHUNK, _LEAST))
 
 
 def behind(chunks: Iterable[bytes], offset: int) -> Iterator[bytes]:
