@@ -217,7 +217,7 @@ def test_records_outside(sound: Path) -> None:
     assert f"{datetime.fromtimestamp(at + 7200):%Y-%m-%d %H:%M:%S}" in shown.stdout
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "sum"])
 def test_damaged_gz(sound: Path, damage: str) -> None:
     """It is told how many lines can be read, and the command that saves them does."""
     path = closed(sound)
@@ -225,13 +225,21 @@ def test_damaged_gz(sound: Path, damage: str) -> None:
     packed = bytearray(gzip.compress(text.encode()))
     if damage == "cut":
         del packed[-2000:]
+    elif damage == "sum":
+        packed[-5] ^= 0xFF
     else:
         packed[len(packed) // 2] ^= 0xFF
     path.with_name(f"{path.name}.gz").write_bytes(packed)
     path.unlink()
     [one] = findings(sound, "damaged")
     assert one["path"] == f"{path}.gz"
-    assert int(one["text"].split("; ")[-1].split()[0]) > 1000
+    printed = subprocess.run([sys.executable, "-m", "mpfhandler", "cat", f"{path}.gz"], capture_output=True, check=False)
+    assert printed.returncode == 1
+    readable = len(printed.stdout.splitlines())
+    assert readable == 20_000 if damage == "sum" else readable > 1000
+    assert one["text"].endswith(f"; {readable} lines can be read")
+    listed = subprocess.run([sys.executable, "-m", "mpfhandler", "ls", "--json", str(sound)], capture_output=True, check=False)
+    assert [file["lines"] for file in json.loads(listed.stdout)["files"] if file["path"] == f"{path}.gz"] == [readable]
     saved = subprocess.run(["sh", "-c", one["remedy"].split(": ", 1)[1]], capture_output=True)
     assert saved.returncode != 0
     assert path.with_name(f"{path.name}.readable").read_text().startswith(text[:1000])

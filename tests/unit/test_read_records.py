@@ -389,6 +389,22 @@ def test_damaged_file_gives_what_can_be_read(tmp_path: Path) -> None:
     assert len(read) > len(text) * 0.45
 
 
+@pytest.mark.parametrize("wrong", [-1, -5, -8])
+@pytest.mark.parametrize("size", [10, 5000, 800_000])
+def test_file_with_a_wrong_end_gives_all_that_comes_before(tmp_path: Path, size: int, wrong: int) -> None:
+    """To the byte: where only the check of a gz file is wrong, that is all of its content, as gzip gives it."""
+    path = tmp_path / "x.gz"
+    text = packed(path, size)
+    data = bytearray(path.read_bytes())
+    data[wrong] ^= 0xFF
+    path.write_bytes(data)
+    read = b""
+    with path.open("rb") as file, pytest.raises(Damaged):
+        for piece in contents(file.fileno(), "gz"):
+            read += piece
+    assert read == text
+
+
 def packed(path: Path, size: int) -> bytes:
     """Text that hardly becomes smaller, so that the compressed file is worth a thread; what was packed."""
     source = random.Random(size)

@@ -14,6 +14,7 @@ from ..._pure.zone import Zone
 from ..._resources.codec import Malformed, unpacked
 from .files import Log, LogFile, list_again
 from .folder import denied
+from .source import rest
 
 __all__ = ["Content", "Stray", "measure", "measure_where_it_is"]
 
@@ -180,11 +181,23 @@ def _pieces(path: str, compression: str, tell: Callable[[int], None], inode: Fil
         if inode is not None and (seen.st_dev, seen.st_ino) != inode:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if compression:
-            yield from unpacked(compression, chunk, _CHUNK)
+            yield from _unpacked(fd, compression, chunk)
         else:
             yield from iter(chunk, b"")
     finally:
         os.close(fd)
+
+
+def _unpacked(fd: int, compression: str, chunk: Callable[[], bytes]) -> Iterator[bytes]:
+    """Of a damaged file all that can be read, as `cat` prints it."""
+    given = 0
+    try:
+        for piece in unpacked(compression, chunk, _CHUNK):
+            given += len(piece)
+            yield piece
+    except Malformed:
+        yield from rest(fd, compression, given)
+        raise
 
 
 class _Check:

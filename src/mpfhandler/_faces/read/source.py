@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from ..._resources.codec import Malformed, unpacked
 from .moments import Clock
 from .records import BACK, MARGIN
 
-__all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "contents_ahead", "first_place", "raw"]
+__all__ = ["BACK", "CHUNK", "Damaged", "behind", "contents", "contents_ahead", "first_place", "raw", "rest"]
 
 CHUNK = 1 << 20  # bytes of content that are worked on at once
 _LEAST = 1 << 14  # of one of very many files
 _PACKED = 1 << 16  # bytes of a compressed file that are read at once
-_FINE = 512  # bytes, both ways, to get at what stands just before the place where a file is broken
 _LOOK = 1 << 16  # bytes in which a line with a time is looked for
 _SMALL = 1 << 18  # bytes of a compressed file that is not worth a thread
 _FAR = 16  # times as many, before a half is given up
@@ -55,7 +55,7 @@ def contents(fd: int, compression: str, beside: int = 1) -> Iterator[bytes]:
             given += len(piece)
             yield piece
     except Malformed as error:
-        yield from _rest(fd, compression, given)
+        yield from rest(fd, compression, given)
         raise Damaged(str(error)) from error
 
 
@@ -148,23 +148,41 @@ def _is_before(fd: int, start: int, end: int, moment: float, clock: Clock) -> bo
     return False
 
 
-def _rest(fd: int, compression: str, given: int) -> Iterator[bytes]:
-    """What can be read beyond what big pieces give, once more from the start."""
-    try:
-        yield from behind(unpacked(compression, _Reader(fd, _FINE), _FINE), given)
-    except Malformed:
-        return
+def rest(fd: int, compression: str, given: int) -> Iterator[bytes]:
+    """What can be read of a file that is broken beyond what has been given of it, once more from the start: near the place where
+    it is broken byte by byte, for what comes of a piece in which something is wrong is lost."""
+    first = _Reader(fd, _PACKED)
+    with suppress(Malformed):
+        for _ in unpacked(compression, first, CHUNK):
+            pass
+    found = bytearray()
+    with suppress(Malformed):
+        for piece in behind(unpacked(compression, _Reader(fd, _PACKED, first.at - 2 * _PACKED), CHUNK), given):
+            found += piece
+            if len(found) >= CHUNK:
+                yield bytes(found)
+                found.clear()
+    if found:
+        yield bytes(found)
 
 
 class _Reader:
-    """Reads on from where it was, whatever others do with the descriptor."""
+    """Reads on from where it was, whatever others do with the descriptor.
 
-    def __init__(self, fd: int, size: int) -> None:
+    Args:
+        fd: to read from.
+        size: of a piece in bytes.
+        fine: from where on the pieces are single bytes (default: nowhere).
+    """
+
+    def __init__(self, fd: int, size: int, fine: int | None = None) -> None:
         self._fd = fd
         self._size = size
-        self._at = 0
+        self._fine = fine
+        self.at = 0  # bytes that have been read
 
     def __call__(self) -> bytes:
-        data = os.pread(self._fd, self._size, self._at)
-        self._at += len(data)
+        fine = self._fine is not None and self.at >= self._fine
+        data = os.pread(self._fd, 1 if fine else self._size, self.at)
+        self.at += len(data)
         return data
