@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from mpfhandler._faces.read import checks as checks_module
 from mpfhandler._faces.read import holders as holders_module
 from mpfhandler._faces.read import locks as locks_module
 from mpfhandler._faces.read import verify as verify_module
-from mpfhandler._faces.read.checks import check_twins
+from mpfhandler._faces.read.checks import check_content, check_twins
+from mpfhandler._faces.read.content import measure_where_it_is
 from mpfhandler._faces.read.files import Log, find_log
 from mpfhandler._faces.read.findings import Finding
 from mpfhandler._faces.read.states import Survey, survey
@@ -215,6 +217,24 @@ def test_records_outside(sound: Path) -> None:
     ]
     shown = subprocess.run(["sh", "-c", found[1]["remedy"].split(": ", 1)[1]], capture_output=True, text=True, check=True)
     assert f"{datetime.fromtimestamp(at + 7200):%Y-%m-%d %H:%M:%S}" in shown.stdout
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_inode_of_a_deleted_file_is_given_to_a_new_one(sound: Path, same: bool) -> None:
+    """While the log is looked at: the new one is no file of the old one's period."""
+    log = find_log("verify", argparse.Namespace(**dict.fromkeys(GUESSED), log=str(sound), utc=False))
+    file, here = log.files[-1], sound.with_name(f"{sound.name}.{datetime.now():%Y-%m-%d_%H}")
+    assert (log.sure, file.name, here.exists()) == (True, None, False)
+    sound.rename(here)
+    if same:
+        assert list(check_content(log, file, None, lambda _: None)) == []
+        assert measure_where_it_is(log, file, (log.zone,))[0].path == str(here)
+        return
+    assert file.start is not None
+    before = replace(file, start=file.start - 3600, end=file.start)
+    assert list(check_content(log, before, None, lambda _: None)) == []
+    with pytest.raises(FileNotFoundError):
+        measure_where_it_is(log, before, (log.zone,))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "sum"])

@@ -144,7 +144,7 @@ def measure_where_it_is(
                 file.path, file.compression, zones[0], period, tell, zeros=zeros, inode=file.inode, others=zones[1:]
             )  # fmt: skip
         except FileNotFoundError:
-            found = [one for one in list_again(log) if _is_same(one, file)]
+            found = [one for one in list_again(log) if _is_same(log, one, file)]
             if not found:
                 raise
             file = found[0]
@@ -153,10 +153,12 @@ def measure_where_it_is(
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.path)
 
 
-def _is_same(one: LogFile, file: LogFile) -> bool:
-    """Whether that is this file now. Compressed, it has the same segment's name, or, where it had none, the same last write."""
+def _is_same(log: Log, one: LogFile, file: LogFile) -> bool:
+    """Whether that is this file now. Compressed, it has the same segment's name, or, where it had none, the same last write. A
+    deleted file's inode is soon that of a new one, which as a rule is of another period."""
     if one.inode == file.inode:
-        return one.name is not None or file.name is None
+        other = log.sure and None not in (one.start, file.start) and one.start != file.start
+        return (one.name is not None or file.name is None) and not other
     if file.name is None:
         return bool(one.compression) and one.mtime == file.mtime
     return one.name is not None and replace(one.name, compression="") == replace(file.name, compression="")
