@@ -36,6 +36,7 @@ from mpfhandler._faces.read.content import measure_where_it_is
 from mpfhandler._faces.read.files import Log, find_log
 from mpfhandler._faces.read.findings import Finding
 from mpfhandler._faces.read.states import Survey, survey
+from mpfhandler._pure.naming import Names
 
 GUESSED = ("when", "interval", "at_time", "tz", "suffix", "lock_dir")  # arguments that tell how a log is rotated
 
@@ -263,6 +264,30 @@ def test_damaged_gz(sound: Path, damage: str) -> None:
     saved = subprocess.run(["sh", "-c", one["remedy"].split(": ", 1)[1]], capture_output=True)
     assert saved.returncode != 0
     assert path.with_name(f"{path.name}.readable").read_text().startswith(text[:1000])
+
+
+@pytest.mark.parametrize("becomes", ["a segment", "locked"])
+def test_temporary_file_of_a_process_that_is_at_it(sound: Path, monkeypatch: pytest.MonkeyPatch, becomes: str) -> None:
+    """It was free for an instant: it had just been made, or was just done with."""
+    packed = sound.with_name(f"{sound.name}.2026-11-23_16.gz")
+    path = Path(Names(str(sound), "%Y-%m-%d_%H").temporary(str(packed)))
+    path.write_bytes(gzip.compress(b"x\n"))
+    free, locked = locks_module._free, list[int]()
+
+    def meanwhile(fd: int) -> bool:
+        found = free(fd)
+        if becomes == "locked" and not locked:
+            locked.append(os.open(path, os.O_RDONLY))
+            fcntl.flock(locked[0], fcntl.LOCK_EX)
+        elif path.exists() and not locked:
+            path.rename(packed)
+        return found
+
+    monkeypatch.setattr(locks_module, "_free", meanwhile)
+    assert not locks_module.is_free(str(path))
+    assert path.exists() == (becomes == "locked")
+    for fd in locked:
+        os.close(fd)
 
 
 def test_orphan_temporary_file(sound: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = ["check_lock", "is_free"]
 
 _PATIENCE = 2.0  # seconds; a rotation takes a fraction of a millisecond, and nobody waits longer than this by default
 _PAUSE = 0.02
+_SETTLE = 0.1  # seconds in which a file that was just made is locked
 
 
 def check_lock(log: Log) -> Iterator[Finding]:
@@ -42,15 +43,26 @@ def check_lock(log: Log) -> Iterator[Finding]:
 
 
 def is_free(path: str) -> bool:
-    """Whether nobody has a lock on this file; False where that cannot be told."""
+    """Whether this file is there and nobody has a lock on it; False where that cannot be told. Who makes a file has the lock an
+    instant later, and who is done with it lets go as soon as it has another name, so it is looked at twice."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
-        return _free(fd)
+        if not _free(fd) or not _leads_to(path, fd):
+            return False
+        time.sleep(_SETTLE)
+        return _free(fd) and _leads_to(path, fd)
     finally:
         os.close(fd)
+
+
+def _leads_to(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except OSError:
+        return False
 
 
 def _had(path: str) -> tuple[bool, FileId | None]:
