@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import pytest
 from mpfhandler import TimedLogFile
 
 COMMAND = [sys.executable, "-m", "mpfhandler", "tail", "-f"]
+WAITS = "; it is waited for\n"
 PATIENCE = 60.0  # seconds; what is waited for comes in less than one on a machine that has time
 
 WRITER = """
@@ -131,7 +133,7 @@ def test_every_record_once(log: Path, follow: Callable[..., Follower], stops: in
     tardy = [line for line in lines if " late " in line]
     assert len(tardy) == len(set(tardy)) == late
     assert list(log.parent.glob("*.gz")), "segments were compressed meanwhile"
-    assert follower.end() == ""
+    assert follower.end().removesuffix(WAITS).count("\n") == 0
 
 
 def test_log_that_is_not_there_yet(log: Path, follow: Callable[..., Follower]) -> None:
@@ -140,6 +142,35 @@ def test_log_that_is_not_there_yet(log: Path, follow: Callable[..., Follower]) -
     time.sleep(0.5)
     append(log, "one\n")
     assert follower.wait_for(bool) == ["one"]
+    complaints = follower.end()
+    assert complaints.endswith(WAITS)
+    assert complaints.count("\n") == 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_compressed_file_that_is_named_itself(tmp_path: Path, follow: Callable[..., Follower], there: bool) -> None:
+    """It is printed once; nothing comes to it any more."""
+    path = tmp_path / "app.log.2026-11-23_16.gz"
+    content = gzip.compress(b"one\ntwo\n")
+    if there:
+        path.write_bytes(content)
+    follower = follow("-n", 1 if there else 10, path)
+    if not there:
+        time.sleep(1)
+        (tmp_path / "whole").write_bytes(content)
+        (tmp_path / "whole").rename(path)
+    wanted = ["two"] if there else ["one", "two"]
+    follower.wait_for(lambda lines: lines == wanted)
+    time.sleep(1)
+    assert follower.lines() == wanted
+
+
+def test_folder_of_locks_that_is_not_there(log: Path) -> None:
+    """It is not waited for, as the log would be."""
+    words = [*COMMAND, str(log), "--lock-dir", str(log.parent / "none")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not an existing folder; name the one that the handler has" in done.stderr
 
 
 def test_unfinished_line_is_held_back(log: Path, follow: Callable[..., Follower]) -> None:

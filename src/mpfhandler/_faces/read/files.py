@@ -136,14 +136,14 @@ def find_lock(arguments: argparse.Namespace, log: str) -> str:
     """The lock file of a log, by the arguments of `add_log_arguments` and the log's real path. It need not exist.
 
     Raises:
-        FileNotFoundError: there is no such folder of locks.
+        InvalidOption: there is no such folder of locks.
     """
     if arguments.lock_dir is None:
         return lock_of(log, None)
     folder = os.path.realpath(arguments.lock_dir)
     if not os.path.isdir(folder):
         problem = "is not an existing folder"
-        raise path_error(FileNotFoundError, "--lock-dir", arguments.lock_dir, problem, "name the one that the handler has")
+        raise InvalidOption("lock_dir", arguments.lock_dir, problem, "name the one that the handler has")
     return lock_of(log, folder)
 
 

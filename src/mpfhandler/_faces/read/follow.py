@@ -147,9 +147,9 @@ class Follower:
 
     def _is_followed(self, file: LogFile) -> bool:
         """The active file, and plain segments to which late records may come."""
-        if file.name is None:
-            return True
-        return not file.compression and time.time() - max(file.mtime, file.end or 0.0) < _RECENT
+        if file.name is None or file.compression:
+            return not file.compression
+        return time.time() - max(file.mtime, file.end or 0.0) < _RECENT
 
     def _last(self, files: list[LogFile], opened: dict[str, _Open], most: int | None) -> Iterator[bytes]:
         if most is None:

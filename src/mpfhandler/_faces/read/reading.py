@@ -50,9 +50,9 @@ def find(command: str, arguments: argparse.Namespace, path: str | None = None, *
 
 def key_of(log: Log, file: LogFile) -> str:
     """What a file is called as long as it is this segment: its plain name, compressed or not, or waiting for somebody. The active
-    file has none: ""."""
+    file has none: "". A compressed one that the user has named itself is no active file: its path."""
     if file.name is None:
-        return ""
+        return file.path if file.compression else ""
     return log.names.default(log.names.at(file.name.wall)) + (f".{file.name.index}" if file.name.index else "")
 
 

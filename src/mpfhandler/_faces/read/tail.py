@@ -59,6 +59,8 @@ def _tail(arguments: argparse.Namespace) -> int:
     most = arguments.lines
     if most is None and arguments.since is None:
         most = _FEW
+    if arguments.follow:
+        asked.note(_missing(arguments))
     follower = Follower(_looking(arguments), asked, patient=arguments.follow)
     out = sys.stdout.buffer
     try:
@@ -72,6 +74,15 @@ def _tail(arguments: argparse.Namespace) -> int:
     finally:
         follower.close()
     return FAILED if asked.failed else DONE
+
+
+def _missing(arguments: argparse.Namespace) -> str:
+    """What is to be told of a log that is not there yet: its name may be misspelled. "" if it is there."""
+    try:
+        find("tail", arguments)
+    except FileNotFoundError as error:
+        return f"{error}; it is waited for"
+    return ""
 
 
 def _looking(arguments: argparse.Namespace) -> Callable[[], Log]:
