@@ -142,7 +142,7 @@ def _cells(log: Log, row: _Row, *, read: bool) -> list[str | Painted]:
 def _total(log: Log, rows: list[_Row]) -> str:
     size = sum(row.known.file.size for row in rows if not row.known.gone)
     counted = [row.content.lines for row in rows if row.content is not None]
-    lines = f", {sum(counted)} line{'' if counted == [1] else 's'}" if counted else ""
+    lines = f", {sum(counted)} line{'' if sum(counted) == 1 else 's'}" if counted else ""
     how = f"rotated {every(log.schedule)}" if log.sure else f"the names tell of {log.schedule.when}"
     return f"{len(rows)} file{'' if len(rows) == 1 else 's'}, {show_size(size)}{lines}; {how}, {zone_name(log.zone)}"
 
