@@ -14,13 +14,13 @@ from ..._pure.errors import InvalidOption
 from ..._pure.zone import Zone, find_zone
 from ..look import complain, of_output
 from ..spelling import explain
+from .letters import with_letters
 from .moments import Clock, read_time
 from .records import Wanted
 
 __all__ = ["DONE", "FAILED", "TIMES", "Asked", "add_wanted_arguments", "asked_for", "run_reader"]
 
 DONE, FAILED, _USAGE_ERROR = 0, 1, 2
-_REPEATS = ("*", "+", "?", "{")
 TIMES = """\
 times: 14:30 (the last time that the clock has shown it), yesterday 09:00, 2h or 90min (ago), 2026-11-23, 2026-11-23 16:00,
   2026-11-23T16:00:00+08:00, seconds since the epoch.
@@ -119,26 +119,9 @@ def run_reader(name: str, command: Callable[[], int]) -> int:
     return _USAGE_ERROR
 
 
-def _with_letters(text: str, ignore_case: bool) -> str:
-    """The pattern with each letter beyond ASCII in one piece, since in bytes it is several; with both its cases, if that is asked
-    for. In [ ] there are only bytes."""
-    found: list[str] = []
-    inside = escaped = False
-    for at, one in enumerate(text):
-        if one.isascii() or inside or "\udc80" <= one <= "\udcff":  # the last are bytes that are no text
-            found.append(one)
-        else:
-            cases = {one, one.lower(), one.upper()} if ignore_case else {one}
-            alone = len(cases) == 1 and text[at + 1 : at + 2] not in _REPEATS  # as it is: plain text is searched for much faster
-            found[len(found) - escaped :] = [one if alone else f"(?:{'|'.join(sorted(cases))})"]
-        inside = inside if escaped else (one == "[" or (inside and one != "]"))
-        escaped = one == "\\" and not escaped
-    return "".join(found)
-
-
 def _pattern(text: str, ignore_case: bool) -> re.Pattern[bytes]:
     try:
-        return re.compile(os.fsencode(_with_letters(text, ignore_case)), re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
+        return re.compile(os.fsencode(with_letters(text, ignore_case)), re.MULTILINE | (re.IGNORECASE if ignore_case else 0))
     except re.error as error:
         raise InvalidOption(
             "grep", text, f"is no regular expression: {error}", r"write \ before characters such as ( [ *"
