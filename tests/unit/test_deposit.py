@@ -440,13 +440,40 @@ def test_any_call_may_be_the_last(way: str, root: Path, tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == open_now
 
 
+@pytest.mark.parametrize("inside", ["app.log.2026-11-23_17", "2026-12/app.log"])
+def test_what_a_killed_process_has_left_goes_with_any_segment_that_follows(inside: str, root: Path, tmp_path: Path) -> None:
+    """Its own may never be stored: a rule has deleted it meanwhile, or it has another name since it was compressed."""
+    one, dead = job(tmp_path / "logs"), list[bool]()
+
+    def kill(source: str, target: str) -> None:
+        if not target.endswith(NAME):
+            return OPERATIONS.rename_new(source, target)
+        dead.append(True)
+        raise Killed
+
+    def unlink(path: str) -> None:
+        if not dead:
+            OPERATIONS.unlink(path)
+
+    ops = replace(OPERATIONS, rename_new=kill, unlink=unlink)
+    with pytest.raises(Killed):
+        folder_archive(root, tmp_path / "logs", ops).store(Segment(one.file), PERIOD)
+    assert [data for path, data in files(root).items() if path.endswith(".tmp")] == [DATA]
+    Path(one.file).unlink()
+    next_one = tmp_path / "logs" / inside
+    next_one.parent.mkdir(exist_ok=True)
+    next_one.write_bytes(b"next")
+    folder_archive(root, tmp_path / "logs").store(Segment(str(next_one)), PERIOD)
+    assert files(root) == {f"web/app.log/{inside}": b"next"}
+
+
 def test_a_disk_that_returns_other_bytes(root: Path, tmp_path: Path) -> None:
     """D5: what reads back otherwise never gets its name."""
     one = job(tmp_path / "logs")
 
     def read(fd: int, count: int, offset: int) -> bytes:
         found = OPERATIONS.read_at(fd, count, offset)
-        return found[:-1] + b"?" if os.readlink(f"/proc/self/fd/{fd}").endswith(f".{NAME}.tmp") and found else found
+        return found[:-1] + b"?" if os.readlink(f"/proc/self/fd/{fd}").endswith("/.segment.tmp") and found else found
 
     with pytest.raises(OSError, match="reads back otherwise"):
         folder_archive(root, tmp_path / "logs", replace(OPERATIONS, read_at=read)).store(Segment(one.file), PERIOD)
@@ -540,7 +567,7 @@ def test_folder_that_gives_nothing_up_again(tmp_path: Path) -> None:
     broken = FolderStore(replace(OPERATIONS, write=full, unlink=not_now), str(tmp_path / "mnt"))
     content = Content(4, lambda: iter((b"mine",)))
     with pytest.raises(OSError, match="No space left"):
-        broken.create("web/one", content)
-    assert [path.name for path in (tmp_path / "mnt" / "web").iterdir()] == [".one.tmp"]
-    FolderStore(OPERATIONS, str(tmp_path / "mnt")).create("web/one", content)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "mnt" / "web").iterdir()} == {"one": b"mine"}
+        broken.create("web/app.log/one", content)
+    assert [path.name for path in (tmp_path / "mnt/web/app.log").iterdir()] == [".segment.tmp"]
+    FolderStore(OPERATIONS, str(tmp_path / "mnt")).create("web/app.log/one", content)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mnt/web/app.log").iterdir()} == {"one": b"mine"}
