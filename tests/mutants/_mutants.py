@@ -156,9 +156,9 @@ MUTANTS = (
     Mutant(
         "archive-temporary-name",
         "each segment has a temporary file of its own, which stays where it never comes again",
-        FOLDER,
-        "{_CLAIM if inside == [OWNER] else _SEGMENT}",
-        "{_CLAIM if inside == [OWNER] else _SEGMENT + inside[-1]}",
+        "_pure/target.py",
+        "{OWNER if inside == [OWNER] else 'segment'}",
+        "{inside[-1]}",
         ("unit/test_deposit.py::test_what_a_killed_process_has_left_goes_with_any_segment_that_follows",),
     ),
     Mutant(

@@ -193,11 +193,11 @@ class Cluster:
 def test_fsspec_writes_over_nothing() -> None:
     """A file system whose `mv` writes over what is there is asked before; the other machine's file stays as it is."""
     store = store_fsspec.FsspecStore.__new__(store_fsspec.FsspecStore)
-    files = {"/logs/web/app.log.1": b"theirs"}
+    files = {"/logs/web/app.log/1": b"theirs"}
     store._fs, store._root = Cluster(files), "/logs"
     content = Content(4, lambda: iter((b"mi", b"ne")))
-    with pytest.raises(FileExistsError, match=r"^/logs/web/app.log.1$"):
-        store.create("web/app.log.1", content)
-    assert files["/logs/web/app.log.1"] == b"theirs"
-    store.create("web/app.log.2", content)
-    assert files["/logs/web/app.log.2"] == b"mine"
+    with pytest.raises(FileExistsError, match=r"^/logs/web/app.log/1$"):
+        store.create("web/app.log/1", content)
+    assert files["/logs/web/app.log/1"] == b"theirs"
+    store.create("web/app.log/old/2", content)
+    assert files == {"/logs/web/app.log/1": b"theirs", "/logs/web/app.log/old/2": b"mine"}, "what the first had left is gone"

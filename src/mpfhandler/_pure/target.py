@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from .errors import InvalidOption, InvalidOptionType
 
-__all__ = ["OBJECT_STORES", "OWNER", "Target", "candidates", "key_part", "masked", "parse_target"]
+__all__ = ["OBJECT_STORES", "OWNER", "Target", "candidates", "key_part", "masked", "parse_target", "temporary_key"]
 
 OBJECT_STORES = ("s3", "gs", "az")
 OWNER = ".owner"  # the object that tells whose the keys beside it are
@@ -107,6 +107,14 @@ def candidates(name: str, index: int, compression: str) -> Iterator[str]:
     yield name
     for following in range(index + 1, index + _NAMES):
         yield f"{root}.{following}{ending}"
+
+
+def temporary_key(key: str) -> str:
+    """Under which key an object of a log is written, where a store cannot make it whole in one step, before it gets its own. All
+    segments of a log have the same one, which belongs to who has the lock of the log: what a killed process has left goes with
+    the next one. The claim of the folder, which several machines may try to make, has another."""
+    host, log, *inside = key.split("/")
+    return f"{host}/{log}/.{OWNER if inside == [OWNER] else 'segment'}.tmp"
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

@@ -3,9 +3,8 @@
 A file gets its name when its content is safe: hidden temporary file → content, mode → fsync → read back → rename onto a free name
 → fsync of the folder. The URL's own folder must exist: what is not mounted now must not fill the disk below it.
 
-A temporary file that a killed process has left is removed by the next one that stores anything of the same log: all have one name
-in the log's folder, below which only who has the lock of `owner_id` stores, so it is nobody's. Its own segment may never come
-again. But the claim of that folder, which several machines may try to make, has a temporary file of its own.
+A temporary file that a killed process has left is removed by the next one that stores anything of the same log (`temporary_key`):
+its own segment may never come again. Whoever stores below a log's folder has the lock of `owner_id`, so it is nobody's.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import os.path
 from collections.abc import Iterator
 
 from .._platform import Fault, Operations
-from .._pure.target import OWNER
+from .._pure.target import temporary_key
 from .content import Content
 from .descriptors import close_quietly
 from .store import Facts
@@ -23,7 +22,6 @@ from .store import Facts
 __all__ = ["FolderStore"]
 
 _BLOCK = 1 << 18
-_CLAIM, _SEGMENT = f".{OWNER}.tmp", ".segment.tmp"
 
 
 class FolderStore:
@@ -63,7 +61,7 @@ class FolderStore:
         path = self._path(key)
         folder = os.path.dirname(path)
         self._make_folders(key)
-        temporary = self._temporary(key)
+        temporary = self._path(temporary_key(key))
         try:
             fd = self._ops.open_new_private(temporary)
         except OSError as error:
@@ -103,10 +101,6 @@ class FolderStore:
 
     def _path(self, key: str) -> str:
         return os.path.join(self._root, key)
-
-    def _temporary(self, key: str) -> str:
-        host, log, *inside = key.split("/")
-        return self._path(f"{host}/{log}/{_CLAIM if inside == [OWNER] else _SEGMENT}")
 
     def _check_root(self) -> None:
         try:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterator
 from typing import Any
 
-from .._pure.target import Target
+from .._pure.target import Target, temporary_key
 from .content import Content
 from .store import Facts
 
@@ -54,12 +54,11 @@ class FsspecStore:
                 yield bytes(block)
 
     def create(self, key: str, content: Content) -> None:
-        """See `Store`. After a failure there is no such file, or the whole one; a hidden one may be left, which the next try
-        writes over."""
-        folder, _, name = self._path(key).rpartition("/")
-        temporary, path = f"{folder}/.{name}.tmp", f"{folder}/{name}"
+        """See `Store`. After a failure there is no such file, or the whole one; a hidden one may be left, over which the next
+        one of the log is written (`temporary_key`)."""
+        temporary, path = self._path(temporary_key(key)), self._path(key)
         with _failures():
-            self._fs.makedirs(folder, exist_ok=True)
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             with self._fs.open(temporary, "wb") as file:
                 for block in content.blocks():
                     file.write(block)
