@@ -232,6 +232,22 @@ def test_seal_tells_a_hook_that_fails(log: Path, capsys: pytest.CaptureFixture[s
     assert left(log.parent)[:5] == HOURS
 
 
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [("AssertionError", "AssertionError"), ("Odd('x')", "Odd: <its text cannot be had: ZeroDivisionError>")],
+)
+def test_seal_tells_a_failure_that_has_no_text(
+    cause: str, told: str, log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An `assert` of the hook's, or an error that cannot even be shown: what kind it is."""
+    odd = "class Odd(Exception):\n    def __str__(self):\n        return 1 // 0\n\n\n"
+    (log.parent / "failing_without_a_word.py").write_text(f"{odd}def ship(segment):\n    raise {cause}\n")
+    monkeypatch.syspath_prepend(str(log.parent))
+    monkeypatch.delitem(sys.modules, "failing_without_a_word", raising=False)
+    assert cli.main(["seal", str(log), "--on-seal", "failing_without_a_word.ship"]) == 1
+    assert capsys.readouterr().err.splitlines() == [f"mpfhandler seal: {told}"]
+
+
 def test_seal_without_an_archive_names_the_option(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--archive-delete` alone: the remedy is one for a command line."""
     assert cli.main(["seal", str(log), "--archive-delete"]) == 2

@@ -21,6 +21,7 @@ import pytest
 
 import mpfhandler
 from mpfhandler import MultProcTimedRotatingFileHandler
+from mpfhandler._faces.hooks import teller_of
 from mpfhandler._platform import OPERATIONS
 
 Handler = MultProcTimedRotatingFileHandler
@@ -904,6 +905,22 @@ def test_recursion_error_passes(
     assert handler.lock is not None
     assert handler.lock.acquire(blocking=False), "the lock is free"
     handler.lock.release()
+
+
+class Unspeakable(Exception):
+    """What a user's hook may raise."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_failure_whose_text_cannot_be_had_is_told(make: Make, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """`handleError` is called for it as for any other one."""
+    handler, told = make(), list[tuple[str, object]]()
+    monkeypatch.setattr(handler, "handleError", lambda made: told.append((made.getMessage(), sys.exc_info()[1])))
+    error = Unspeakable()
+    teller_of(handler)(error)
+    assert told == [(f"{path}: Unspeakable: <its text cannot be had: ValueError>", error)]
 
 
 def test_silent_when_exceptions_are_not_raised(

@@ -21,7 +21,7 @@ from .._pure.keeping import Closed
 from .._pure.naming import Names
 from .._pure.options import Access
 from .._pure.schedule import Schedule
-from .._resources.report import Reporter
+from .._resources.report import Reporter, text_of
 from .._resources.tracefile import Trace
 from .interrupt import interruptible
 from .look import complain, of_output
@@ -110,7 +110,7 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
         raise InvalidOption("suffix", arguments.suffix, problem, "use year, month and day, such as '%Y-%m-%d'")
 
     def tell(error: Exception) -> None:
-        complain(name, refused(error) if isinstance(error, PermissionError) else str(error))
+        complain(name, refused(error) if isinstance(error, PermissionError) else text_of(error))
 
     return Found(ops, log, Shelf(names, names.folder, schedule, grace), tell)
 

@@ -33,7 +33,9 @@ def teller_of(handler: BaseRotatingHandler) -> Callable[[Exception], None]:
     """Who is told of a failure: `handleError`, once per cause. There may be no record to blame, so one is made."""
 
     def tell(error: Exception) -> None:
-        message = f"{handler.baseFilename}: {error}"
+        from .._resources.report import text_of  # with the rest of the engine
+
+        message = f"{handler.baseFilename}: {text_of(error)}"
         record = logging.LogRecord("mpfhandler", logging.ERROR, __file__, 0, message, None, None)
         try:
             raise error  # noqa: TRY301  handleError reads sys.exc_info()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .tracefile import Trace
 
-__all__ = ["Reporter"]
+__all__ = ["Reporter", "text_of"]
 
 
 class Reporter:
@@ -46,8 +46,21 @@ class Reporter:
             self._told.pop(what, None)
 
 
+def text_of(error: Exception) -> str:
+    """What it says; where it says nothing (an `assert` of a user's hook), or cannot, of what kind it is."""
+    kind = type(error).__name__
+    try:
+        return str(error) or kind
+    except Exception as worse:  # of a user's class
+        return f"{kind}: {_no_text(worse)}"
+
+
 def _text(error: Exception) -> str:
     try:
         return str(error)
-    except Exception as worse:  # of a user's class
-        return f"<its text cannot be had: {type(worse).__name__}>"
+    except Exception as worse:
+        return _no_text(worse)
+
+
+def _no_text(worse: Exception) -> str:
+    return f"<its text cannot be had: {type(worse).__name__}>"
