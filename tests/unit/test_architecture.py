@@ -31,7 +31,7 @@ SYSTEM_MODULES = {
 # What a module may use of `os` anywhere: text of paths, no call to the system.
 OS_TEXT = {
     "os.PathLike", "os.fsdecode", "os.fsencode", "os.fspath", "os.path",
-    "os.path.basename", "os.path.dirname", "os.path.join", "os.path.split",
+    "os.path.basename", "os.path.commonpath", "os.path.dirname", "os.path.join", "os.path.split",
 }  # fmt: skip
 ELSEWHERE = {"sys.platform", "datetime.now", "datetime.today", "datetime.utcnow", "date.today"}
 # The way round the table of operations, each with its reason.

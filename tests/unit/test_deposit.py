@@ -347,12 +347,23 @@ def test_a_compressed_segment(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_the_namers(root: Path, tmp_path: Path) -> None:
-    """Below the log's own it is one in the archive, too; elsewhere the file's name is what counts."""
-    for folder in (tmp_path / "logs" / "2026-11", tmp_path / "elsewhere"):
-        folder.mkdir(parents=True)
+    """It is one in the archive, too, from the log's own on, or from what it has in common with that: the period may stand in the
+    folder alone, and one name has a limited number of followers."""
+    for folder in (tmp_path / "logs" / "2026-11", tmp_path / "elsewhere" / "2026-11", tmp_path):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "16.log").write_bytes(folder.name.encode())
         folder_archive(root, tmp_path / "logs").store(Segment(str(folder / "16.log")), PERIOD)
-    assert files(root) == {"web/app.log/2026-11/16.log": b"2026-11", "web/app.log/16.log": b"elsewhere"}
+    names = ("2026-11/16.log", "elsewhere/2026-11/16.log", "16.log")
+    assert files(root).keys() == {f"web/app.log/{name}" for name in names}
+
+
+@pytest.mark.parametrize("folder", ["/", "/var/log"])
+def test_where_a_segment_lies_in_the_archive(folder: str) -> None:
+    """Also for a log in the root folder, or a segment there."""
+    archive = Archive("file:///mnt", "web", os.path.join(folder, "app.log"))
+    names = {path: archive._job(path, PERIOD).name for path in ("/x", "/var/log/x", "/var/log2/2026/x")}
+    beside = {"/x": "x", "/var/log/x": "x", "/var/log2/2026/x": "log2/2026/x"}
+    assert names == (beside if folder != "/" else {path: path[1:] for path in names})
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

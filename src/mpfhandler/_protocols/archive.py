@@ -90,8 +90,8 @@ class Archive:
         return deposit(self._ops, open_store(self._ops, self._target), self._target, job, stop)
 
     def _job(self, path: str, name: SegmentName) -> Job:
-        below = self._folder if self._folder.endswith("/") else f"{self._folder}/"
-        inside = path.removeprefix(below) if path.startswith(below) else os.path.basename(path)
+        common = os.path.commonpath([self._folder, os.path.dirname(path)])
+        inside = path[len(common) :].lstrip("/")
         owner_file = os.path.join(self._folder, f".{self._base}.owner")
         ending = path.rpartition(".")[2]
         packed = name.compression or (ending if ending in COMPRESSIONS else "")

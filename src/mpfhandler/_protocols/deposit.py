@@ -42,7 +42,8 @@ class Job:
         host: the machine's name.
         log: the log's file name.
         file: the path of the segment.
-        name: of the segment, from the log's folder on; with slashes where a `namer` has put it into a folder of its own.
+        name: of the segment, from the log's folder on; with slashes where a `namer` has put it into a folder of its own, from
+            what both folders have in common.
         index: its number in its period.
         compression: "gz", … or "".
         owner_file: the path of the log's number for archives.
