@@ -224,6 +224,36 @@ def test_work_that_outlasts_the_patience_is_taken_up_again(monkeypatch: pytest.M
     assert len(runs) == 2
 
 
+def test_step_that_was_waited_for_in_vain_is_not_waited_for_by_every_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook may take hours, and a program may fork all the time: the first fork waits. Once the step is over, the next one is
+    waited for again."""
+    monkeypatch.setattr(fork, "_PATIENCE", 0.2)
+    steps = [threading.Event(), threading.Event()]
+    begun = [threading.Event(), threading.Event()]
+
+    def work(stop: Stop) -> None:
+        for start, end in zip(begun, steps, strict=True):
+            start.set()
+            assert end.wait(PATIENCE)
+            stop()
+
+    def seconds_of_fork() -> float:
+        start = time.monotonic()
+        keeper.before_fork()
+        keeper.after_fork_in_parent()
+        return time.monotonic() - start
+
+    keeper = Housekeeper(THREADS, work)
+    keeper.ask()
+    for start, end in zip(begun, steps, strict=True):
+        assert start.wait(PATIENCE)
+        first, *others = [seconds_of_fork() for _ in range(3)]
+        assert first >= 0.2
+        assert max(others) < 0.1
+        end.set()
+    assert idle(keeper)
+
+
 def test_asking_while_a_thread_is_being_started_starts_one() -> None:
     """A signal handler that logs in the middle of the start does not wait for itself, and its work is done, too."""
     runs: list[int] = []

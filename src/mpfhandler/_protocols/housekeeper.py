@@ -74,6 +74,7 @@ class Housekeeper:
         self._stop: Patience | None = None  # a fork is under way
         self._asking = False
         self._cut = False  # the present run was told to stop
+        self._in_vain = False  # a fork has waited for the step that is under way
 
     def ask(self) -> None:
         """There is work. Returns at once; a thread that cannot be started leaves the work to the next time."""
@@ -135,9 +136,12 @@ class Housekeeper:
         self._give_wake()
 
     def before_fork(self) -> None:
-        """Wait until it has stopped; deleting one huge file can take long."""
+        """Wait until it has stopped; deleting one huge file can take long. A hook may take hours: the forks that follow do not
+        wait for the same step again."""
         self.prepare_fork()
-        self._join(fork.patience_left())
+        thread = self._thread
+        self._join(0.0 if self._in_vain else fork.patience_left())
+        self._in_vain = thread is not None and self._thread is thread and self._runner != self._threads.identity()
 
     def after_fork_in_parent(self) -> None:
         """Go on with what was stopped."""
@@ -151,7 +155,7 @@ class Housekeeper:
         self._thread, self._runner = None, 0
         self._stop = self._due = None
         self._wake = None if self._live is None else self._threads.signal()
-        self._wanted = self._working = self._waits = self._asking = False
+        self._wanted = self._working = self._waits = self._asking = self._in_vain = False
 
     def _begin(self, pause: float) -> None:
         if self._live is not None and self._resting:
@@ -253,7 +257,7 @@ class Housekeeper:
                 self._due = None
 
     def _stopping(self) -> bool:
-        stops = self._stops()
+        self._in_vain, stops = False, self._stops()
         self._cut = self._cut or stops
         return stops
 
