@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import gzip
 import itertools
 import json
 import os
@@ -34,7 +36,7 @@ from _seal_support import (
 
 from mpfhandler import SealedSegment
 from mpfhandler._platform import OPERATIONS
-from mpfhandler._protocols.sealing import Memory
+from mpfhandler._protocols.sealing import Memory, Sealed
 from mpfhandler._pure.naming import Names
 from mpfhandler._pure.schedule import Schedule
 
@@ -349,18 +351,87 @@ def test_hook_may_remove_or_compress_the_segment_itself(tmp_path: Path) -> None:
     seal(tmp_path, rules(None, hook.step, archive.step))
     assert (len(hook.seen), archive.seen, hidden(tmp_path)) == (1, [], [])
 
-    def pack(segment: SealedSegment) -> None:
-        import gzip
-
-        Path(segment.path + ".gz").write_bytes(gzip.compress(Path(segment.path).read_bytes()))
-        os.unlink(segment.path)
-
     make(tmp_path)
-    hook.does = pack
+    hook.does = pack_itself
     for _ in range(3):
         seal(tmp_path, rules(None, hook.step))
     assert len(hook.seen) == 2
     assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+
+
+def pack_itself(segment: SealedSegment) -> None:
+    """A hook that compresses."""
+    Path(segment.path + ".gz").write_bytes(gzip.compress(Path(segment.path).read_bytes()))
+    os.unlink(segment.path)
+
+
+def write_anew(segment: SealedSegment) -> None:
+    """A hook that puts another file in the segment's place, as `sed -i` does."""
+    Path(segment.path + "~").write_bytes(CONTENT.upper())
+    os.replace(segment.path + "~", segment.path)
+
+
+@pytest.mark.parametrize(("does", "ending"), [(pack_itself, ".gz"), (write_anew, "")])
+@pytest.mark.parametrize("delete", [None, "archive"])
+def test_steps_after_a_hook_have_what_it_has_left(
+    does: Callable[[SealedSegment], None], ending: str, delete: str | None, tmp_path: Path
+) -> None:
+    """The file that stands there then, with the lock on that one: nobody else comes in between, and nothing fails."""
+    make(tmp_path)
+    hook, archive, others = Hook(), Hook("archive"), list[Sealed]()
+    hook.does = does
+    how = rules(None, hook.step, archive.step, delete_after=delete)
+    archive.does = lambda _: others.append(seal(tmp_path, how))
+    seal(tmp_path, how)
+    assert [one.path for one in archive.seen] == [f"{tmp_path / NAME}{ending}"]
+    assert archive.seen[0].size == (len(CONTENT) if not ending else len(gzip.compress(CONTENT)))
+    assert [len(one.held) for one in others] == [1]
+    assert list(contents(tmp_path)) == ([] if delete else [NAME + ending])
+    seal(tmp_path, how)
+    assert (len(hook.seen), len(archive.seen)) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["held", "folder"])
+def test_what_a_hook_has_left_may_be_somebodys(kind: str, tmp_path: Path) -> None:
+    """In use by another process it is left for the next time; what is no file is told of and left alone. The hook is not called
+    once more."""
+    make(tmp_path)
+    hook, archive, told = Hook(), Hook("archive"), Told()
+    how = rules(None, hook.step, archive.step)
+    fds: list[int] = []
+
+    def leave(segment: SealedSegment) -> None:
+        if kind == "folder":
+            os.unlink(segment.path)
+            os.mkdir(segment.path)
+        else:
+            write_anew(segment)
+            fds.append(os.open(segment.path, os.O_RDWR))
+            fcntl.flock(fds[0], fcntl.LOCK_SH)
+
+    hook.does = leave
+    done = seal(tmp_path, how, told=told)
+    assert (len(done.held), done.failed, archive.seen) == (int(kind == "held"), False, [])
+    assert [text.rpartition(": ")[2] for text in told.texts] == (
+        [] if kind == "held" else ["is no regular file, and is left alone; move it away"]
+    )
+    for fd in fds:
+        os.close(fd)
+    seal(tmp_path, how)
+    assert (len(hook.seen), len(archive.seen)) == (1, int(kind == "held"))
+
+
+def test_marker_that_somebody_is_writing_is_no_failure(tmp_path: Path) -> None:
+    """Another process has been at the segment since a hook has put another file in its place."""
+    make(tmp_path)
+    hook = Hook()
+    fd = os.open(tmp_path / f".{NAME}.sealed.tmp", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    done = seal(tmp_path, rules(None, hook.step))
+    assert (len(done.held), hook.seen) == (1, [])
+    os.close(fd)
+    seal(tmp_path, rules(None, hook.step))
+    assert (len(hook.seen), hidden(tmp_path)) == (1, [f".{NAME}.sealed"])
 
 
 def test_fsync_of_a_sealed_segment(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from .._pure.sealed import SealedSegment
 from .._resources.codec import Malformed, unpacked
 from .._resources.descriptors import unlock_and_close
 from .._resources.report import Reporter
-from .compression import Busy, NotOurs, Plain, Refused, compress
+from .compression import Busy, NotOurs, Plain, Refused, compress, lock_file
 from .duties import Progress, Sealed, Sealing, Step
 from .markers import Marker, Pen, Unwritten, forget, read_marker
 from .twins import Stopped, chunks_of
@@ -97,6 +97,8 @@ class Treatment:
             marker = self._step(held, step, marker)
             if marker is None:
                 return True  # the step has removed the segment
+            if not self._follow(held, stack):
+                return False
         if any(step.name not in marker.done for step in self.rules.steps):
             return False
         if self.rules.delete_after in marker.done and not held.beside:  # else the next time: it would be archived once more
@@ -168,7 +170,11 @@ class Treatment:
         start, end = held.closing.period
         before = self.ops.stat_fd(held.fd)
         segment = SealedSegment(held.path, float(start), float(end), before.size, marker.first, marker.last)
-        pen = self._pen(held, step)
+        try:
+            pen = self._pen(held, step)
+        except Busy:
+            self.tell.sealed.held.add(before.id)
+            return marker
         try:
             evidence = step.run(segment, held.segment.name, self.stop)
         except InterruptedError:
@@ -216,18 +222,38 @@ class Treatment:
             pen.drop()
             forget(self.ops, self.names, held.segment.name)
             return None
-        found, packed = standing
-        marker = replace(marker, size=marker.size if packed else found.size, mtime_ns=found.mtime_ns)
+        _, found, method = standing
+        marker = replace(marker, size=marker.size if method else found.size, mtime_ns=found.mtime_ns)
         pen.write(marker, found)
         return marker
 
-    def _standing(self, held: Held) -> tuple[FileStat, bool] | None:
-        """What there is of the segment after a hook, which may have compressed or removed it; whether it is compressed."""
+    def _follow(self, held: Held, stack: ExitStack) -> bool:
+        """Whether the next step may come. If a hook has put another file in the segment's place, with the lock on that one."""
+        standing = self._standing(held)
+        if standing is None or standing[1].id == self.ops.stat_fd(held.fd).id:
+            return standing is not None
+        path, found, method = standing
+        try:
+            fd = lock_file(self.ops, path)
+        except Busy:
+            self.tell.sealed.held.add(found.id)
+            return False
+        except Refused as error:
+            self.tell.refused("seal", error)
+            return False
+        if fd is None:
+            return False
+        stack.callback(unlock_and_close, self.ops, fd)
+        held.path, held.fd, held.method = path, fd, method
+        return True
+
+    def _standing(self, held: Held) -> tuple[str, FileStat, str] | None:
+        """What there is of the segment after a hook, which may have compressed or removed it; how it is compressed."""
         name = held.segment.name
-        others = [(self.names.write(replace(name, compression=one)), bool(one)) for one in ("", *COMPRESSIONS)]
-        for path, packed in [(held.path, bool(held.method)), *others]:
+        others = [(self.names.write(replace(name, compression=one)), one) for one in ("", *COMPRESSIONS)]
+        for path, method in [(held.path, held.method), *others]:
             try:
-                return self.ops.stat_link(path), packed
+                return path, self.ops.stat_link(path), method
             except OSError as error:
                 if self.ops.fault(error) is not Fault.MISSING:
                     raise
