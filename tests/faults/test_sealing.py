@@ -21,6 +21,7 @@ from _seal_support import (
     CONTENT,
     END,
     GRACE,
+    HOUR,
     METHODS,
     NAME,
     Hook,
@@ -36,6 +37,7 @@ from _seal_support import (
 
 from mpfhandler import SealedSegment
 from mpfhandler._platform import OPERATIONS
+from mpfhandler._protocols.markers import Marker, Pen
 from mpfhandler._protocols.sealing import Memory, Sealed
 from mpfhandler._pure.naming import Names
 from mpfhandler._pure.schedule import Schedule
@@ -432,6 +434,24 @@ def test_marker_that_somebody_is_writing_is_no_failure(tmp_path: Path) -> None:
     os.close(fd)
     seal(tmp_path, rules(None, hook.step))
     assert (len(hook.seen), hidden(tmp_path)) == (1, [f".{NAME}.sealed"])
+
+
+def test_step_that_another_process_has_just_done_is_not_done_again(tmp_path: Path) -> None:
+    """It had the lock on the file in whose place its hook has put this one, and writes that down after we have looked."""
+    path, hook = make(tmp_path), Hook()
+    names, done = Names(str(tmp_path / "app.log"), HOUR.suffix), list[str]()
+    segment = names.read(str(path))
+    assert segment is not None
+
+    def create(text: str) -> int:
+        if not done:
+            done.append(text)
+            found = OPERATIONS.stat_path(str(path))
+            Pen(OPERATIONS, names, segment).write(Marker(found.size, found.mtime_ns, done={"on_seal": {}}), found)
+        return OPERATIONS.open_new_private(text)
+
+    seal(tmp_path, rules(None, hook.step), ops=replace(OPERATIONS, open_new_private=create))
+    assert (hook.seen, hidden(tmp_path)) == ([], [f".{NAME}.sealed"])
 
 
 def test_fsync_of_a_sealed_segment(tmp_path: Path) -> None:

@@ -107,10 +107,10 @@ class Treatment:
 
     def _known(self, held: Held) -> Marker:
         """What the marker tells, or a new one."""
-        found = self.ops.stat_fd(held.fd)
-        marker = read_marker(self.ops, self.names.marker(held.segment.name))
-        if marker is not None and marker.tells_of(found, packed=bool(held.method)):
+        marker = self._written(held)
+        if marker is not None:
             return marker
+        found = self.ops.stat_fd(held.fd)
         head, tail = Head(), Tail()
         try:
             if held.method:
@@ -126,6 +126,11 @@ class Treatment:
             pass  # the times are not known then
         zone = self.schedule.zone
         return Marker(tail.size, found.mtime_ns, first_moment(head.data, zone), last_moment(tail.data, zone))
+
+    def _written(self, held: Held) -> Marker | None:
+        """The marker, if there is one of this file."""
+        marker = read_marker(self.ops, self.names.marker(held.segment.name))
+        return marker if marker is not None and marker.tells_of(self.ops.stat_fd(held.fd), packed=bool(held.method)) else None
 
     def _compress(self, held: Held, stack: ExitStack) -> bool:
         """S2; whether to go on. What cannot be compressed stays plain, and goes its way so."""
@@ -176,6 +181,10 @@ class Treatment:
             self.tell.sealed.held.add(before.id)
             return marker
         try:
+            marker = self._written(held) or marker  # perhaps just now, by who had the lock on another file that had this name
+            if step.name in marker.done:
+                pen.drop()
+                return marker
             evidence = step.run(segment, held.segment.name, self.stop)
         except InterruptedError:
             pen.drop()
