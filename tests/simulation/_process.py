@@ -291,9 +291,9 @@ class Process:
 
     def _open_existing(self, path: str) -> int:
         late, inode = self._opens(path), self.kernel.names.get(path)
-        again = any(one.append and one.inode is inode for one in self.table.open.values())
+        mine = [one.inode for one in self.table.open.values() if one.append]
         fd = self._open(path, os.O_WRONLY | os.O_APPEND)
-        if not late and not again:
+        if not late and mine and inode not in mine:  # another one than before: somebody has rotated
             self.follow()
         return fd
 

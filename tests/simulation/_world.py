@@ -53,7 +53,6 @@ class Spec:
     capacity: int | None = None
     old: bool = False
     threads: int = 1
-    lanes: bool = False  # threads have met at the engine's lock before
     opened: bool = True  # every process has the log open before the world starts moving
     events: tuple[tuple[str, int], ...] = ()
     budget: Budget = field(default_factory=Budget)
@@ -156,9 +155,7 @@ class World:
 
     def engine(self, process: Process) -> Writer:
         """The engine of a new process."""
-        writer = Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
-        writer._lane.calls = self.spec.lanes
-        return writer
+        return Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
 
     def program(self, process: Process, writer: Writer, name: str) -> Program:
         """What a thread of a process will do."""

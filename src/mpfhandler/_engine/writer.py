@@ -1,13 +1,13 @@
 """The engine: one log file for any number of processes and threads, rotated by the clock. Knows nothing of `logging`.
 
-The fast path is one comparison and one append: `lo <= created < due` means that the open segment is the right one and was looked
-at less than a second ago. Everything else, in whatever combination, takes the slow path, which brings the world in order first
-(`Active.refresh`) and then delivers. Neither raises an `OSError`: a record that cannot be written waits in memory, ahead of newer
-ones.
+The fast path is one comparison and one append: `lo <= created < due` means that the open segment is the right one and
+was looked at less than a second ago. Everything else, in whatever combination, takes the slow path, which brings the
+world in order first (`Active.refresh`) and then delivers. Neither raises an `OSError`: a record that cannot be written
+waits in memory, ahead of newer ones.
 
-Lock: `lock` (re-entrant) guards every field below it, and `Active` and `Backlog`. It is taken before the rotation lock, never
-after it. Who finds it taken may append beside it (`lane`). A signal handler, a namer or an error handler that logs comes back in
-on the same thread: `_busy` then says that the slow path is under way, and the record is queued behind it.
+Lock: `lock` (re-entrant) guards every field below it, and `Active` and `Backlog`. It is taken before the rotation lock,
+never after it. A signal handler, a namer or an error handler that logs comes back in on the same thread: `_busy` then
+says that the slow path is under way, and the record is queued behind it instead of rotating twice.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
 from .._resources.watch import Watch
 from .active import Active
-from .appender import UNLIMITED, Appender, not_open
+from .appender import Appender
 from .background import Background
 from .backlog import Backlog
-from .lane import Lane, nobody
 from .place import Place
 from .stats import Stats
 
@@ -38,7 +37,8 @@ __all__ = ["Writer"]
 _CLOSE_PATIENCE, _ROTATOR_PATIENCE = 1.0, 60.0  # seconds that close() and rotate() wait for deletions, and for a user's rotator
 _SETTLES = 1.0  # seconds after its construction until a log's suffix, namer and rotator are certainly set
 _TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
-_NEVER = float("-inf")
+_FORK_PAUSE = 0.001  # seconds between two looks of a fork whether another thread's rotation is over
+_NEVER, _UNLIMITED = float("-inf"), 1 << 62
 
 
 class Writer:
@@ -67,14 +67,13 @@ class Writer:
         self._background = Background(self)
         live = self._background.live if options.keeps_house and not place.special and threads_run_freely() else None
         self._housekeeper = Housekeeper(ops.threads, self._background.work, live, self._background.write_waiting)
-        self._limit = options.max_bytes or UNLIMITED
+        self._limit = options.max_bytes or _UNLIMITED
         self.lock = ops.threads.lock()
         # guarded by lock:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
         self._appender = Appender(ops, options, self._report)
         self._backlog = Backlog(options)
-        self._append: Callable[[bytes], int] = not_open
-        self._lane = Lane(self)
+        self._append: Callable[[bytes], int] = _not_open
         self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
         self._closing = self._queued = False  # close() was called, a record was queued, inside the slow path
         self.process = ops.pid()  # that the open files belong to
@@ -88,14 +87,8 @@ class Writer:
     def write(self, data: bytes, created: float) -> None:
         """Write one record, terminator included. Never raises an `OSError`; what cannot be written waits in memory."""
         lock = self.lock
-        try:  # `with` costs twice as much; in here: a signal handler may raise as soon as the lock is had
-            if not lock.acquire(False):
-                if self._lane.write(data, created):
-                    lock = nobody
-                    return
-                lock.acquire()
-                if self._lane.calls:
-                    self._due = _NEVER
+        try:  # `with` costs twice as much; in here, since a signal handler may raise as soon as the lock is had
+            lock.acquire()
             if self._lo <= created < self._due and self.now() < self._look:
                 try:
                     end = self._append(data)
@@ -135,7 +128,8 @@ class Writer:
                 return False
             before = self._active.rotations
             self._run(lambda: self._active.force(self._ops.now()))
-        if rotated := self._active.rotations != before:
+            rotated = self._active.rotations != before
+        if rotated:
             self._live_on()
             self._active.closed.tidy(lambda: False, self._background.let_go)
             if not self._backlog:  # else it is waiting for the disk; here it may have been faster with a file or two
@@ -161,7 +155,6 @@ class Writer:
             lost = self._backlog.spill.give_up()
             if lost:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
-            self._lane.leave(self._active.segment)
             self._active.close()
             self._background.closed()
             self._open_window()
@@ -171,12 +164,12 @@ class Writer:
     # questions
 
     def stats(self, *, locked: bool = True) -> Stats:
-        """The counters as of now. Some may be ahead of others, as far as other threads are just writing."""
+        """The counters as of now. Without the lock some may be ahead of others."""
         with self.lock if locked else nullcontext():
-            active, lane, spill = self._active, self._lane, self._backlog.spill
+            active, spill = self._active, self._backlog.spill
             return Stats(
-                self._records + lane.records, self._bytes + lane.bytes, active.rotations, self._late,
-                active.repaired + lane.repaired, active.lock_timeouts, spill.waiting, spill.lost, self._report.last,
+                records=self._records, bytes=self._bytes, rotations=active.rotations, late=self._late, repaired=active.repaired,
+                lock_timeouts=active.lock_timeouts, spilled=spill.waiting, lost=spill.lost, last_error=self._report.last,
             )  # fmt: skip
 
     @property
@@ -205,8 +198,15 @@ class Writer:
     def change_terminator(self, terminator: bytes) -> None:
         """Records end otherwise from now on."""
         with self.lock:
-            self._lane.leave(self._active.segment)
-            self._active.change_terminator(terminator, mixed=self._inherited or self._records + self._lane.records > 0)
+            self._active.change_terminator(terminator, mixed=self._inherited or self._records > 0)
+
+    def change(self, options: Options) -> None:
+        """Go by another `backup_count` and `max_bytes` from now on; nothing else may differ."""
+        with self.lock:
+            self.options = options
+            for part in (self._active, self._active.rotation, self._active.closed):
+                part._options = options
+            self._limit = options.max_bytes or _UNLIMITED
 
     # forks
 
@@ -221,25 +221,25 @@ class Writer:
         The lock is not held over it: a signal handler that raises or forks in a hook would leave it held for ever.
         """
         self._housekeeper.before_fork()
-        fork.wait_while(lambda: self._busy and self._busy_thread != self._ops.threads.identity(), self._ops)
+        deadline = self._ops.monotonic() + fork.patience_left()
+        while self._busy and self._busy_thread != self._ops.threads.identity() and self._ops.monotonic() < deadline:
+            self._ops.sleep(_FORK_PAUSE)
 
     def after_fork_in_parent(self) -> None:
         """Open anew before the next record."""
         self._active.after_fork_in_parent()
-        self._due, self._lane.unfit = _NEVER, True
+        self._due = _NEVER
         self._housekeeper.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's threads and what waits in memory, which is its own; open anew before the next record."""
+        """Forget the parent's other threads and what waits in memory, which is its own; open anew before the next record."""
         self.lock = self._ops.threads.lock()  # a new one: frames that are under way in this thread release the old one
         self._lo = self._due = _NEVER
         self._housekeeper.after_fork_in_child()
         self._busy = self._closing = self._queued = False
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
-        self._inherited = self._inherited or self._records + self._lane.records > 0
-        self._lane.after_fork_in_child()
-        self._lane = Lane(self)
+        self._inherited = self._inherited or self._records > 0
         self._records = self._bytes = self._late = 0
         self.process = self._ops.pid()  # last: if a signal handler's exception ends this, the next record does it again
 
@@ -254,7 +254,6 @@ class Writer:
         self._busy = True
         self._due = _NEVER
         try:
-            self._lane.prepare(self._active.segment)
             prepare()
             self._drain()
             if record is not None and (self._backlog or not self._deliver(*record)):
@@ -267,6 +266,7 @@ class Writer:
             finally:  # whatever a signal handler raises in between
                 self._busy = False
         if self._queued:  # by a signal handler, after the last look at the backlog
+            self._queued = False
             self._run(self._refresh)
         if self._closing:
             self._closing = False
@@ -276,12 +276,11 @@ class Writer:
     def _refresh(self) -> None:
         if self.process != self._ops.pid():  # a fork that no hook told us of
             self.after_fork_in_child()
-        active = self._active
-        before, opened = active.rotations, active.segment
-        active.refresh(self.now())
-        if active.segment is not opened:
+        before, opened = self._active.rotations, self._active.segment
+        self._active.refresh(self.now())
+        if self._active.segment is not opened:
             self._live_on()
-        if active.closed.rotator_wanted or (active.rotations != before and self.options.deletes):
+        if self._active.closed.rotator_wanted or (self._active.rotations != before and self.options.deletes):
             self._housekeeper.ask()
 
     def _live_on(self, pause: float = 0.0) -> None:
@@ -296,19 +295,17 @@ class Writer:
 
     def _open_window(self) -> None:
         segment = self._active.segment
-        self._append = not_open if segment is None else self._appender.of(segment)
-        window = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
-        self._lane.follow(segment, window=window[0] < window[1])
-        self._lo, self._due, self._look = window
+        self._append = _not_open if segment is None else self._appender.of(segment)
+        self._lo, self._due, self._look = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
 
     def _ask_split(self) -> None:
         self._active.ask_split()
         self._due = _NEVER
 
     def _write_meanwhile(self, data: bytes, created: float) -> None:
-        """A record made inside the slow path, by the same thread: queued, and written before the outer call returns. Written at
-        once where the open segment is the right one, for the outer call may be killed; but not into the middle of what the outer
-        call does to a stream, or with `late_grace=0`, nor without a lease (fork, uWSGI's master)."""
+        """A record that was made inside the slow path, by the same thread: queued, and written before the outer call
+        returns. Written at once where the open segment is the right one, for the outer call may be killed; but not into the
+        middle of what the outer call does to a stream, or with `late_grace=0`, nor without a lease (fork, uWSGI's master)."""
         segment = self._active.segment
         plain = isinstance(segment, OpenSegment) and self.options.late_grace > 0 and not segment.shared
         if plain and segment is not None and not self._backlog and segment.period.start <= created < segment.period.end:
@@ -381,8 +378,9 @@ class Writer:
 
     def _drain(self) -> None:
         self._queued = False
-        due = self._backlog and self._ops.monotonic() >= self._backlog.retry.until
-        if due and self._backlog.drain(self._deliver_waiting, self._active.terminator):
+        if not self._backlog or self._ops.monotonic() < self._backlog.retry.until:
+            return
+        if self._backlog.drain(self._deliver_waiting, self._active.terminator):
             self._report.solved("write")
 
     def _deliver_waiting(self, data: bytes, created: float) -> bool:
@@ -396,3 +394,7 @@ class Writer:
             if watch.moved(len(data)):
                 self._backlog.landed = True
             raise
+
+
+def _not_open(_data: bytes) -> int:
+    raise AssertionError("the window of the fast path is empty while nothing is open")

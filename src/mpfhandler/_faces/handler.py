@@ -26,7 +26,7 @@ from .stream import LogStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Any
 
     from .._engine.buffer import Sink
     from .._engine.build import Parameters
@@ -221,8 +221,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     @property
     def lock(self) -> Any:
         """The engine's lock, or with a buffer one of its own, for no logging call waits for the disk then. A new one in a forked
-        child. Who has it keeps other threads from writing; a program that logs meanwhile does so with `acquire` alone."""
-        self._writer._lane.shut = True
+        child."""
         return self._sink.lock
 
     @lock.setter
@@ -240,14 +239,6 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def stream(self, stream: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Takes what `_open` gave, or None. Any other stream is written to as it is, without rotation, until `close`."""
         self._use(None if stream is self._stream else stream)
-
-    def acquire(self) -> None:
-        """Keep all other threads out, until `release`."""
-        (self._sink.lock.acquire if self._buffered else self._writer._lane.keep_out)()
-
-    def release(self) -> None:
-        """Let them in again."""
-        (self._sink.lock.release if self._buffered else self._writer._lane.let_in)()
 
     def _open(self) -> Any:
         """Open the log (again); gunicorn's reopen calls it."""
@@ -272,11 +263,11 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def maxBytes(self, size: int | str) -> None:
         self._change("max_bytes", to_count("maxBytes", size))
 
-    def _change(self, name: Literal["backup_count", "max_bytes"], value: int) -> None:
-        from .._engine.build import change
+    def _change(self, name: str, value: int) -> None:
+        from dataclasses import replace
 
-        change(self._writer, name, value)
-        self._given[name] = value  # for copies
+        self._writer.change(replace(self._writer.options, **{name: value}))  # type: ignore[arg-type]
+        self._given[name] = value  # type: ignore[literal-required]  # for copies
 
     @property
     def rolloverAt(self) -> int:

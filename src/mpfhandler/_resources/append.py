@@ -234,7 +234,7 @@ class OpenSegment:
     def follow(self, before: object, *, guarded: bool) -> None:
         """Go on where another one, perhaps of the same file, has stopped."""
         self.guarded = guarded
-        if isinstance(before, OpenSegment) and before.file == self.file and before._owed:
+        if isinstance(before, OpenSegment) and before.file == self.file:
             self._owed, self._cut = before._owed, before._cut
 
     def disown(self, number: int) -> None:
