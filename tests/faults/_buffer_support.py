@@ -16,6 +16,8 @@ import pytest
 from _disk_support import handler_at, record, use
 
 import mpfhandler
+from mpfhandler import TimedLogFile
+from mpfhandler._engine.buffer import Buffer
 from mpfhandler._platform import OPERATIONS
 
 PAGE = 4096
@@ -33,6 +35,13 @@ def without_flusher(monkeypatch: pytest.MonkeyPatch, **entries: Any) -> None:
     """Logs that are made from now on have no thread: what is in the buffer stays there until something else flushes it."""
     threads = replace(OPERATIONS.threads, start=lambda _work, _name: NeverRuns())
     use(monkeypatch, threads=threads, **entries)
+
+
+def buffer_of(log: TimedLogFile) -> Buffer:
+    """What it writes to."""
+    sink = log._sink
+    assert isinstance(sink, Buffer)
+    return sink
 
 
 class Writes:

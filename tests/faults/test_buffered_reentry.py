@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _buffer_support import NeverRuns, Stall, at_point, on_a_stalling_disk, without_flusher
+from _buffer_support import NeverRuns, Stall, at_point, buffer_of, on_a_stalling_disk, without_flusher
 from _disk_support import START, Clock, Switch, collect, handler_at, lines, log_at, record, segments, use, wait_for
 
 from mpfhandler._engine import buffer as buffers
@@ -573,8 +573,7 @@ def test_interpreter_without_a_lock(path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(buffers, "_ATOMIC", False)
     without_flusher(monkeypatch)
     log = log_at(path, buffer_bytes=20, **BUFFERED)
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     assert not sink.takes_text()
     for text in ("one", "two", "three", "four"):
         log.write(text)
@@ -592,8 +591,7 @@ def test_record_in_a_list_that_was_put_aside(path: Path, monkeypatch: pytest.Mon
     without_flusher(monkeypatch)
     log = log_at(path, **BUFFERED)
     log.write("first")
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     period = sink._waiting.period
     log.flush()
 
@@ -653,8 +651,7 @@ def test_program_is_started_where_there_is_no_thread(path: Path, monkeypatch: py
     without_flusher(monkeypatch)
     log = log_at(path, **BUFFERED)
     log.write("one")
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     sink._flusher.thread = None
     monkeypatch.setattr(sink._flusher, "start", lambda: False)
     sink.begin_to_settle()
@@ -684,8 +681,7 @@ def test_clock_without_a_calendar(path: Path, monkeypatch: pytest.MonkeyPatch) -
     log = log_at(path, "H", **BUFFERED)
     log.write("one")
     clock.wall = 1e15
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     assert sink._flusher.period(clock.wall) is None
     log.write("two")
     log.write("three")
@@ -699,8 +695,7 @@ def test_flusher_of_another_process_ends(path: Path, monkeypatch: pytest.MonkeyP
     without_flusher(monkeypatch)
     log = log_at(path, **BUFFERED)
     log.write("one")
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     started = sink._flusher.thread
     assert started is not None
     assert sink._flusher._ended(sink._flusher.runner + 1)
@@ -775,8 +770,7 @@ def test_signal_handler_logs_while_a_period_begins(path: Path, monkeypatch: pyte
     log = log_at(path, "M", **BUFFERED)
     log.write("before")
     clock.step(3)
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     period = sink._flusher.period
 
     def interrupted(now: float) -> Any:
@@ -799,8 +793,7 @@ def test_two_threads_want_a_flusher(path: Path, monkeypatch: pytest.MonkeyPatch)
     """The one that comes second finds the other one's, and starts none of its own."""
     without_flusher(monkeypatch)
     log = log_at(path, **BUFFERED)
-    sink = log._sink
-    assert isinstance(sink, buffers.Buffer)
+    sink = buffer_of(log)
     flusher = sink._flusher
     other = NeverRuns()
 

@@ -24,24 +24,6 @@ class Told:
             raise RuntimeError(self.name)
 
 
-class Witness(Told):
-    """What has records in memory."""
-
-    def begin_to_settle(self) -> None:
-        self._tell("begins")
-
-    def settle(self, patience: Patience) -> None:
-        assert 0 < patience.left() <= 1
-        self._tell("settles")
-
-    def begin_to_end(self) -> None:
-        self._tell("begins to end")
-
-    def at_exit(self, patience: Patience) -> None:
-        assert 0 < patience.left() <= 1
-        self._tell("ends")
-
-
 class Threaded(Told):
     """What has a thread."""
 
@@ -51,6 +33,17 @@ class Threaded(Told):
     def at_exit(self, patience: Patience) -> None:
         assert 0 < patience.left() <= 1
         self._tell("ends")
+
+
+class Witness(Threaded):
+    """What has records in memory, too."""
+
+    def begin_to_settle(self) -> None:
+        self._tell("begins")
+
+    def settle(self, patience: Patience) -> None:
+        assert 0 < patience.left() <= 1
+        self._tell("settles")
 
 
 @pytest.fixture(autouse=True)

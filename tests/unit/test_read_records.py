@@ -471,6 +471,16 @@ def test_only_finding_of_a_block_is_its_last_line(pattern: bytes) -> None:
     assert b"".join(sieve.pieces(b"  more\n")) == b"  more\n"
 
 
+def after_many_findings(pattern: bytes, block: str) -> str:
+    """What is wanted of a block, with @ for the time, after some in which each line is."""
+    clock, head = Clock(UTC), b"2026-11-23 16:00:00,000"
+    before = b"@ needle\n".replace(b"@", head) * 300
+    sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(before, clock), clock)
+    for _ in range(2):
+        assert b"".join(sieve.pieces(before)) == before
+    return b"".join(sieve.pieces(block.encode().replace(b"@", head))).replace(head, b"@").decode()
+
+
 @pytest.mark.parametrize(
     ("block", "found"),
     [
@@ -482,13 +492,8 @@ def test_only_finding_of_a_block_is_its_last_line(pattern: bytes) -> None:
 )
 def test_records_of_several_lines_among_many_findings(block: str, found: str) -> None:
     """They are whole, wherever in them the pattern is, and whether it goes on in the next line."""
-    clock, head = Clock(UTC), b"2026-11-23 16:00:00,000"
-    before = b"@ needle\n".replace(b"@", head) * 300
     for pattern in (rb"needle\b", rb"needle\s"):
-        sieve = Sieve(Wanted(pattern=re.compile(pattern, re.MULTILINE)), shape_of(before, clock), clock)
-        for _ in range(2):
-            assert b"".join(sieve.pieces(before)) == before
-        assert b"".join(sieve.pieces(block.encode().replace(b"@", head))) == found.encode().replace(b"@", head)
+        assert after_many_findings(pattern, block) == found
 
 
 @pytest.mark.parametrize(
@@ -501,13 +506,7 @@ def test_records_of_several_lines_among_many_findings(block: str, found: str) ->
 )
 def test_pattern_of_several_lines_among_many_findings(block: str, found: str) -> None:
     """It is found in a record that has them all."""
-    clock, head = Clock(UTC), b"2026-11-23 16:00:00,000"
-    before = b"@ needle\n".replace(b"@", head) * 300
-    pattern = re.compile(rb"needle\n|hay\n.*\n?  m", re.MULTILINE)
-    sieve = Sieve(Wanted(pattern=pattern), shape_of(before, clock), clock)
-    for _ in range(2):
-        assert b"".join(sieve.pieces(before)) == before
-    assert b"".join(sieve.pieces(block.encode().replace(b"@", head))) == found.encode().replace(b"@", head)
+    assert after_many_findings(rb"needle\n|hay\n.*\n?  m", block) == found
 
 
 def test_end_of_a_record_that_began_in_another_block() -> None:

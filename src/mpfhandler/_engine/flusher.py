@@ -15,6 +15,7 @@ from collections.abc import Callable
 from .._platform import Joinable, Patience
 from .._pure.schedule import Period
 from .._resources import fork
+from .._resources.calling import end_if_forked
 from .writer import Writer
 
 __all__ = ["Flusher"]
@@ -109,8 +110,7 @@ class Flusher:
             with fork.ours(me):
                 while True:
                     self._once()
-                    if not fork.is_ours(me):  # an error handler of the program's has forked, and has come back in the child
-                        self._threads.end_process(0)
+                    end_if_forked(self._threads, me)
                     if self._ended(me):
                         return
         finally:  # no memory: the next record begins another one

@@ -27,6 +27,7 @@ from weakref import ref
 
 from .._platform import Joinable, Patience, Signal, Threads, threads_run_freely
 from .._resources import exits, fork
+from .._resources.calling import end_if_forked
 
 __all__ = ["Housekeeper"]
 
@@ -291,8 +292,7 @@ def _run(hand: list[Housekeeper]) -> None:
     with fork.ours(me):
         while keeper is not None:
             pause, wake = keeper._go(), keeper._wake
-            if not fork.is_ours(me):  # an error handler of the program's has forked, and has come back in the child
-                threads.end_process(0)
+            end_if_forked(threads, me)
             if pause is None or wake is None:
                 return
             kept = ref(keeper, partial(_give, wake))

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .._platform import Operations
+from .._platform import Operations, Threads
 from . import fork
 
-__all__ = ["called", "is_in_thread_of_ours"]
+__all__ = ["called", "end_if_forked", "is_in_thread_of_ours"]
 
 _T = TypeVar("_T")
 
@@ -21,6 +21,13 @@ _T = TypeVar("_T")
 def is_in_thread_of_ours(ops: Operations) -> bool:
     """Whether the caller is in a thread that nobody of the program has begun."""
     return fork.is_ours(ops.threads.identity())
+
+
+def end_if_forked(threads: Threads, thread: int) -> None:
+    """Between two steps of a thread of ours with this identity: end the child, if an error handler of the program's has forked in
+    there and has come back. It is called from anywhere, so not by `called`."""
+    if not fork.is_ours(thread):
+        threads.end_process(0)
 
 
 def called(ops: Operations, hook: Callable[[], _T]) -> _T:
