@@ -885,6 +885,19 @@ def test_look_is_old_by_either_clock(path: Path, monkeypatch: pytest.MonkeyPatch
     assert lines(path) == ["c"]
 
 
+def test_look_is_old_though_the_clock_shows_its_time_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: the same with a record of the very second in which the process looked: the clock that nobody sets tells."""
+    clock = use_clock(monkeypatch)
+    first, second = handler_at(path, "H"), log_at(path, "H")
+    first.handle(record("a", created=clock.wall))
+    clock.step(30)
+    second.write("b")
+    second.rotate()
+    clock.wall -= 30
+    first.handle(record("c", created=clock.wall))
+    assert lines(path) == ["c"]
+
+
 def test_look_that_took_long_is_done_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2: a process is stopped in the middle of a look at the log, which is closed meanwhile, and the clock is set back
     to where it was: its next record does not rely on that look."""

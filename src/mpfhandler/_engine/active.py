@@ -88,8 +88,8 @@ class Active:
         return self._repaired + self._late.repaired + (self.segment.repaired if self.segment is not None else 0)
 
     def window(self) -> tuple[float, float, float]:
-        """When a record goes to the open segment without another look: if its `created` is in [first, second), and the clock
-        has not reached the third. Records a little older than the last look are still on their way.
+        """When a record goes to the open segment without another look: if its `created` is in [first, second), and the monotonic
+        clock has not reached the third. Records a little older than the last look are still on their way.
 
         Never for a stream or with `late_grace=0`: what happens there between two system calls must not be re-entered.
         """
@@ -102,7 +102,7 @@ class Active:
         ):
             return _NEVER, _NEVER, _NEVER
         start, end = segment.period
-        look = self._looked + _LOOK_EVERY
+        look = self._looked_up + _LOOK_EVERY
         return max(float(start), self._looked - _LOOK_EVERY), float(end), look
 
     def due(self, now: float) -> bool:

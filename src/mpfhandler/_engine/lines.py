@@ -78,7 +78,7 @@ class Lines:
         writer, segment = self._writer, self._writer._active.segment
         if not isinstance(segment, OpenSegment):
             return False
-        if not (writer._lo <= created < writer._due and writer.now() < writer._look) or len(data) > self._batches.room(segment):
+        if not (writer._lo <= created < writer._due and writer.clock() < writer._look) or len(data) > self._batches.room(segment):
             return False
         lines = partial(split, data, self._end)
         try:

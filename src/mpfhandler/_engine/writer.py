@@ -1,9 +1,9 @@
 """The engine: one log file for any number of processes and threads, rotated by the clock. Knows nothing of `logging`.
 
-The fast path is one comparison and one append: `lo <= created < due` means that the open segment is the right one and
-was looked at less than a second ago. Everything else, in whatever combination, takes the slow path, which brings the
-world in order first (`Active.refresh`) and then delivers. Neither raises an `OSError`: a record that cannot be written
-waits in memory, ahead of newer ones.
+The fast path is two comparisons and one append: `lo <= created < due` means that the open segment is the right one, and
+`look` that it was looked at less than a second ago, by the clock that nobody sets. Everything else, in whatever combination,
+takes the slow path, which brings the world in order first (`Active.refresh`) and then delivers. Neither raises an `OSError`: a
+record that cannot be written waits in memory, ahead of newer ones.
 
 Lock: `lock` (re-entrant) guards every field below it, and `Active` and `Backlog`. It is taken before the rotation lock,
 never after it. A signal handler, a namer or an error handler that logs comes back in on the same thread: `_busy` then
@@ -60,7 +60,7 @@ class Writer:
     ) -> None:
         self.place = place
         self.options = options
-        self.now = ops.now  # the wall clock that decides (epoch seconds)
+        self.now, self.clock = ops.now, ops.monotonic  # the one that decides (epoch seconds), and the one that nobody sets
         self._ops = ops
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
         self._report = Reporter(self._trace, on_error)
@@ -89,7 +89,7 @@ class Writer:
         lock = self.lock
         try:  # `with` costs twice as much; in here, since a signal handler may raise as soon as the lock is had
             lock.acquire()
-            if self._lo <= created < self._due and self.now() < self._look:
+            if self._lo <= created < self._due and self.clock() < self._look:
                 try:
                     end = self._append(data)
                 except OSError as error:
