@@ -498,7 +498,8 @@ FOREIGN = [
     "app.log.2026-11-23_16.csv",
     "app.log.2026-11-23",
     "xapp.log.2026-11-23_16",
-    ".app.log.2026-11-23_16.rotating",
+    ".app.error.log.2026-11-23_16.rotating",
+    ".app.log.2026-11-23_16.rotating~",
     ".app.log.2026-11-23_16.tmp",
     ".app.error.log.2026-11-23_16.gz.tmp",
     ".app.log.2026-11-23_16.gz.tmp~",
@@ -1094,6 +1095,42 @@ def test_what_a_rotator_is_writing_is_left_alone(tmp_path: Path, number: str) ->
     assert (contents(tmp_path)[f"{NAME}.gz"], len(hook.seen)) == (CONTENT, 2)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_file_that_nobody_has_handed_over_for_a_day_is_given_its_name(tmp_path: Path, taken: bool) -> None:
+    """Of a killed process, after which no other one has a rotator: it is sealed as all others are, and they with it. Not
+    earlier, and not while somebody has it."""
+    hook, hourly = Hook(), NAME + (".1" if taken else "")
+    waiting = make(tmp_path, name=f".{NAME}.rotating")
+    if taken:
+        make(tmp_path, b"before it\n")
+    written = waiting.stat().st_mtime
+    lease = leased(waiting)
+    seal(tmp_path, rules("gz", hook.step), now=written + 86401)
+    os.close(lease)
+    seal(tmp_path, rules("gz", hook.step), now=written + 86400)
+    assert (waiting.read_bytes(), hook.seen) == (CONTENT, [])
+    done = seal(tmp_path, rules("gz", hook.step), now=written + 86401)
+    assert contents(tmp_path) == ({f"{NAME}.gz": b"before it\n"} if taken else {}) | {f"{hourly}.gz": CONTENT}
+    assert (len(hook.seen), done.held, waiting.exists()) == (1 + taken, set(), False)
+
+
+def test_file_that_cannot_be_given_its_name_is_told_and_tried_again(tmp_path: Path) -> None:
+    """The other segments do not wait for it."""
+    waiting, told = make(tmp_path, name=f".{NAME}.rotating"), Told()
+    make(tmp_path, name="app.log.2026-11-23_15", written=AT - 9)
+
+    def rename_new(source: str, target: str) -> None:
+        if source == str(waiting):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), source)
+        OPERATIONS.rename_new(source, target)
+
+    broken = seal(tmp_path, rules(), now=END + 1e6, ops=replace(OPERATIONS, rename_new=rename_new), told=told)
+    assert (broken.failed, len(told.errors), waiting.exists()) == (True, 1, True)
+    assert list(contents(tmp_path)) == ["app.log.2026-11-23_15.gz"]
+    assert not seal(tmp_path, rules(), now=END + 1e6, told=told).failed
+    assert list(contents(tmp_path)) == ["app.log.2026-11-23_15.gz", f"{NAME}.gz"]
+
+
 def test_rotator_that_begins_during_a_run_is_seen(tmp_path: Path) -> None:
     """The folder was read before."""
     half = make(tmp_path, CONTENT[:99])
@@ -1105,6 +1142,35 @@ def test_rotator_that_begins_during_a_run_is_seen(tmp_path: Path) -> None:
 
     assert len(seal(tmp_path, rules(), ops=replace(OPERATIONS, names=names)).held) == 1
     assert half.read_bytes() == CONTENT[:99]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_compression_that_was_begun_is_finished_without_a_method(tmp_path: Path, known: bool) -> None:
+    """A process died between the rename of the compressed file and the removal of the plain one, and no later one is to compress:
+    the content is there once, and the hook or the archive gets it once; also where the marker tells that it has it."""
+    hook = Hook()
+    if known:
+        make(tmp_path)
+        seal(tmp_path, rules(None, hook.step))
+        hook.seen.clear()
+    (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(CONTENT))
+    plain = make(tmp_path)
+    os.utime(tmp_path / f"{NAME}.gz", ns=(plain.stat().st_atime_ns, plain.stat().st_mtime_ns))
+    done = seal(tmp_path, rules(None, hook.step))
+    assert (contents(tmp_path), done.done) == ({f"{NAME}.gz": CONTENT}, 1)
+    assert [one.path for one in hook.seen] == ([] if known else [str(tmp_path / f"{NAME}.gz")])
+
+
+def test_half_of_a_compression_goes_without_a_method(tmp_path: Path) -> None:
+    """What was begun is not begun anew; a file of somebody's is told of, and stays."""
+    hook, told = Hook(), Told()
+    for content in (gzip.compress(CONTENT)[:300], gzip.compress(b"somebody's")):
+        make(tmp_path)
+        (tmp_path / f"{NAME}.gz").write_bytes(content)
+        seal(tmp_path, rules(None, hook.step), told=told)
+        assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert (tmp_path / f"{NAME}.gz").read_bytes() == gzip.compress(b"somebody's")
+    assert [len(told.errors), len(hook.seen)] == [1, 1]
 
 
 @pytest.mark.parametrize("method", [None, "gz"])

@@ -179,6 +179,7 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "compress_level", 6.5, {"compress": "gz"}),
     (TypeError, "compress_level", True, {"compress": "gz"}),
     (TypeError, "compress_level", [], {}),
+    (ValueError, "compress_level", 6, {}),
     (ValueError, "compress_delay", -1, {}),
     (ValueError, "compress_delay", float("inf"), {"compress": "gz"}),
     (ValueError, "compress_delay", "soon", {"compress": "gz"}),

@@ -172,7 +172,7 @@ def test_compression_also_as_text() -> None:
     """The parameters of compression, as a configuration file writes them, and their defaults."""
     assert to_compression(None, None, 300) == Compression()
     assert to_compression(" GZ", "9", "0") == Compression("gz", 9, 0.0)
-    assert to_compression(None, 22, 300.0).level == 22
+    assert to_compression("zst", 22, 300.0).level == 22
 
 
 @pytest.mark.parametrize("method", ["gz", "zst", "xz", "bz2"])

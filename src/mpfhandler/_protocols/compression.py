@@ -68,8 +68,9 @@ def compress(
     how: Compression,
     stop: Callable[[], bool],
     progress: Callable[[int], None],
-) -> tuple[int, SegmentName]:
-    """Put a compressed file in the place of a plain segment.
+) -> tuple[int, SegmentName] | None:
+    """Put a compressed file in the place of a plain segment. Without a method: only finish what another process has begun, and
+    died between C5 and C7.
 
     Args:
         ops: the system calls.
@@ -81,7 +82,8 @@ def compress(
         progress: is told how many bytes of the plain one have been read so far.
 
     Returns:
-        The descriptor of the compressed file, with the exclusive lock on it, which is the caller's now; and its name.
+        The descriptor of the compressed file, with the exclusive lock on it, which is the caller's now; and its name. None:
+        there is none, and the plain one stays.
 
     Raises:
         OSError: of the system; the disk may be full.
@@ -102,11 +104,13 @@ def compress(
 
     try:
         twin = _settle_twins(ops, names, plain, name, asked)
-        if twin is None:
+        if twin is None and how.method is not None:
             twin = _pack(ops, names, plain, name, how, asked, progress)
     finally:
         for as_before in low:
             as_before()
+    if twin is None:
+        return None
     fd, packed = twin
     try:
         ops.fsync_folder(os.path.dirname(plain.path))

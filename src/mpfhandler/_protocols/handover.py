@@ -6,7 +6,8 @@ rotator is called on that file once nobody holds a lease on it: at once in a sin
 last writer has noticed the rotation, by whichever process looks first. A process with a rotator keeps no descriptor
 for late records.
 
-Any step may be lost with the process: the waiting file stays, and the next one that looks hands it over.
+Any step may be lost with the process: the waiting file stays, and the next one that looks hands it over. If no later process
+has a rotator, the one that seals gives the file its name, after a day (`take_over`).
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from .._resources.descriptors import unlock_and_close
 from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 
-__all__ = ["Begun", "Handover", "hand_over"]
+__all__ = ["Begun", "Handover", "hand_over", "take_over"]
 
 _NAMES = 1000  # that are tried
+_ABANDONED = (
+    86400.0  # seconds without a write; until then a rotator that fails is tried again, by who has begun to write its target
+)
 
 
 class Handover(Enum):
@@ -46,6 +50,7 @@ def hand_over(
     rotator: Callable[[str, str], None],
     report: Reporter,
     begun: Begun | None = None,
+    before: float | None = None,
 ) -> Handover:
     """Give every waiting file that nobody writes to any more to the rotator.
 
@@ -58,6 +63,7 @@ def hand_over(
         report: is told what fails.
         begun: belongs to the caller, who passes the same one each time: a target that a failing rotator has written is
             given to it again for the same file, so that no record stands in two segments. Another process does not know of it.
+        before: only those that were last written before that (epoch seconds).
     """
     ops = HeldDescriptors(ops).table()  # a child that the rotator forks has nothing of it
     targets = _Targets(ops, names, {} if begun is None else begun)
@@ -71,8 +77,23 @@ def hand_over(
     results: list[Handover] = []
     for found, text in sorted(waiting):
         beside = [os.path.join(names.folder, other) for one, other in waiting if one.wall == found.wall and other != text]
-        results.append(_hand_over_one(ops, names, rotator, report, found, text, targets, beside))
+        if before is None or _was_left(ops, os.path.join(names.folder, text), before):
+            results.append(_hand_over_one(ops, names, rotator, report, found, text, targets, beside))
+        else:
+            results.append(Handover.WAITING)
     return max(results, key=lambda result: result.value, default=Handover.DONE)
+
+
+def take_over(ops: Operations, names: Names, report: Reporter, now: float) -> Handover:
+    """Give its name to what has waited for a day: perhaps no process has a rotator any more, or gives names by itself.
+
+    Args:
+        ops: the system calls.
+        names: of the segments, as they are now.
+        report: is told what fails.
+        now: wall clock (epoch seconds).
+    """
+    return hand_over(ops, names, ops.rename_new, report, before=now - _ABANDONED)
 
 
 def _hand_over_one(
@@ -112,6 +133,14 @@ def _hand_over_one(
         unlock_and_close(ops, side)
     report.solved("rotator")
     return Handover.DONE
+
+
+def _was_left(ops: Operations, path: str, before: float) -> bool:
+    """Whether a file that waits was last written before that."""
+    try:
+        return ops.stat_path(path).mtime_ns / 1e9 < before
+    except OSError:
+        return False  # somebody else has handed it over, or it is told the next time
 
 
 def _at_hand(ops: Operations, path: str) -> bool:

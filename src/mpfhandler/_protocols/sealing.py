@@ -13,7 +13,8 @@ what is not done yet:
 - **L2** A step is called again only if the process died between its end and the marker, or the marker was removed.
 - **L3** A segment that fails does not hold up the others; what somebody has is left for the next time.
 - **L4** Nothing is looked at, opened or removed but names that read in full as this log's.
-- **L5** No segment is touched while a file of its period waits for a user's rotator.
+- **L5** No segment is touched while a file of its period waits for a user's rotator. What has waited for a day is given its name.
+- **L6** A compression that was begun is finished, or what there is of it removed, also by who has none to do.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 from .compression import Busy, Refused, lock_file
 from .duties import Key, Memory, Progress, Sealed, Sealing, Step
+from .handover import Handover, take_over
 from .markers import read_marker, reclaim
 from .treating import Held, Segment, Tell, Treatment, exists
 from .twins import Stopped
@@ -107,6 +109,10 @@ class _Run:
         """Everything in it; `home` as of `seal_all`."""
         try:
             files = self._files(folder)
+            if home and self.rules.wanted and self._waiting(folder, files):
+                if take_over(self.ops, self.names, self.tell.report, self.now) is Handover.FAILED:
+                    self.sealed.failed = True
+                files = self._files(folder)
             segments = self._segments(folder, files) if self.rules.wanted else []
             self.memory.keep_only({one.plain or one.packed[0][1] for one in segments})
             for segment in segments:
@@ -200,7 +206,7 @@ class _Run:
 
     def _is_done(self, segment: Segment, found: FileStat) -> bool:
         """Whether the marker says that there is nothing to do, without a lock: it only ever becomes true."""
-        if self.rules.delete_after is not None:
+        if self.rules.delete_after is not None or (segment.plain and segment.packed):
             return False
         marker = read_marker(self.ops, self.names.marker(segment.name)) if self.rules.steps else None
         done = marker.done if marker is not None and marker.tells_of(found, packed=not segment.plain) else {}

@@ -85,7 +85,8 @@ class Treatment:
     def treat(self, held: Held, stack: ExitStack) -> bool:
         """S2 to S4, under the lock; whether there is nothing left to do."""
         marker = self._known(held) if self.rules.steps else None
-        if self.packs(held.path) and not self._compress(held, stack):
+        begun = bool(held.segment.packed) and not held.method  # by a process that died; else the content is there twice
+        if (begun or self.packs(held.path)) and not self._compress(held, stack):
             return False
         if marker is None:
             return True
@@ -145,7 +146,7 @@ class Treatment:
         plain = Plain(held.fd, path, found, ops.accessed(held.fd))
         how = self.rules.compression
         try:
-            fd, name = compress(ops, self.names, plain, held.segment.name, how, self.stop, progress)
+            packed = compress(ops, self.names, plain, held.segment.name, how, self.stop, progress)
         except Refused as error:
             held.settles = not isinstance(error, NotOurs)
             self.tell.refused("compress", error)
@@ -162,8 +163,10 @@ class Treatment:
                 return True
             self.tell.failed("compress", error)
             return ops.fault(error) is Fault.FULL and self.rules.delete_after is not None  # the archive makes room
-        stack.callback(unlock_and_close, ops, fd)
-        held.path, held.fd, held.method = self.names.write(name), fd, name.compression
+        if packed is not None:
+            fd, name = packed
+            stack.callback(unlock_and_close, ops, fd)
+            held.path, held.fd, held.method = self.names.write(name), fd, name.compression
         return True
 
     def _has_packed(self, held: Held) -> bool:

@@ -156,9 +156,13 @@ def to_delivery(delivery: object, interval: object, size: object, overflow: obje
 
 
 def to_compression(method: object, level: object, delay: object) -> Compression:
-    """The three parameters of compression; the level and the delay are checked without a method, too."""
+    """The three parameters of compression; the delay is checked without a method, too."""
     word = None if method is None else to_word("compress", method, *COMPRESSIONS)
-    return Compression(word, None if level is None else _to_level(level, word), to_seconds("compress_delay", delay))
+    number = None if level is None else _to_level(level, word)
+    if word is None and number is not None:
+        problem = "there is no compression that it would be the level of"
+        raise InvalidOption("compress_level", level, problem, 'set compress="gz", "zst", "xz" or "bz2", or leave it out')
+    return Compression(word, number, to_seconds("compress_delay", delay))
 
 
 def _to_level(level: object, method: str | None) -> int:
