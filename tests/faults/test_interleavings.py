@@ -1303,6 +1303,23 @@ def test_clock_that_is_set_back_while_the_log_is_created_gives_it_no_future_peri
     assert state.period.start <= clock.now() < state.period.end
 
 
+@pytest.mark.parametrize("content", ["", "somebody's\n"])
+def test_new_log_of_a_later_period_has_its_time(path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    """P2: a process is stopped just after it has made the log, until the next period, which it writes down. Who cannot read that
+    goes by the file's last write, so an empty one gets one of that period; what somebody has written tells its own."""
+    before = time.time() - 7200
+
+    def earlier() -> None:
+        path.write_text(content)
+        os.utime(path, (before, before))
+
+    creating = Once(OPERATIONS.open_new, "app.log")
+    creating.after = earlier
+    use(monkeypatch, open_new=creating)
+    log_at(path, "H")
+    assert (path.stat().st_mtime > before + 3600) == (not content)
+
+
 def test_log_that_is_rotated_while_it_is_opened_without_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2, P3: a process without a file, and without the lock, opens the log just when its holder rotates: the new file is not
     taken for the one of the old period."""

@@ -341,6 +341,14 @@ MUTANTS = (
         ("faults/test_interleavings.py::test_new_log_that_somebody_without_the_lock_has_written_to_keeps_its_period",),
     ),
     Mutant(
+        "create-in-an-old-period-undated",
+        "P2: an empty log that was made before the period that is written down for it keeps its time",
+        ROTATION,
+        "                self._ops.touch(segment.fileno())  # who",
+        "                pass  # who",
+        ("faults/test_interleavings.py::test_new_log_of_a_later_period_has_its_time",),
+    ),
+    Mutant(
         "adopt-any-file",
         "R5: the file that was opened is not compared with the one that was decided about",
         ROTATION,
@@ -352,8 +360,8 @@ MUTANTS = (
         "no-record",
         "R6: the state record is never written",
         ROTATION,
-        "            if held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before)):",
-        "            if State(segment.file, mtime_ns, segment.period, fingerprint, before):",
+        "            if held.write_state(State(segment.file, there.mtime_ns, segment.period, fingerprint, before)):",
+        "            if State(segment.file, there.mtime_ns, segment.period, fingerprint, before):",
         ("faults/test_schedules.py::test_a_program_that_was_down_names_the_old_file_for_its_own_period",),
     ),
     Mutant(

@@ -36,6 +36,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from .._platform import Fault, FileStat, Operations
+from .._pure.errors import ScheduleMismatch
 from .._pure.options import Options
 from .._pure.plan import Action, Demand, Evidence, Plan, decide, names_present, period_of
 from .._pure.schedule import Period
@@ -47,14 +48,10 @@ from .._resources.tracefile import Trace
 from .hooks import Hooks
 from .segments import Segments
 
-__all__ = ["Outcome", "Rotation", "ScheduleMismatch"]
+__all__ = ["Outcome", "Rotation"]
 
 _LOOKS = 20  # while the clock goes from one period to the next each time
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
-
-
-class ScheduleMismatch(UserWarning):
-    """Another process rotates the same log by another schedule."""
 
 
 class _ChangedUnderUs(Exception):
@@ -352,8 +349,11 @@ class Rotation:
         fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
         segment.unrecorded = (state,)
         try:
-            mtime_ns = self._ops.stat_fd(segment.fileno()).mtime_ns
-            if held.write_state(State(segment.file, mtime_ns, segment.period, fingerprint, before)):
+            there = self._ops.stat_fd(segment.fileno())
+            if not there.size and not segment.period.start <= there.mtime_ns / 1e9 < segment.period.end:
+                self._ops.touch(segment.fileno())  # who cannot read the state record goes by that
+                there = self._ops.stat_fd(segment.fileno())
+            if held.write_state(State(segment.file, there.mtime_ns, segment.period, fingerprint, before)):
                 segment.unrecorded = ()
         except OSError as error:
             self._report("state record", error)

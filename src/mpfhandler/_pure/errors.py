@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["InvalidOption", "InvalidOptionType", "MpfHandlerError", "UnsupportedPlatform", "path_error"]
+__all__ = ["InvalidOption", "InvalidOptionType", "MpfHandlerError", "ScheduleMismatch", "UnsupportedPlatform", "path_error"]
 
 
 class MpfHandlerError(Exception):
@@ -40,6 +40,10 @@ class InvalidOption(MpfHandlerError, ValueError):
 
 class InvalidOptionType(InvalidOption, TypeError):
     """A parameter has a value of a type that cannot be used."""
+
+
+class ScheduleMismatch(UserWarning):
+    """Another process rotates the same log by another schedule."""
 
 
 class UnsupportedPlatform(MpfHandlerError, ImportError):
