@@ -108,12 +108,24 @@ def seal(
     memory: Memory | None = None,
     progress: Any = None,
     skip: Collection[str] = (),
+    rotates: bool = False,
 ) -> Sealed:
     """One run; whatever it reports fails the test, unless the test asks for it."""
     mine = Told() if told is None else told
     names = Names(str(folder / "app.log"), schedule.suffix) if names is None else names
     done = seal_all(
-        ops, names, str(folder), schedule, how, mine.report, stop, now=now, progress=progress, memory=memory, skip=skip
+        ops,
+        names,
+        str(folder),
+        schedule,
+        how,
+        mine.report,
+        stop,
+        now=now,
+        progress=progress,
+        memory=memory,
+        skip=skip,
+        rotates=rotates,
     )
     if told is None:
         assert mine.errors == []

@@ -36,7 +36,7 @@ from _seal_support import (
 )
 
 from mpfhandler import SealedSegment
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, Operations
 from mpfhandler._protocols.markers import Marker, Pen
 from mpfhandler._protocols.sealing import Memory, Sealed
 from mpfhandler._pure.naming import Names
@@ -654,10 +654,12 @@ def test_marker_without_a_segment_goes(tmp_path: Path) -> None:
     assert hidden(tmp_path) == [f".{NAME}.sealed"]
 
 
-def twin(folder: Path, data: bytes, method: str = "gz") -> Path:
-    """A compressed file beside the segment."""
+def twin(folder: Path, data: bytes, method: str = "gz", *, ours: bool = False) -> Path:
+    """A compressed file beside the segment. One of ours has its time."""
     path = folder / f"{NAME}.{method}"
     path.write_bytes(data)
+    if ours:
+        os.utime(path, ns=(1, (folder / NAME).stat().st_mtime_ns))
     return path
 
 
@@ -704,10 +706,40 @@ def test_unfinished_twin_is_replaced(tmp_path: Path, method: str) -> None:
     """A power cut leaves less than was written: what there is says no more than the plain segment."""
     for what, data in unfinished(tmp_path, method).items():
         make(tmp_path)
-        twin(tmp_path, data, method)
+        twin(tmp_path, data, method, ours=True)
         seal(tmp_path, rules(method))
         assert contents(tmp_path) == {f"{NAME}.{method}": CONTENT}, what
         (tmp_path / f"{NAME}.{method}").unlink()
+
+
+@pytest.mark.parametrize("wanted", [None, "gz"])
+@pytest.mark.parametrize("method", METHODS)
+def test_file_that_somebody_is_writing_is_left_alone(tmp_path: Path, method: str, wanted: str | None) -> None:
+    """P1: a user's `gzip` takes no lock, and removes the plain file at its end: without its own file all would be lost."""
+    for what, data in unfinished(tmp_path, method).items():
+        make(tmp_path)
+        told, hook, path = Told(), Hook(), twin(tmp_path, data, method)
+        seal(tmp_path, rules(wanted, hook.step), told=told)
+        assert (path.read_bytes(), (tmp_path / NAME).read_bytes(), len(hook.seen)) == (data, CONTENT, 1), what
+        assert len(told.errors) == (wanted is not None), what
+        path.unlink()
+        (tmp_path / f".{NAME}.sealed").unlink()
+
+
+@pytest.mark.parametrize("kind", ["copy", "link", "folder", "another"])
+def test_file_of_somebody_is_no_business_of_who_does_not_compress(tmp_path: Path, kind: str) -> None:
+    """The hook is called once, nothing is removed, and nothing told."""
+    make(tmp_path)
+    path, hook = tmp_path / f"{NAME}.gz", Hook()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.hardlink_to(tmp_path / NAME)
+    else:
+        path.write_bytes(gzip.compress(CONTENT if kind == "copy" else b"another"))
+    for _ in range(2):
+        seal(tmp_path, rules(None, hook.step))
+    assert (path.exists(), (tmp_path / NAME).read_bytes(), len(hook.seen)) == (True, CONTENT, 1)
 
 
 def foreign(tmp_path: Path, method: str) -> dict[str, bytes]:
@@ -1095,6 +1127,34 @@ def test_what_a_rotator_is_writing_is_left_alone(tmp_path: Path, number: str) ->
     assert (contents(tmp_path)[f"{NAME}.gz"], len(hook.seen)) == (CONTENT, 2)
 
 
+def renamed_at(instant: float) -> Operations:
+    """A system in which every file got its name then."""
+    return replace(OPERATIONS, stat_link=lambda path: replace(OPERATIONS.stat_link(path), ctime_ns=int(instant * 1e9)))
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "fifo"])
+def test_what_is_no_file_is_not_given_a_name(tmp_path: Path, kind: str) -> None:
+    """P4: it is none of ours, and is no failure that the others wait for."""
+    path = tmp_path / f".{NAME}.rotating"
+    (tmp_path / "theirs").write_text("theirs")
+    {"folder": path.mkdir, "link": lambda: path.symlink_to(tmp_path / "theirs"), "fifo": lambda: os.mkfifo(path)}[kind]()
+    assert not seal(tmp_path, rules(), now=END + 1e9).failed
+    assert hidden(tmp_path) == [path.name]
+
+
+def refuse(path: str) -> None:
+    """A folder that may only be read."""
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
+def test_file_that_may_not_be_given_its_name_is_told(tmp_path: Path) -> None:
+    """It waits for a process that may: trying again soon does not help, and would hold up the others."""
+    make(tmp_path, name=f".{NAME}.rotating")
+    told, ops = Told(), replace(OPERATIONS, rename_new=lambda source, _target: refuse(source))
+    assert not seal(tmp_path, rules(None, fsync="seal"), now=END + 1e9, ops=ops, told=told).failed
+    assert len(told.errors) == 1
+
+
 @pytest.mark.parametrize("taken", [False, True])
 def test_file_that_nobody_has_handed_over_for_a_day_is_given_its_name(tmp_path: Path, taken: bool) -> None:
     """Of a killed process, after which no other one has a rotator: it is sealed as all others are, and they with it. Not
@@ -1105,11 +1165,13 @@ def test_file_that_nobody_has_handed_over_for_a_day_is_given_its_name(tmp_path: 
         make(tmp_path, b"before it\n")
     written = waiting.stat().st_mtime
     lease = leased(waiting)
-    seal(tmp_path, rules("gz", hook.step), now=written + 86401)
+    seal(tmp_path, rules("gz", hook.step), now=written + 86401, ops=renamed_at(written))
     os.close(lease)
-    seal(tmp_path, rules("gz", hook.step), now=written + 86400)
+    seal(tmp_path, rules("gz", hook.step), now=written + 86400, ops=renamed_at(written))
+    seal(tmp_path, rules("gz", hook.step), now=written + 86401, ops=renamed_at(written + 2))  # a quiet log: its last write is old
+    seal(tmp_path, rules("gz", hook.step), now=written + 86401, ops=renamed_at(written), rotates=True)
     assert (waiting.read_bytes(), hook.seen) == (CONTENT, [])
-    done = seal(tmp_path, rules("gz", hook.step), now=written + 86401)
+    done = seal(tmp_path, rules("gz", hook.step), now=written + 86401, ops=renamed_at(written))
     assert contents(tmp_path) == ({f"{NAME}.gz": b"before it\n"} if taken else {}) | {f"{hourly}.gz": CONTENT}
     assert (len(hook.seen), done.held, waiting.exists()) == (1 + taken, set(), False)
 
@@ -1124,10 +1186,10 @@ def test_file_that_cannot_be_given_its_name_is_told_and_tried_again(tmp_path: Pa
             raise OSError(errno.EIO, os.strerror(errno.EIO), source)
         OPERATIONS.rename_new(source, target)
 
-    broken = seal(tmp_path, rules(), now=END + 1e6, ops=replace(OPERATIONS, rename_new=rename_new), told=told)
+    broken = seal(tmp_path, rules(), now=END + 1e9, ops=replace(OPERATIONS, rename_new=rename_new), told=told)
     assert (broken.failed, len(told.errors), waiting.exists()) == (True, 1, True)
     assert list(contents(tmp_path)) == ["app.log.2026-11-23_15.gz"]
-    assert not seal(tmp_path, rules(), now=END + 1e6, told=told).failed
+    assert not seal(tmp_path, rules(), now=END + 1e9, told=told).failed
     assert list(contents(tmp_path)) == ["app.log.2026-11-23_15.gz", f"{NAME}.gz"]
 
 
@@ -1166,7 +1228,7 @@ def test_half_of_a_compression_goes_without_a_method(tmp_path: Path) -> None:
     hook, told = Hook(), Told()
     for content in (gzip.compress(CONTENT)[:300], gzip.compress(b"somebody's")):
         make(tmp_path)
-        (tmp_path / f"{NAME}.gz").write_bytes(content)
+        twin(tmp_path, content, ours=True)
         seal(tmp_path, rules(None, hook.step), told=told)
         assert (tmp_path / NAME).read_bytes() == CONTENT
     assert (tmp_path / f"{NAME}.gz").read_bytes() == gzip.compress(b"somebody's")

@@ -58,7 +58,8 @@ class Scene:
         if self.kind == "unfinished twin":
             path = folder / f"{NAME}.gz"
             path.write_bytes(path.read_bytes()[:-20])
-        make(folder, self.content)
+        plain, path = make(folder, self.content), folder / f"{NAME}.gz"
+        os.utime(path, ns=(1, plain.stat().st_mtime_ns))
 
     @property
     def rules(self) -> Sealing:

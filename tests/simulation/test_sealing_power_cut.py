@@ -60,6 +60,12 @@ class Machine:
         self.kernel.write(self.table, fd, data)
         self.kernel.close(self.table, fd)
 
+    def date(self, path: str, modified_ns: int) -> None:
+        """A file was written last then."""
+        fd = self.kernel.open(self.table, path, os.O_RDWR)
+        self.kernel.utimens(self.table, fd, modified_ns)
+        self.kernel.close(self.table, fd)
+
     def cut(self, pick: Callable[[int], int]) -> None:
         """The power fails, and comes back."""
         self.kernel.power_cut([self.table, self.writer], pick, BLOCK)
@@ -131,6 +137,7 @@ class Machine:
 def twin(machine: Machine, data: bytes, *, safe: bool) -> None:
     """A process was killed, or the power failed, after it had named its compressed file."""
     machine.write(PACKED, data)
+    machine.date(PACKED, machine.kernel.stat(PLAIN).mtime_ns)
     if safe:
         machine.kernel.sync()
 

@@ -94,7 +94,7 @@ class Sealer:
             skipped, first = frozenset(whole.busy), number == 0
             done = seal_all(
                 self._ops, names, folder, self._schedule, self._rules, report, stop,
-                now=now, memory=memory, skip=skipped, home=first,
+                now=now, memory=memory, skip=skipped, home=first, rotates=self._segments.rotates,
             )  # fmt: skip
             if folder not in present and not done.goes_on:
                 del self._memories[folder]

@@ -14,7 +14,9 @@ The caller has the exclusive lock on the plain segment, so it is the only one of
   C7 unlink      of the plain one, if its name still leads to what was read
 
 - **K1** The plain segment goes only when a file with the same content has its name, both safe from a power cut.
-- **K2** No file is ever overwritten; what is removed is a hidden file of ours, an unfinished twin, or the plain one.
+- **K2** No file is ever overwritten; what is removed is a hidden file of ours, an unfinished twin of ours, or the plain one. A
+  twin of ours has the time of the plain one before it has its name (C4); one that was written later may be what somebody's `gzip`
+  is just writing, which knows no locks, and removes the plain one at its end.
 - **K3** Dying between any two steps leaves the plain segment, or its twin, or both; and both are told apart by `compare`.
 - **K4** The lock goes with the file: who has the temporary one has the compressed segment, so that no other process takes
   that for its own before the last step is done.
@@ -69,8 +71,8 @@ def compress(
     stop: Callable[[], bool],
     progress: Callable[[int], None],
 ) -> tuple[int, SegmentName] | None:
-    """Put a compressed file in the place of a plain segment. Without a method: only finish what another process has begun, and
-    died between C5 and C7.
+    """Put a compressed file in the place of a plain segment. Without a method: only finish what another process of ours
+    has begun, and died between C5 and C7; a file of somebody's is none of our business then.
 
     Args:
         ops: the system calls.
@@ -103,7 +105,7 @@ def compress(
             low.append(ops.threads.low_priority())
 
     try:
-        twin = _settle_twins(ops, names, plain, name, asked)
+        twin = _settle_twins(ops, names, plain, name, asked, ours_alone=how.method is None)
         if twin is None and how.method is not None:
             twin = _pack(ops, names, plain, name, how, asked, progress)
     finally:
@@ -181,10 +183,10 @@ def lock_file(ops: Operations, path: str) -> int | None:
 
 
 def _settle_twins(
-    ops: Operations, names: Names, plain: Plain, name: SegmentName, stop: Callable[[], bool]
+    ops: Operations, names: Names, plain: Plain, name: SegmentName, stop: Callable[[], bool], *, ours_alone: bool
 ) -> tuple[int, SegmentName] | None:
     """Look at every compressed file of the same name. One that is equal is given back, safe on the disk and locked; unfinished
-    ones are removed.
+    ones of ours are removed.
 
     Raises: as `compress`.
     """
@@ -192,7 +194,8 @@ def _settle_twins(
     for method in COMPRESSIONS:
         other = replace(name, compression=method)
         try:
-            fd = _settle(ops, names.write(other), plain, method, stop)
+            path = names.write(other)
+            fd = None if ours_alone and not _may_be_ours(ops, path, plain) else _settle(ops, path, plain, method, stop)
         except BaseException:
             if equal is not None:
                 unlock_and_close(ops, equal[0])
@@ -202,6 +205,17 @@ def _settle_twins(
         elif fd is not None:
             unlock_and_close(ops, fd)  # the same content a third time is nothing to decide here
     return equal
+
+
+def _may_be_ours(ops: Operations, path: str, plain: Plain) -> bool:
+    """Whether there is a file that may have come to be by C5."""
+    try:
+        found = ops.stat_link(path)
+    except OSError as error:
+        if ops.fault(error) is not Fault.MISSING:
+            raise
+        return False
+    return found.regular and found.id != plain.found.id and found.mtime_ns <= plain.found.mtime_ns
 
 
 def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callable[[], bool]) -> int | None:
@@ -222,12 +236,16 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
 
 
 def _told(ops: Operations, plain: Plain, fd: int, method: str, path: str, stop: Callable[[], bool]) -> Twin:
+    ours = ops.stat_fd(fd).mtime_ns <= plain.found.mtime_ns  # before it is read: somebody may end it meanwhile
     try:
         twin = compare(ops, plain.fd, fd, method, stop)
     except ImportError as error:
         raise Refused(f"{path}: cannot be read here ({error}), so {plain.path} stays as it is") from error
     if twin is Twin.FOREIGN:
         raise Refused(f"{path}: has another content than {plain.path}, which stays as it is; move one of them away")
+    if twin is Twin.UNFINISHED and not ours:
+        problem = f"has a part of the content of {plain.path}, which stays as it is"
+        raise Refused(f"{path}: {problem}; if nobody is just writing it, remove it")
     return twin
 
 

@@ -27,9 +27,7 @@ from .._resources.report import Reporter
 __all__ = ["Begun", "Handover", "hand_over", "take_over"]
 
 _NAMES = 1000  # that are tried
-_ABANDONED = (
-    86400.0  # seconds without a write; until then a rotator that fails is tried again, by who has begun to write its target
-)
+_ABANDONED = 86400.0  # seconds since it was written or renamed: a rotator that fails is tried again, by who has begun its target
 
 
 class Handover(Enum):
@@ -63,7 +61,7 @@ def hand_over(
         report: is told what fails.
         begun: belongs to the caller, who passes the same one each time: a target that a failing rotator has written is
             given to it again for the same file, so that no record stands in two segments. Another process does not know of it.
-        before: only those that were last written before that (epoch seconds).
+        before: only those that were last written, and have got their waiting name, before that (epoch seconds).
     """
     ops = HeldDescriptors(ops).table()  # a child that the rotator forks has nothing of it
     targets = _Targets(ops, names, {} if begun is None else begun)
@@ -85,7 +83,8 @@ def hand_over(
 
 
 def take_over(ops: Operations, names: Names, report: Reporter, now: float) -> Handover:
-    """Give its name to what has waited for a day: perhaps no process has a rotator any more, or gives names by itself.
+    """Give its name to what has waited for a day: perhaps no process has a rotator any more, or gives names by itself. Not for a
+    process that has one: it is to have what waits.
 
     Args:
         ops: the system calls.
@@ -110,7 +109,10 @@ def _hand_over_one(
     try:
         side = ops.open_side(source)
     except OSError as error:
-        return Handover.DONE if ops.fault(error) is Fault.MISSING else Handover.FAILED  # somebody else has handed it over
+        fault = ops.fault(error)
+        if fault not in {Fault.MISSING, Fault.DENIED}:
+            report("rotator", error)
+        return Handover.DONE if fault is Fault.MISSING else Handover.FAILED  # somebody else has handed it over, or may
     try:
         if not ops.try_lock(side, True) or any(_at_hand(ops, other) for other in beside):
             return Handover.WAITING
@@ -136,11 +138,12 @@ def _hand_over_one(
 
 
 def _was_left(ops: Operations, path: str, before: float) -> bool:
-    """Whether a file that waits was last written before that."""
+    """Whether a file has waited since before that. Its last write alone does not tell: a quiet log is rotated days after that."""
     try:
-        return ops.stat_path(path).mtime_ns / 1e9 < before
+        found = ops.stat_link(path)
     except OSError:
         return False  # somebody else has handed it over, or it is told the next time
+    return found.regular and max(found.mtime_ns, found.ctime_ns) / 1e9 < before
 
 
 def _at_hand(ops: Operations, path: str) -> bool:

@@ -13,8 +13,9 @@ what is not done yet:
 - **L2** A step is called again only if the process died between its end and the marker, or the marker was removed.
 - **L3** A segment that fails does not hold up the others; what somebody has is left for the next time.
 - **L4** Nothing is looked at, opened or removed but names that read in full as this log's.
-- **L5** No segment is touched while a file of its period waits for a user's rotator. What has waited for a day is given its name.
-- **L6** A compression that was begun is finished, or what there is of it removed, also by who has none to do.
+- **L5** No segment is touched while a file of its period waits for a user's rotator. What has waited for a day is given its
+  name, but by who has a rotator.
+- **L6** A compression that was begun by one of us is finished, or what there is of it removed, also by who has none to do.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from .._resources.held import HeldDescriptors
 from .._resources.report import Reporter
 from .compression import Busy, Refused, lock_file
 from .duties import Key, Memory, Progress, Sealed, Sealing, Step
-from .handover import Handover, take_over
+from .handover import take_over
 from .markers import read_marker, reclaim
 from .treating import Held, Segment, Tell, Treatment, exists
 from .twins import Stopped
@@ -56,6 +57,7 @@ def seal_all(
     memory: Memory | None = None,
     skip: Collection[str] = (),
     home: bool = True,
+    rotates: bool = False,
 ) -> Sealed:
     """Do to every closed segment what is due, the oldest first, and remove hidden files that nobody needs any more. Never raises,
     but for what is no `Exception`. Safe to repeat, to run in several processes at once, and to lose at any instruction.
@@ -74,6 +76,7 @@ def seal_all(
         skip: steps that are left out, for another process is at them.
         home: hidden files are looked for in the log's folder, too, where `folder` is another one. All markers are there, so once
             is enough for any number of folders.
+        rotates: this process has a user's rotator, which is to have what waits for one, however long that takes.
     """
     tell = Tell(report, Sealed(busy=set(skip)))
     treatment = Treatment(HeldDescriptors(ops).table(), names, schedule, rules, stop, progress, tell)
@@ -81,7 +84,7 @@ def seal_all(
         problem = "what it writes cannot be read back, so no segment is compressed, archived or handed to a hook"
         report("seal", InvalidOption("suffix", names.suffix, problem, "use year, month and day, such as '%Y-%m-%d'"))
         return tell.sealed
-    _Run(treatment, now, Memory() if memory is None else memory).folder(folder, home=home)
+    _Run(treatment, now, Memory() if memory is None else memory).folder(folder, home=home, rotates=rotates)
     return tell.sealed
 
 
@@ -105,13 +108,12 @@ class _Run:
         self.now = now
         self.memory = memory
 
-    def folder(self, folder: str, *, home: bool) -> None:
-        """Everything in it; `home` as of `seal_all`."""
+    def folder(self, folder: str, *, home: bool, rotates: bool) -> None:
+        """Everything in it; `home` and `rotates` as of `seal_all`."""
         try:
             files = self._files(folder)
-            if home and self.rules.wanted and self._waiting(folder, files):
-                if take_over(self.ops, self.names, self.tell.report, self.now) is Handover.FAILED:
-                    self.sealed.failed = True
+            if home and self.rules.wanted and not rotates and self._waiting(folder, files):
+                take_over(self.ops, self.names, _TakenOver(self.ops, self.tell), self.now)
                 files = self._files(folder)
             segments = self._segments(folder, files) if self.rules.wanted else []
             self.memory.keep_only({one.plain or one.packed[0][1] for one in segments})
@@ -240,3 +242,24 @@ class _Run:
             return False
         self.memory.synced[path] = key
         return True
+
+
+class _TakenOver(Reporter):
+    """Of files that no rotator has taken: what fails is a failure of sealing, and what is denied waits for a process that may.
+
+    Args:
+        ops: the system calls.
+        tell: what is told in this run.
+    """
+
+    def __init__(self, ops: Operations, tell: Tell) -> None:
+        self._ops = ops
+        self._tell = tell
+
+    def __call__(self, what: str, error: Exception) -> None:  # noqa: ARG002
+        """See `Reporter`."""
+        denied = self._ops.fault(error) is Fault.DENIED
+        (self._tell.refused if denied else self._tell.failed)("seal", error)
+
+    def solved(self, what: str) -> None:
+        """Said at the end of the run."""

@@ -49,6 +49,11 @@ class Segments:
         """The names of the segments as the user's hooks have them now."""
         return names_of(self._ops, self.log, self._schedule, self._hooks, self._report)
 
+    @property
+    def rotates(self) -> bool:
+        """Whether a user's rotator gets what is closed."""
+        return self._hooks.rotator() is not None
+
     def folder(self, names: Names) -> str:
         """Where the segments of the present period go: a `namer` may have chosen another folder."""
         return _folder_of(names, names.at(self._schedule.wall(int(self._ops.now()))))
