@@ -267,6 +267,10 @@ class Ledger(Watcher):
         if self.is_lock(inode):
             self._state_stands(process, inode)
             return
+        state = _state_in(bytes(inode.data))
+        if state is not None:  # in a lock file that was deleted: it is made, and its maker has no better guess than others
+            self.makers = [one for one in self.makers if one[0].number != state[0] or one[1] is not process]
+            return
         self._check_gate(process, inode)
         self._touched(inode)
         self._look_into(inode, over=over)
