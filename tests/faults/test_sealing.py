@@ -687,6 +687,18 @@ def test_equal_twin_makes_the_plain_one_superfluous(tmp_path: Path, method: str,
     assert (tmp_path / f"{NAME}.{method}").stat().st_ino == before
 
 
+def test_segment_that_somebody_else_has_compressed_is_as_it_was(tmp_path: Path) -> None:
+    """With a copy beside it that is readable by all and of now: mode and time are the segment's, and its hook, which was called
+    before, is not called again."""
+    hook, before = Hook(), make(tmp_path).stat()
+    seal(tmp_path, rules(None, hook.step))
+    twin(tmp_path, gzip.compress(CONTENT)).chmod(0o644)
+    seal(tmp_path, rules("gz", hook.step))
+    after = (tmp_path / f"{NAME}.gz").stat()
+    assert (after.st_mode, after.st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    assert (contents(tmp_path), len(hook.seen)) == ({f"{NAME}.gz": CONTENT}, 1)
+
+
 def unfinished(tmp_path: Path, method: str) -> dict[str, bytes]:
     """What may be left of a compressed file."""
     whole = packed(tmp_path, method)
@@ -1226,12 +1238,13 @@ def test_compression_that_was_begun_is_finished_without_a_method(tmp_path: Path,
 def test_half_of_a_compression_goes_without_a_method(tmp_path: Path) -> None:
     """What was begun is not begun anew; a file of somebody's is told of, and stays."""
     hook, told = Hook(), Told()
-    for content in (gzip.compress(CONTENT)[:300], gzip.compress(b"somebody's")):
+    somebodys = gzip.compress(b"somebody's")
+    for content in (gzip.compress(CONTENT)[:300], somebodys):
         make(tmp_path)
         twin(tmp_path, content, ours=True)
         seal(tmp_path, rules(None, hook.step), told=told)
         assert (tmp_path / NAME).read_bytes() == CONTENT
-    assert (tmp_path / f"{NAME}.gz").read_bytes() == gzip.compress(b"somebody's")
+    assert (tmp_path / f"{NAME}.gz").read_bytes() == somebodys
     assert [len(told.errors), len(hook.seen)] == [1, 1]
 
 

@@ -2099,6 +2099,14 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "pack-undressed-twin",
+        "a segment that somebody else has compressed loses its mode, and its hook is called again",
+        COMPRESSION,
+        "            _dress(ops, plain, fd)\n            ops.fsync(fd)\n            return fd\n",
+        "            ops.fsync(fd)\n            return fd\n",
+        ("faults/test_sealing.py::test_segment_that_somebody_else_has_compressed_is_as_it_was",),
+    ),
+    Mutant(
         "seal-twin-without-method",
         "P1: the plain segment and its compressed form both stay where no later process compresses",
         TREATING,

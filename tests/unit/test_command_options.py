@@ -122,6 +122,7 @@ def test_message_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--archive-delete"], "--archive-delete: there is no archive"),
         (["--archive-delete"], 'give --archive "s3://bucket/prefix" or'),
         (["--compress-level", "99"], "or leave it out for the usual one"),
+        (["--compress-level", "6"], 'give --compress "gz", "zst",'),
         (["--at-time", "25:00"], "has no meaning with --when 'H'"),
         (["--max-line", "-1"], "0 means no limit"),
     ],

@@ -11,7 +11,7 @@ __all__ = ["explain", "spelled"]
 _OPTION = {"path": "LOG", "LOG": "LOG", "atTime": "--at-time", "backupCount": "--backup-count", "maxBytes": "--max-bytes"}
 _IN_TEXTS = (  # what is written for programs, and how it is written for a shell
     (re.compile(r"\b(utc|mkdir)=True\b"), r"--\1"),
-    (re.compile(r"\bset archive="), "give --archive "),
+    (re.compile(r"\bset (archive|compress)="), r"give --\1 "),
     (re.compile(r"\b(when|tz)=(?=['\"])"), r"--\1 "),
     (re.compile(r"\block_dir\b"), "--lock-dir"),
     (re.compile(r"\bor None for\b"), "or leave it out for"),

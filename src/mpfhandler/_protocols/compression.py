@@ -225,6 +225,8 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
     try:
         twin = _told(ops, plain, fd, method, path, stop)
         if twin is Twin.EQUAL:
+            _give_away(ops, plain, fd)  # somebody else may have made it
+            _dress(ops, plain, fd)
             ops.fsync(fd)
             return fd
         ops.unlink(path)
@@ -334,7 +336,7 @@ def _give_away(ops: Operations, plain: Plain, fd: int) -> None:
 
 
 def _dress(ops: Operations, plain: Plain, fd: int) -> None:
-    """C4."""
+    """C4, also where somebody else has compressed the segment: what is written down about it goes by its time."""
     if ops.stat_fd(fd).mode != plain.found.mode:
         ops.set_mode(fd, plain.found.mode)
     ops.set_times(fd, plain.accessed_ns, plain.found.mtime_ns)
