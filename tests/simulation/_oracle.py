@@ -208,7 +208,7 @@ class Ledger(Watcher):
         self.clock_was_set = True
         self.making += [(inode, moment) for inode in {one for one, _ in self.making} for moment in (before, self.kernel.wall())]
         for record in self.records.values():
-            if record.returned is None:
+            if record.returned is None or record.landed is None:  # its call is under way, or it waits
                 self._clock_is(before, record)
                 self._clock_is(self.kernel.wall(), record)
 
