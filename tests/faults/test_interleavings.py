@@ -1320,6 +1320,24 @@ def test_new_log_of_a_later_period_has_its_time(path: Path, monkeypatch: pytest.
     assert (path.stat().st_mtime > before + 3600) == (not content)
 
 
+def test_log_whose_time_may_not_be_set_is_written_down(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: a worker that has dropped its rights since it opened the log may still have the lock: the others learn from it that the
+    empty log is of the present period by now, and do not name its records for an earlier one."""
+
+    def refuse(_fd: int) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    before, errors = time.time() - 7200, list[Exception]()
+    creating = Once(OPERATIONS.open_new, "app.log")
+    creating.after = lambda: os.utime(path, (before, before))
+    use(monkeypatch, open_new=creating, touch=refuse)
+    TimedLogFile(path, "H", on_error=errors.append).close()
+    state = unpack(path.with_name("app.log.lock").read_bytes())
+    assert errors == []
+    assert state is not None
+    assert state.period.start <= time.time() < state.period.end
+
+
 def test_log_that_is_rotated_while_it_is_opened_without_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P2, P3: a process without a file, and without the lock, opens the log just when its holder rotates: the new file is not
     taken for the one of the old period."""

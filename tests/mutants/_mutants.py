@@ -343,10 +343,18 @@ MUTANTS = (
     Mutant(
         "create-in-an-old-period-undated",
         "P2: an empty log that was made before the period that is written down for it keeps its time",
-        ROTATION,
-        "                self._ops.touch(segment.fileno())  # who",
-        "                pass  # who",
+        "_resources/access.py",
+        "            ops.touch(fd)\n",
+        "            pass\n",
         ("faults/test_interleavings.py::test_new_log_of_a_later_period_has_its_time",),
+    ),
+    Mutant(
+        "create-undated-unrecorded",
+        "P2: who may not set the log's time does not write down its period",
+        "_resources/access.py",
+        "        except OSError:\n            pass  # what is",
+        "        except ZeroDivisionError:\n            pass  # what is",
+        ("faults/test_interleavings.py::test_log_whose_time_may_not_be_set_is_written_down",),
     ),
     Mutant(
         "adopt-any-file",

@@ -41,6 +41,7 @@ from .._pure.options import Options
 from .._pure.plan import Action, Demand, Evidence, Plan, decide, names_present, period_of
 from .._pure.schedule import Period
 from .._pure.state import State
+from .._resources.access import dated
 from .._resources.append import Opening, OpenSegment, open_segment
 from .._resources.lock import HeldLock, RotationLock
 from .._resources.report import Reporter
@@ -349,10 +350,7 @@ class Rotation:
         fingerprint = state.fingerprint if known and state is not None else self._options.schedule.fingerprint
         segment.unrecorded = (state,)
         try:
-            there = self._ops.stat_fd(segment.fileno())
-            if not there.size and not segment.period.start <= there.mtime_ns / 1e9 < segment.period.end:
-                self._ops.touch(segment.fileno())  # who cannot read the state record goes by that
-                there = self._ops.stat_fd(segment.fileno())
+            there = dated(self._ops, segment.fileno(), *segment.period)  # who cannot read the state record goes by that
             if held.write_state(State(segment.file, there.mtime_ns, segment.period, fingerprint, before)):
                 segment.unrecorded = ()
         except OSError as error:

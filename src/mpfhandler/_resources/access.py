@@ -1,4 +1,4 @@
-"""Mode and owner of the files that a log consists of."""
+"""Mode, owner and time of the files that a log consists of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from .._platform import FileStat, Operations
 from .._pure.errors import path_error
 from .._pure.options import Access
 
-__all__ = ["NEW_FILE", "apply_access"]
+__all__ = ["NEW_FILE", "apply_access", "dated"]
 
 _AS_IT_IS = (-1, -1)
 NEW_FILE = 0o666  # for open(2), less the umask, where no mode is asked for
@@ -24,6 +24,23 @@ def apply_access(ops: Operations, fd: int, found: FileStat, access: Access, path
     if failed is not None or access.mode is None or (access.mode == found.mode and owner == _AS_IT_IS):
         return failed
     return _change_mode(ops, fd, access.mode, file)
+
+
+def dated(ops: Operations, fd: int, start: float, end: float) -> FileStat:
+    """What an open file is like; an empty one whose time is not within these (epoch seconds) is given the present one first,
+    where that is allowed. Does not own the descriptor.
+
+    Raises:
+        OSError: the file cannot be looked at.
+    """
+    found = ops.stat_fd(fd)
+    if not found.size and not start <= found.mtime_ns / 1e9 < end:
+        try:
+            ops.touch(fd)
+        except OSError:
+            pass  # what is written down counts more
+        found = ops.stat_fd(fd)
+    return found
 
 
 def _wanted_owner(found: FileStat, access: Access) -> tuple[int, int]:
