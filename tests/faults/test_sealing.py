@@ -738,6 +738,93 @@ def test_file_that_somebody_is_writing_is_left_alone(tmp_path: Path, method: str
         (tmp_path / f".{NAME}.sealed").unlink()
 
 
+@pytest.mark.parametrize("wanted", [None, "gz"])
+@pytest.mark.parametrize("ahead", [0, 3600])
+def test_file_that_is_being_written_has_no_time_of_ours(tmp_path: Path, wanted: str | None, ahead: int) -> None:
+    """P1: the same where somebody has touched the plain segment meanwhile, or its time is in the future."""
+    plain, path, told = make(tmp_path), twin(tmp_path, gzip.compress(CONTENT)[:300]), Told()
+    later = path.stat().st_mtime_ns + ahead * 1_000_000_000
+    os.utime(plain, ns=(later, later))
+    seal(tmp_path, rules(wanted, fsync="seal"), told=told)
+    assert (path.exists(), plain.exists(), len(told.errors)) == (True, True, wanted is not None)
+
+
+def test_file_that_somebody_is_unpacking_is_left_alone(tmp_path: Path) -> None:
+    """P1: who does not compress takes it for no half-done work, for `xz -d` removes the compressed file at its end."""
+    seal(make(tmp_path).parent, rules("xz"))
+    path = tmp_path / f"{NAME}.xz"
+    plain, hook = make(tmp_path, written=path.stat().st_mtime), Hook()
+    seal(tmp_path, rules(None, hook.step))
+    assert (plain.exists(), path.exists(), len(hook.seen)) == (True, True, 1)
+
+
+@pytest.mark.parametrize("wanted", [None, "gz"])
+@pytest.mark.parametrize("what", ["removed", "another", "begun anew"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_twin_that_changes_while_it_is_read(tmp_path: Path, wanted: str | None, what: str, whole: bool) -> None:
+    """P1, P4: somebody removes it, or begins it anew, since there are two: then the plain one stays, and what is new, too."""
+    data = gzip.compress(CONTENT)
+    plain = make(tmp_path)
+    path, done = twin(tmp_path, data if whole else data[:300], ours=True), list[int]()
+
+    def read_at(fd: int, size: int, position: int) -> bytes:
+        found = OPERATIONS.read_at(fd, size, position)
+        if not done and os.fstat(fd).st_ino == there and len(found) > 99:
+            done.append(fd)
+            if what != "begun anew":
+                path.unlink()
+            if what != "removed":
+                path.write_bytes(data[:99])
+        return found
+
+    there = path.stat().st_ino
+    seal(tmp_path, rules(wanted, fsync="seal"), told=Told(), ops=replace(OPERATIONS, read_at=read_at))
+    assert done
+    assert plain.read_bytes() == CONTENT
+    assert not path.exists() if what == "removed" else path.read_bytes() == data[:99]
+
+
+def test_twin_that_somebody_has_ended_since_is_looked_at_again(tmp_path: Path) -> None:
+    """L1: by a process that remembers it."""
+    make(tmp_path)
+    path, memory = twin(tmp_path, gzip.compress(CONTENT)[:300]), Memory()
+    seal(tmp_path, rules(), told=Told(), memory=memory)
+    path.write_bytes(gzip.compress(CONTENT))
+    seal(tmp_path, rules(), memory=memory)
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+
+
+def test_compression_of_another_users_process_is_finished(tmp_path: Path) -> None:
+    """Who may write to a file may not set its times, if it is not his; but there is nothing to set."""
+
+    def refuse(_fd: int, _accessed: int, _modified: int) -> None:
+        raise PermissionError(errno.EPERM, "not yours")
+
+    make(tmp_path)
+    twin(tmp_path, gzip.compress(CONTENT), ours=True).chmod(0o640)
+    seal(tmp_path, rules(None, fsync="seal"), ops=replace(OPERATIONS, set_times=refuse))
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
+
+
+def test_segment_with_a_twin_of_another_owner_is_archived_once(tmp_path: Path) -> None:
+    """It is not deleted then, or the twin would be archived as well."""
+
+    def refuse(_fd: int, _uid: int, _gid: int) -> None:
+        raise PermissionError(errno.EPERM, "not yours")
+
+    if not IS_ROOT:
+        pytest.skip("only root gives files away")
+    os.chown(make(tmp_path), 1234, 2345)
+    twin(tmp_path, gzip.compress(CONTENT))
+    archive = Hook("archive")
+    how = rules("gz", archive.step, delete_after="archive")
+    for _ in range(3):
+        seal(tmp_path, how, ops=replace(OPERATIONS, set_owner=refuse), told=Told())
+    assert [one.path for one in archive.seen] == [str(tmp_path / NAME)]
+    seal(tmp_path, how)
+    assert (contents(tmp_path), len(archive.seen)) == ({}, 1)
+
+
 @pytest.mark.parametrize("kind", ["copy", "link", "folder", "another"])
 def test_file_of_somebody_is_no_business_of_who_does_not_compress(tmp_path: Path, kind: str) -> None:
     """The hook is called once, nothing is removed, and nothing told."""

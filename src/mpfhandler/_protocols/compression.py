@@ -11,12 +11,12 @@ The caller has the exclusive lock on the plain segment, so it is the only one of
                  leave a twin that has more, which looks like somebody's file
   C5 name        rename without overwriting; from here on both stand side by side
   C6 fsync       of the folder: the name is safe
-  C7 unlink      of the plain one, if its name still leads to what was read
+  C7 unlink      of the plain one, if its name still leads to what was read, and the other one's to what was made of it
 
 - **K1** The plain segment goes only when a file with the same content has its name, both safe from a power cut.
 - **K2** No file is ever overwritten; what is removed is a hidden file of ours, an unfinished twin of ours, or the plain one. A
-  twin of ours has the time of the plain one before it has its name (C4); one that was written later may be what somebody's `gzip`
-  is just writing, which knows no locks, and removes the plain one at its end.
+  twin of ours has the time of the plain one before it has its name (C4); one that was written later, or whose time nobody has
+  set, may be what somebody's `gzip` is just writing, which knows no locks, and removes the plain one at its end.
 - **K3** Dying between any two steps leaves the plain segment, or its twin, or both; and both are told apart by `compare`.
 - **K4** The lock goes with the file: who has the temporary one has the compressed segment, so that no other process takes
   that for its own before the last step is done.
@@ -113,15 +113,12 @@ def compress(
             as_before()
     if twin is None:
         return None
-    fd, packed = twin
     try:
-        ops.fsync_folder(os.path.dirname(plain.path))
-        _check_unchanged(ops, plain)
-        ops.unlink(plain.path)
+        _end(ops, plain, twin[0], names.write(twin[1]))
     except BaseException:
-        unlock_and_close(ops, fd)
+        unlock_and_close(ops, twin[0])
         raise
-    return fd, packed
+    return twin
 
 
 def create(ops: Operations, temporary: str) -> int:
@@ -215,7 +212,15 @@ def _may_be_ours(ops: Operations, path: str, plain: Plain) -> bool:
         if ops.fault(error) is not Fault.MISSING:
             raise
         return False
-    return found.regular and found.id != plain.found.id and found.mtime_ns <= plain.found.mtime_ns
+    if not found.regular or found.id == plain.found.id or found.ctime_ns < plain.found.ctime_ns:
+        return False  # a plain one that came later: somebody is perhaps just unpacking it, and removes the other one at the end
+    return _has_our_time(found, plain)
+
+
+def _has_our_time(found: FileStat, plain: Plain) -> bool:
+    """Whether a file may have been dressed by C4. One that is just being written has one time for its content and for everything,
+    which may be the plain one's or earlier, if somebody has set that to the present or a later time."""
+    return found.mtime_ns <= plain.found.mtime_ns and found.mtime_ns != found.ctime_ns
 
 
 def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callable[[], bool]) -> int | None:
@@ -223,11 +228,15 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
     if fd is None:
         return None
     try:
-        twin = _told(ops, plain, fd, method, path, stop)
+        found = ops.stat_fd(fd)  # before it is read: somebody may end it meanwhile
+        twin = _told(ops, plain, fd, method, path, stop, ours=_has_our_time(found, plain))
+        _check_stands(ops, path, fd, found)
         if twin is Twin.EQUAL:
             _give_away(ops, plain, fd)  # somebody else may have made it
             _dress(ops, plain, fd)
+            found = ops.stat_fd(fd)
             ops.fsync(fd)
+            _check_stands(ops, path, fd, found)
             return fd
         ops.unlink(path)
     except BaseException:
@@ -237,8 +246,7 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
     return None
 
 
-def _told(ops: Operations, plain: Plain, fd: int, method: str, path: str, stop: Callable[[], bool]) -> Twin:
-    ours = ops.stat_fd(fd).mtime_ns <= plain.found.mtime_ns  # before it is read: somebody may end it meanwhile
+def _told(ops: Operations, plain: Plain, fd: int, method: str, path: str, stop: Callable[[], bool], *, ours: bool) -> Twin:
     try:
         twin = compare(ops, plain.fd, fd, method, stop)
     except ImportError as error:
@@ -281,6 +289,15 @@ def _pack(
     return fd, packed
 
 
+def _end(ops: Operations, plain: Plain, fd: int, path: str) -> None:
+    """C6 and C7."""
+    packed = ops.stat_fd(fd)
+    ops.fsync_folder(os.path.dirname(plain.path))
+    _check_stands(ops, path, fd, packed)
+    _check_unchanged(ops, plain)
+    ops.unlink(plain.path)
+
+
 def _lock(ops: Operations, fd: int, path: str) -> bool:
     """Whether the exclusive lock on an open file is had, and the name leads to it then. If the system fails, it is closed."""
     try:
@@ -321,6 +338,19 @@ def _check_unchanged(ops: Operations, plain: Plain) -> None:
             raise Busy(f"{plain.path} is not what it was")
 
 
+def _check_stands(ops: Operations, path: str, fd: int, before: FileStat) -> None:
+    """Before C7, and before an unfinished twin goes: it takes long to read one, and somebody who knows no locks may meanwhile
+    have removed it, or begun another one."""
+    try:
+        found = [ops.stat_fd(fd), ops.stat_link(path)]
+    except OSError as error:
+        if ops.fault(error) is not Fault.MISSING:
+            raise
+        raise Busy(f"{path} has just been removed") from error
+    if any((now.id, now.size, now.mtime_ns) != (before.id, before.size, before.mtime_ns) for now in found):
+        raise Busy(f"{path} is not what it was")
+
+
 def _give_away(ops: Operations, plain: Plain, fd: int) -> None:
     """C1. It comes before the work, which would be in vain, and before the mode, because chown(2) clears the set-id bits."""
     mine, wanted = ops.stat_fd(fd), plain.found
@@ -337,9 +367,11 @@ def _give_away(ops: Operations, plain: Plain, fd: int) -> None:
 
 def _dress(ops: Operations, plain: Plain, fd: int) -> None:
     """C4, also where somebody else has compressed the segment: what is written down about it goes by its time."""
-    if ops.stat_fd(fd).mode != plain.found.mode:
+    found = ops.stat_fd(fd)
+    if found.mode != plain.found.mode:
         ops.set_mode(fd, plain.found.mode)
-    ops.set_times(fd, plain.accessed_ns, plain.found.mtime_ns)
+    if found.mtime_ns != plain.found.mtime_ns:  # who may write to it may still not set it, but for its owner
+        ops.set_times(fd, plain.accessed_ns, plain.found.mtime_ns)
 
 
 def _discard(ops: Operations, temporary: str, fd: int) -> None:

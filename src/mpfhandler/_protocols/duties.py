@@ -87,7 +87,8 @@ class Sealed:
         self.failed, self.stopped = self.failed or other.failed, self.stopped or other.stopped
 
 
-Key = tuple[FileId, int, int, int]  # a segment as it was: file, size, last write, files of its name
+# A segment as it was: file, size, last write; size and last write of the compressed files beside a plain one.
+Key = tuple[FileId, int, int, tuple[tuple[int, int], ...]]
 
 
 @dataclass

@@ -178,7 +178,7 @@ class _Run:
     def _one(self, segment: Segment, path: str) -> None:
         """One segment, if it is due and nobody has it."""
         found = self.ops.stat_link(path)
-        key = (found.id, found.size, found.mtime_ns, len(segment.packed))
+        key = (found.id, found.size, found.mtime_ns, self._beside(segment))
         if not found.regular or self.memory.settled.get(path) == key or not (segment.plain or self.rules.steps):
             return
         try:
@@ -205,6 +205,19 @@ class _Run:
             if self.treatment.treat(held, stack) and held.settles:
                 self.memory.settled[path] = key
                 self.sealed.done += 1
+
+    def _beside(self, segment: Segment) -> tuple[tuple[int, int], ...]:
+        """Size and last write of what stands beside a plain segment: somebody may have ended it since it was looked at."""
+        found: list[tuple[int, int]] = []
+        for _, path in segment.packed if segment.plain else ():
+            try:
+                there = self.ops.stat_link(path)
+            except OSError as error:
+                if self.ops.fault(error) is not Fault.MISSING:
+                    raise
+                continue
+            found.append((there.size, there.mtime_ns))
+        return tuple(found)
 
     def _is_done(self, segment: Segment, found: FileStat) -> bool:
         """Whether the marker says that there is nothing to do, without a lock: it only ever becomes true."""

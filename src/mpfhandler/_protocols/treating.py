@@ -148,7 +148,7 @@ class Treatment:
         try:
             packed = compress(ops, self.names, plain, held.segment.name, how, self.stop, progress)
         except Refused as error:
-            held.settles = not isinstance(error, NotOurs)
+            held.settles, held.beside = not isinstance(error, NotOurs), self._has_packed(held)
             self.tell.refused("compress", error)
             return True
         except Busy:
