@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,7 @@ from mpfhandler._pure.naming import Names
 from mpfhandler._pure.schedule import Schedule
 
 IS_ROOT = os.geteuid() == 0
+LATER = replace(OPERATIONS, now=lambda: time.time() + 60)  # nobody is unpacking any more
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -186,7 +188,7 @@ def test_plain_segment_goes_when_all_is_safe(tmp_path: Path, twin_is_there: bool
 
         return call
 
-    seal(tmp_path, rules(), ops=replace(OPERATIONS, **{name: noted(name) for name in names}))
+    seal(tmp_path, rules(), ops=replace(LATER, **{name: noted(name) for name in names}))
     wanted = ["fsync", "fsync_folder", "unlink"] if twin_is_there else ["fsync", *names]  # of the plain one, too
     assert calls == wanted
 
@@ -687,6 +689,18 @@ def test_equal_twin_makes_the_plain_one_superfluous(tmp_path: Path, method: str,
     assert (tmp_path / f"{NAME}.{method}").stat().st_ino == before
 
 
+@pytest.mark.parametrize("method", ["gz", "xz"])
+def test_segment_that_is_just_being_unpacked_is_left_for_the_next_time(tmp_path: Path, method: str) -> None:
+    """`gunzip` has written the plain one, and removes the compressed one at its end: until then both are needed."""
+    twin(tmp_path, gzip.compress(CONTENT))
+    time.sleep(0.02)  # the file system's clock goes in steps
+    since = make(tmp_path).stat().st_ctime
+    for later, left in ((1.0, {NAME, f"{NAME}.gz"}), (11.0, {f"{NAME}.gz"})):
+        clock = replace(OPERATIONS, now=lambda later=later: since + later)
+        assert bool(seal(tmp_path, rules(method), ops=clock).held) == (later < 10)
+        assert set(contents(tmp_path)) == left
+
+
 def test_segment_that_somebody_else_has_compressed_is_as_it_was(tmp_path: Path) -> None:
     """With a copy beside it that is readable by all and of now: mode and time are the segment's, and its hook, which was called
     before, is not called again."""
@@ -1084,7 +1098,7 @@ def test_compressed_segment_whose_plain_one_comes_back_is_left_for_the_next_time
     hook = Hook()
     seal(tmp_path, rules("gz", hook.step), ops=replace(OPERATIONS, open_side=back))
     assert hook.seen == []
-    seal(tmp_path, rules("gz", hook.step))
+    seal(tmp_path, rules("gz", hook.step), ops=LATER)
     assert (len(hook.seen), contents(tmp_path)) == (1, {f"{NAME}.gz": CONTENT})
 
 

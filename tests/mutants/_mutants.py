@@ -2107,6 +2107,14 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "pack-while-unpacked",
+        "P1: a segment that somebody is just unpacking goes",
+        COMPRESSION,
+        "ops.now() < plain.found.ctime_ns / 1e9 + _UNPACKING:",
+        "ops.now() < 0:",
+        ("faults/test_sealing.py::test_segment_that_is_just_being_unpacked_is_left_for_the_next_time",),
+    ),
+    Mutant(
         "pack-undressed-twin",
         "a segment that somebody else has compressed loses its mode, and its hook is called again",
         COMPRESSION,

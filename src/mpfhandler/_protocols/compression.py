@@ -39,6 +39,8 @@ from .twins import Twin, chunks_of, compare
 
 __all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "create", "lock_file", "remove_temporary"]
 
+_UNPACKING = 10.0  # seconds in which who has just unpacked a segment removes the compressed one
+
 
 class Refused(RuntimeError):
     """The segment stays as it is, for a reason that does not go away by itself: a file of somebody's has the name."""
@@ -232,6 +234,7 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
         twin = _told(ops, plain, fd, method, path, stop, ours=_has_our_time(found, plain))
         _check_stands(ops, path, fd, found)
         if twin is Twin.EQUAL:
+            _check_nobody_unpacks(ops, plain, found)
             _give_away(ops, plain, fd)  # somebody else may have made it
             _dress(ops, plain, fd)
             found = ops.stat_fd(fd)
@@ -349,6 +352,12 @@ def _check_stands(ops: Operations, path: str, fd: int, before: FileStat) -> None
         raise Busy(f"{path} has just been removed") from error
     if any((now.id, now.size, now.mtime_ns) != (before.id, before.size, before.mtime_ns) for now in found):
         raise Busy(f"{path} is not what it was")
+
+
+def _check_nobody_unpacks(ops: Operations, plain: Plain, twin: FileStat) -> None:
+    """A plain one that has just come to be beside the compressed one: who has unpacked that removes it next."""
+    if plain.found.ctime_ns > twin.ctime_ns and ops.now() < plain.found.ctime_ns / 1e9 + _UNPACKING:
+        raise Busy(f"{plain.path} has just been unpacked")
 
 
 def _give_away(ops: Operations, plain: Plain, fd: int) -> None:
