@@ -1336,6 +1336,17 @@ def test_compression_that_was_begun_is_finished_without_a_method(tmp_path: Path,
     assert [one.path for one in hook.seen] == ([] if known else [str(tmp_path / f"{NAME}.gz")])
 
 
+def test_segment_beside_somebodys_copy_of_it_is_archived_once(tmp_path: Path) -> None:
+    """Without compression nobody knows whose the copy is, so both stay, and the archive gets one of them."""
+    archive = Hook("archive")
+    make(tmp_path)
+    twin(tmp_path, gzip.compress(CONTENT))
+    for _ in range(3):
+        seal(tmp_path, rules(None, archive.step, delete_after="archive"))
+    assert [os.path.basename(one.path) for one in archive.seen] == [NAME]
+    assert set(contents(tmp_path)) == {NAME, f"{NAME}.gz"}
+
+
 def test_half_of_a_compression_goes_without_a_method(tmp_path: Path) -> None:
     """What was begun is not begun anew; a file of somebody's is told of, and stays."""
     hook, told = Hook(), Told()

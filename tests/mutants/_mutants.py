@@ -2115,6 +2115,14 @@ MUTANTS = (
         ("faults/test_sealing.py::test_segment_that_is_just_being_unpacked_is_left_for_the_next_time",),
     ),
     Mutant(
+        "archive-beside-a-copy",
+        "a segment with somebody's compressed copy beside it is archived twice",
+        TREATING,
+        "            held.beside = self._has_packed(held)\n        else:",
+        "            pass\n        else:",
+        ("faults/test_sealing.py::test_segment_beside_somebodys_copy_of_it_is_archived_once",),
+    ),
+    Mutant(
         "pack-undressed-twin",
         "a segment that somebody else has compressed loses its mode, and its hook is called again",
         COMPRESSION,

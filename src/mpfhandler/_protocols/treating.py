@@ -163,7 +163,9 @@ class Treatment:
                 return True
             self.tell.failed("compress", error)
             return ops.fault(error) is Fault.FULL and self.rules.delete_after is not None  # the archive makes room
-        if packed is not None:
+        if packed is None:
+            held.beside = self._has_packed(held)
+        else:
             fd, name = packed
             stack.callback(unlock_and_close, ops, fd)
             held.path, held.fd, held.method = self.names.write(name), fd, name.compression
