@@ -37,7 +37,7 @@ from .._resources.codec import packer
 from .._resources.descriptors import unlock_and_close
 from .twins import Twin, chunks_of, compare
 
-__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "create", "lock_file", "remove_temporary"]
+__all__ = ["Busy", "NotOurs", "Plain", "Refused", "compress", "create", "has_our_time", "lock_file", "remove_temporary"]
 
 _UNPACKING = 10.0  # seconds in which who has just unpacked a segment removes the compressed one
 
@@ -181,6 +181,12 @@ def lock_file(ops: Operations, path: str) -> int | None:
     raise Busy(f"{path} is held by somebody, or is another file by now")
 
 
+def has_our_time(twin: FileStat, plain: FileStat) -> bool:
+    """Whether a file may have been dressed by C4. One that is just being written has one time for its content and for everything,
+    which may be the plain one's or earlier, if somebody has set that to the present or a later time."""
+    return twin.mtime_ns <= plain.mtime_ns and twin.mtime_ns != twin.ctime_ns
+
+
 def _settle_twins(
     ops: Operations, names: Names, plain: Plain, name: SegmentName, stop: Callable[[], bool], *, ours_alone: bool
 ) -> tuple[int, SegmentName] | None:
@@ -216,13 +222,7 @@ def _may_be_ours(ops: Operations, path: str, plain: Plain) -> bool:
         return False
     if not found.regular or found.id == plain.found.id or found.ctime_ns < plain.found.ctime_ns:
         return False  # a plain one that came later: somebody is perhaps just unpacking it, and removes the other one at the end
-    return _has_our_time(found, plain)
-
-
-def _has_our_time(found: FileStat, plain: Plain) -> bool:
-    """Whether a file may have been dressed by C4. One that is just being written has one time for its content and for everything,
-    which may be the plain one's or earlier, if somebody has set that to the present or a later time."""
-    return found.mtime_ns <= plain.found.mtime_ns and found.mtime_ns != found.ctime_ns
+    return has_our_time(found, plain.found)
 
 
 def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callable[[], bool]) -> int | None:
@@ -231,7 +231,7 @@ def _settle(ops: Operations, path: str, plain: Plain, method: str, stop: Callabl
         return None
     try:
         found = ops.stat_fd(fd)  # before it is read: somebody may end it meanwhile
-        twin = _told(ops, plain, fd, method, path, stop, ours=_has_our_time(found, plain))
+        twin = _told(ops, plain, fd, method, path, stop, ours=has_our_time(found, plain.found))
         _check_stands(ops, path, fd, found)
         if twin is Twin.EQUAL:
             _check_nobody_unpacks(ops, plain, found)

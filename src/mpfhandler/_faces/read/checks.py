@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ..._platform import OPERATIONS
+from ..._protocols.compression import has_our_time
 from ..._protocols.twins import Twin, compare
 from ..._pure.naming import COMPRESSIONS, Names
 from ..._pure.schedule import Schedule
@@ -143,6 +144,7 @@ def check_twins(log: Log, files: list[str]) -> Iterator[Finding]:
 def _twin(log: Log, plain: LogFile, packed: str, method: str) -> Iterator[Finding]:
     seal = command("mpfhandler", "seal", log.path, "--compress", method, *_options(log))
     try:
+        ours = has_our_time(OPERATIONS.stat_path(packed), OPERATIONS.stat_path(plain.path))
         found = _compared(plain.path, packed, method)
     except FileNotFoundError:
         return  # there is only one of them any more
@@ -152,6 +154,9 @@ def _twin(log: Log, plain: LogFile, packed: str, method: str) -> Iterator[Findin
     if found is Twin.FOREIGN:
         text = f"has other content than {plain.path}: one of them is somebody else's, and the segment stays plain"
         yield Finding("twin", PROBLEM, packed, text, command("mv", "-n", packed, f"{packed}.other"))
+    elif found is Twin.UNFINISHED and not ours:
+        text = f"has a part of the content of {plain.path}: somebody is writing it, or was, and the segment stays plain"
+        yield Finding("twin", PROBLEM, packed, text, f"if nobody is at it: {command('rm', packed)}")
     elif os.path.lexists(plain.path):
         text = f"stands beside its plain form, {found.value}: its maker was stopped in between"
         yield Finding("twin", NOTICE, packed, text, seal)
