@@ -8,13 +8,13 @@ import dataclasses
 import gzip
 import lzma
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from mpfhandler import SealedSegment
 from mpfhandler._platform import OPERATIONS, Operations
-from mpfhandler._protocols.duties import Memory, Sealed, Sealing, Step
+from mpfhandler._protocols.duties import Sealed, Sealing, Step
 from mpfhandler._protocols.sealing import seal_all
 from mpfhandler._pure.naming import Names, SegmentName
 from mpfhandler._pure.options import Access, Compression
@@ -99,34 +99,18 @@ def seal(
     folder: Path,
     how: Sealing,
     *,
-    now: float = END + GRACE,
     ops: Operations = OPERATIONS,
     told: Told | None = None,
     stop: Callable[[], bool] = lambda: False,
     schedule: Schedule = HOUR,
     names: Names | None = None,
-    memory: Memory | None = None,
-    progress: Any = None,
-    skip: Collection[str] = (),
-    rotates: bool = False,
+    **options: Any,
 ) -> Sealed:
-    """One run; whatever it reports fails the test, unless the test asks for it."""
+    """One run, with these options of `seal_all`; whatever it reports fails the test, unless the test asks for it."""
     mine = Told() if told is None else told
     names = Names(str(folder / "app.log"), schedule.suffix) if names is None else names
-    done = seal_all(
-        ops,
-        names,
-        str(folder),
-        schedule,
-        how,
-        mine.report,
-        stop,
-        now=now,
-        progress=progress,
-        memory=memory,
-        skip=skip,
-        rotates=rotates,
-    )
+    options = {"now": END + GRACE, **options}
+    done = seal_all(ops, names, str(folder), schedule, how, mine.report, stop, **options)
     if told is None:
         assert mine.errors == []
         assert not done.failed

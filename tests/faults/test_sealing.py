@@ -79,17 +79,22 @@ def test_owner_and_odd_mode_are_kept(tmp_path: Path) -> None:
     assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 2345, 0o2664)
 
 
-def test_owner_that_cannot_be_kept_leaves_it_plain(tmp_path: Path) -> None:
-    """It waits for a process that can do that; it is told once, and the hook is called all the same."""
+def of_another_owner(folder: Path) -> Operations:
+    """Makes a segment, and what a process has that may not give its own files to that owner."""
 
     def refuse(_fd: int, _uid: int, _gid: int) -> None:
         raise PermissionError(errno.EPERM, "not yours")
 
     if not IS_ROOT:
         pytest.skip("only root gives files away")
-    os.chown(make(tmp_path), 1234, 2345)
+    os.chown(make(folder), 1234, 2345)
+    return replace(OPERATIONS, set_owner=refuse)
+
+
+def test_owner_that_cannot_be_kept_leaves_it_plain(tmp_path: Path) -> None:
+    """It waits for a process that can do that; it is told once, and the hook is called all the same."""
     told, hook, memory, read = Told(), Hook(), Memory(), list[int]()
-    ops = replace(OPERATIONS, set_owner=refuse, write=lambda _fd, data: read.append(len(data)) or len(data))
+    ops = replace(of_another_owner(tmp_path), write=lambda _fd, data: read.append(len(data)) or len(data))
     for _ in range(3):
         done = seal(tmp_path, rules("gz", hook.step), ops=ops, told=told, memory=memory)
         assert not done.failed
@@ -822,18 +827,11 @@ def test_compression_of_another_users_process_is_finished(tmp_path: Path) -> Non
 
 def test_segment_with_a_twin_of_another_owner_is_archived_once(tmp_path: Path) -> None:
     """It is not deleted then, or the twin would be archived as well."""
-
-    def refuse(_fd: int, _uid: int, _gid: int) -> None:
-        raise PermissionError(errno.EPERM, "not yours")
-
-    if not IS_ROOT:
-        pytest.skip("only root gives files away")
-    os.chown(make(tmp_path), 1234, 2345)
+    ops, archive = of_another_owner(tmp_path), Hook("archive")
     twin(tmp_path, gzip.compress(CONTENT))
-    archive = Hook("archive")
     how = rules("gz", archive.step, delete_after="archive")
     for _ in range(3):
-        seal(tmp_path, how, ops=replace(OPERATIONS, set_owner=refuse), told=Told())
+        seal(tmp_path, how, ops=ops, told=Told())
     assert [one.path for one in archive.seen] == [str(tmp_path / NAME)]
     seal(tmp_path, how)
     assert (contents(tmp_path), len(archive.seen)) == ({}, 1)

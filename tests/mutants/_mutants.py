@@ -2115,14 +2115,6 @@ MUTANTS = (
         ("faults/test_sealing.py::test_segment_that_is_just_being_unpacked_is_left_for_the_next_time",),
     ),
     Mutant(
-        "archive-beside-a-copy",
-        "a segment with somebody's compressed copy beside it is archived twice",
-        TREATING,
-        "            held.beside = self._has_packed(held)\n        else:",
-        "            pass\n        else:",
-        ("faults/test_sealing.py::test_segment_beside_somebodys_copy_of_it_is_archived_once",),
-    ),
-    Mutant(
         "pack-undressed-twin",
         "a segment that somebody else has compressed loses its mode, and its hook is called again",
         COMPRESSION,
@@ -2231,14 +2223,6 @@ MUTANTS = (
         "if found.mtime_ns != plain.found.mtime_ns:",
         "if True:",
         ("faults/test_sealing.py::test_compression_of_another_users_process_is_finished",),
-    ),
-    Mutant(
-        "pack-twin-kept",
-        "a segment is archived once more as the copy that stands beside it",
-        TREATING,
-        "held.settles, held.beside = not isinstance(error, NotOurs), self._has_packed(held)",
-        "held.settles = not isinstance(error, NotOurs)",
-        ("faults/test_sealing.py::test_segment_with_a_twin_of_another_owner_is_archived_once",),
     ),
     Mutant(
         "seal-twin-ended",
@@ -2651,11 +2635,15 @@ MUTANTS = (
     ),
     Mutant(
         "plain-one-goes-without-its-twin",
-        "D3: what could be compressed, but not removed after that, is archived plain and then once more compressed",
-        "_protocols/treating.py",
-        "marker.done and not held.beside:",
+        "D3: a segment with a compressed form beside it is archived plain and then once more compressed",
+        TREATING,
+        "marker.done and not self._has_packed(held):",
         "marker.done:",
-        ("faults/test_sealing.py::test_plain_segment_that_may_not_be_removed_is_archived_once",),
+        (
+            "faults/test_sealing.py::test_plain_segment_that_may_not_be_removed_is_archived_once",
+            "faults/test_sealing.py::test_segment_with_a_twin_of_another_owner_is_archived_once",
+            "faults/test_sealing.py::test_segment_beside_somebodys_copy_of_it_is_archived_once",
+        ),
     ),
     Mutant(
         "loop-of-links-holds-up-all",

@@ -6,6 +6,8 @@ import random
 import shutil
 import struct
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,6 +27,27 @@ def packed(method: str, content: bytes, level: int | None = None, modified: int 
     stream = packer(method, level, modified)
     parts = [stream.compress(content[at : at + chunk]) for at in range(0, len(content), chunk)]
     return b"".join([*parts, stream.flush()])
+
+
+@pytest.mark.parametrize(("method", "level", "megabytes"), [("gz", 9, 24), ("zst", 19, 3), ("xz", 6, 3), ("bz2", 9, 4)])
+def test_other_threads_go_on_while_a_chunk_is_packed(method: str, level: int, megabytes: int) -> None:
+    """The interpreter's lock is let go: no pause of theirs is as long as the call."""
+    content, took = random.Random(1).randbytes(megabytes * 1_000_000) + RECORDS * 10, list[float]()
+
+    def work() -> None:
+        stream = packer(method, level, 0)
+        begun = time.monotonic()
+        stream.compress(content)
+        stream.flush()
+        took.append(time.monotonic() - begun)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    longest, before = 0.0, time.monotonic()
+    while worker.is_alive():
+        time.sleep(0.001)
+        longest, before = max(longest, time.monotonic() - before), time.monotonic()
+    assert longest < took[0] / 2
 
 
 def reader(data: bytes, chunk: int = CHUNK) -> Callable[[], bytes]:

@@ -42,7 +42,6 @@ class Held:
     path: str
     fd: int
     method: str  # "" for a plain one
-    beside: bool = False  # a compressed form of it may stand beside it, and is to go with it
     settles: bool = True  # what is not done cannot be done by this process later either, as long as the file is what it is
 
 
@@ -102,7 +101,7 @@ class Treatment:
                 return False
         if any(step.name not in marker.done for step in self.rules.steps):
             return False
-        if self.rules.delete_after in marker.done and not held.beside:  # else the next time: it would be archived once more
+        if self.rules.delete_after in marker.done and not self._has_packed(held):  # else that would be archived once more
             self._delete(held)
         return True
 
@@ -148,7 +147,7 @@ class Treatment:
         try:
             packed = compress(ops, self.names, plain, held.segment.name, how, self.stop, progress)
         except Refused as error:
-            held.settles, held.beside = not isinstance(error, NotOurs), self._has_packed(held)
+            held.settles = not isinstance(error, NotOurs)
             self.tell.refused("compress", error)
             return True
         except Busy:
@@ -158,22 +157,21 @@ class Treatment:
             if ops.fault(error) is Fault.MISSING and not exists(ops, path):
                 return False
             if ops.fault(error) is Fault.DENIED:
-                held.settles, held.beside = False, self._has_packed(held)
+                held.settles = False
                 self.tell.refused("compress", error)
                 return True
             self.tell.failed("compress", error)
             return ops.fault(error) is Fault.FULL and self.rules.delete_after is not None  # the archive makes room
-        if packed is None:
-            held.beside = self._has_packed(held)
-        else:
+        if packed is not None:
             fd, name = packed
             stack.callback(unlock_and_close, ops, fd)
             held.path, held.fd, held.method = self.names.write(name), fd, name.compression
         return True
 
     def _has_packed(self, held: Held) -> bool:
-        """Whether there is a compressed form of a plain segment, perhaps made just before it could not be removed."""
-        return any(exists(self.ops, self.names.write(replace(held.segment.name, compression=one))) for one in COMPRESSIONS)
+        """Whether a plain segment has a compressed form beside it: made just before it could not be removed, or somebody's."""
+        forms = [] if held.method else [replace(held.segment.name, compression=one) for one in COMPRESSIONS]
+        return any(exists(self.ops, self.names.write(one)) for one in forms)
 
     def _step(self, held: Held, step: Step, marker: Marker) -> Marker | None:
         """S3: one step, and what stands in the marker then: the same as before if it fails, None if the segment is gone."""
