@@ -139,7 +139,8 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Real programs: Django under gunicorn, configuration files, the command line."""
+    """Real programs: Django under gunicorn, configuration files, the command line. `-- -m "integration and not load"` is its
+    quick half."""
     _install(session, "integration")
     # It is built from source, with a compiler and Python's headers: where there are none its tests are skipped and named.
     session.install(*nox.project.dependency_groups(PROJECT, "integration-optional"), success_codes=[0, 1])
