@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+_TOLD = 20_000  # characters of a failure's two ends: seed and choices stand at its beginning, what was found at its end
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _what_is_loaded_stays() -> Iterator[None]:
@@ -30,7 +32,9 @@ def covered(request: pytest.FixtureRequest) -> object:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """A run of an hour tells at once what fails."""
     if report.failed and "MPFHANDLER_PROOF" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ:
-        print(f"\nFAILED {report.nodeid}\n{report.longreprtext[-5000:]}", file=sys.__stderr__, flush=True)
+        text = report.longreprtext
+        told = text if len(text) <= 2 * _TOLD else f"{text[:_TOLD]}\n…\n{text[-_TOLD:]}"
+        print(f"\nFAILED {report.nodeid}\n{told}", file=sys.__stderr__, flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
