@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import functools
 import json
 import logging
@@ -284,6 +285,7 @@ class Child:
     def __init__(self, world: World, body: Callable[[Program], Iterator[None]]) -> None:
         answer, self._tell = os.pipe()
         self._hear, speak = os.pipe()
+        self._trouble = world.trouble
         self.pid = os.fork()
         if not self.pid:
             for end in (self._tell, self._hear):  # or it would never hear that the other side is gone
@@ -297,8 +299,10 @@ class Child:
     def heard(self) -> bool:
         """Wait for its next stop; False if it has died."""
         if not select.select([self._hear], [], [], PATIENCE)[0]:
+            os.kill(self.pid, signal.SIGUSR2)
+            select.select([self._hear], [], [], 1.0)
             os.kill(self.pid, signal.SIGKILL)
-            raise AssertionError("the process hangs")
+            raise AssertionError(f"the process hangs\n{self._trouble.read_text()}")
         data = os.read(self._hear, 65536)
         self.told = json.loads(data) if data else {}
         return bool(data)
@@ -328,6 +332,7 @@ class Child:
     def _live(self, world: World, body: Callable[[Program], Iterator[None]]) -> None:
         try:
             os.dup2(os.open(world.trouble, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+            faulthandler.register(signal.SIGUSR2, 2)  # where it hangs
             world.install()
             program = Program(world)
             try:
