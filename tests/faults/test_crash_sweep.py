@@ -125,13 +125,16 @@ def test_the_last_process_to_close_hands_over_what_its_own_lease_has_kept_waitin
 def test_a_child_that_was_forked_by_a_rotator_does_not_keep_the_segment(world: World) -> None:
     """P1, P5: a rotator that starts a process which lives on, by a fork alone, leaves a segment that `backupCount` may delete."""
     children: list[int] = []
+    came, comes = os.pipe()
 
     def rename(source: str, target: str) -> None:
         child = os.fork()
         if not child:
             signal.alarm(60)  # whatever becomes of the test
+            os.write(comes, b"\n")
             signal.pause()
         children.append(child)
+        assert os.read(came, 1)  # until it runs it has what it was born with
         os.rename(source, target)
 
     def body(program: Program) -> None:
