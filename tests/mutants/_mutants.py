@@ -56,6 +56,7 @@ BUFFER, FLUSHER, BATCH, TOGETHER = "_engine/buffer.py", "_engine/flusher.py", "_
 EXITS, HANDLER, OVERFLOW, EMITTING = "_resources/exits.py", "_faces/handler.py", "_engine/overflow.py", "_faces/emitting.py"
 SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.py", "_protocols/compression.py"
 MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure/closing.py"
+LANE = "_engine/lane.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
 FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
@@ -1481,7 +1482,7 @@ MUTANTS = (
         "parents-records-forgotten",
         "P1: a forked child does not know that there are records with its parent's terminator",
         WRITER,
-        "        self._inherited = self._inherited or self._records > 0\n",
+        "        self._inherited = self._inherited or self._records + self.lanes.records > 0\n",
         "",
         ("faults/test_tail.py::test_record_of_before_a_fork_and_another_terminator_is_left_alone",),
     ),
@@ -1983,8 +1984,8 @@ MUTANTS = (
         "P3: a signal handler that raises as soon as the lock is had leaves it held for ever",
         WRITER,
         "        try:  # `with` costs twice as much; in here, since a signal handler may raise as soon as the lock is had\n"
-        "            lock.acquire()\n",
-        "        lock.acquire()\n        try:\n",
+        "            if not lock.acquire(False):\n",
+        "        had = lock.acquire(False)\n        try:\n            if not had:\n",
         ("faults/test_interrupts.py::test_an_exception_at_any_point_of_a_write_leaves_no_lock",),
     ),
     Mutant(
@@ -2933,5 +2934,254 @@ MUTANTS = (
         "for one in (plain.fd, fd):",
         "for one in (fd,):",
         ("simulation/test_sealing_power_cut.py::test_power_cut_beside_a_late_writer",),
+    ),
+    # lanes
+    Mutant(
+        "lane-without-lease",
+        "P1: a segment is sealed while a thread is in a lane to it",
+        LANE,
+        "Access(), opening=Opening.EXISTING)",
+        "Access(), opening=Opening.EXISTING, lease=False)",
+        ("faults/test_lanes.py::test_nobody_waits_for_a_thread_in_a_lane_nor_closes_its_descriptor",),
+    ),
+    Mutant(
+        "lane-waited-for",
+        "P3: a rotation waits for who is in a lane, where a signal handler may be waiting for the rotation",
+        LANE,
+        "            if not lock.acquire(False):\n"
+        "                lock = nobody\n"
+        "                return False\n"
+        "            self.segment.close()\n",
+        "            if not lock.acquire():\n"
+        "                lock = nobody\n"
+        "                return False\n"
+        "            self.segment.close()\n",
+        ("faults/test_lanes.py::test_nobody_waits_for_a_thread_in_a_lane_nor_closes_its_descriptor",),
+    ),
+    Mutant(
+        "lane-closed-under-a-thread",
+        "P1: the engine closes a descriptor that a thread is at",
+        LANE,
+        "                lock = nobody\n                return False\n            self.segment.close()\n",
+        "                lock = nobody\n            self.segment.close()\n",
+        ("faults/test_lanes.py::test_nobody_waits_for_a_thread_in_a_lane_nor_closes_its_descriptor",),
+    ),
+    Mutant(
+        "lane-left-open",
+        "P1: a thread that comes out of a lane that was left does not close it",
+        LANE,
+        "            if lane is not self._lane:\n                lane.close()\n",
+        "",
+        ("faults/test_lanes.py::test_nobody_waits_for_a_thread_in_a_lane_nor_closes_its_descriptor",),
+    ),
+    Mutant(
+        "lane-debt-forgotten",
+        "P1: nobody ends what a lane has left unfinished",
+        LANE,
+        "                _take_over(heir, lane.segment)\n",
+        "                pass\n",
+        ("faults/test_lanes.py::test_fragment_that_a_lane_leaves_is_ended_by_the_engine",),
+    ),
+    Mutant(
+        "lane-debt-late",
+        "P1: others write before the engine has taken over what a lane has left unfinished",
+        LANE,
+        "                self.failed.append(lane)\n                engine._due = _NEVER\n",
+        "                self.failed.append(lane)\n",
+        ("faults/test_lanes.py::test_debt_of_a_lane_is_the_engines_before_anybody_writes",),
+    ),
+    Mutant(
+        "lane-debt-unsettled",
+        "P1: the engine writes before it has ended what a lane has left",
+        WRITER,
+        "            self.lanes.settle(self._active.segment)\n",
+        "",
+        ("faults/test_lanes.py::test_fragment_that_a_lane_leaves_is_ended_by_the_engine",),
+    ),
+    Mutant(
+        "lane-beside-a-debt",
+        "P1: a thread writes in a lane behind what has failed there",
+        LANE,
+        "self._barred or self.failed or",
+        "self._barred or",
+        ("faults/test_lanes.py::test_no_lane_while_the_engine_has_something_to_settle",),
+    ),
+    Mutant(
+        "lane-without-an-end",
+        "P1: a lane is opened where a fragment cannot be ended in place",
+        LANE,
+        "mine.file != beside.file or not _ends_fragments(mine)",
+        "mine.file != beside.file",
+        ("faults/test_lanes.py::test_no_lane_where_a_fragment_cannot_be_ended",),
+    ),
+    Mutant(
+        "lane-beside-no-end",
+        "P1: a lane is opened beside an engine that cannot end a fragment in place",
+        LANE,
+        "isinstance(beside, OpenSegment) and _ends_fragments(beside)",
+        "isinstance(beside, OpenSegment)",
+        ("faults/test_lanes.py::test_no_lane_where_a_fragment_cannot_be_ended",),
+    ),
+    Mutant(
+        "lane-of-a-gone-descriptor",
+        "P1: a lane stays that has lost its side descriptor",
+        LANE,
+        "and mine.intact() and _ends_fragments(mine)",
+        "and mine.intact()",
+        ("faults/test_lanes.py::test_lane_is_left_when_a_side_descriptor_is_gone",),
+    ),
+    Mutant(
+        "lane-over-a-rotation",
+        "P2: a lane keeps the descriptors that a rotation needs",
+        LANE,
+        "(self.failed or self._engine._ops.now() >= lane.beside.period.end)",
+        "self.failed",
+        ("faults/test_lanes.py::test_rotation_has_the_descriptors_of_a_lane",),
+    ),
+    Mutant(
+        "lane-not-kept-out",
+        "who has the handler's lock does not keep out who is in the lane",
+        HANDLER,
+        "        self._writer.lanes.bar()\n",
+        "",
+        ("faults/test_lanes.py::test_lock_of_the_handler_keeps_every_thread_out",),
+    ),
+    Mutant(
+        "lane-not-waited-for",
+        "who takes the handler's lock does not wait for who is in a lane",
+        LANE,
+        "                if not lock.acquire(timeout=_PATIENCE):\n",
+        "                if not lock.acquire(False):\n",
+        ("faults/test_lanes.py::test_who_is_in_a_lane_is_waited_for_and_not_for_ever",),
+    ),
+    Mutant(
+        "lane-without-window",
+        "P2: a lane appends whatever the clock says",
+        LANE,
+        "            if not (engine._lo <= created < engine._due and engine.clock() < engine._look):\n",
+        "            if False:\n",
+        ("faults/test_lanes.py::test_nothing_goes_by_a_lane_during_a_rotation",),
+    ),
+    Mutant(
+        "lane-of-another-period",
+        "P2: what a thread has read of a lane before a rotation takes a record of after it",
+        LANE,
+        "            if lane is not self._lane or self._barred",
+        "            if self._barred",
+        ("faults/test_lanes.py::test_way_that_was_read_before_a_rotation_takes_no_record_of_after_it",),
+    ),
+    Mutant(
+        "lane-outlives-file",
+        "P2: a lane goes on with the file of before",
+        LANE,
+        "        return beside is self.beside and _ends",
+        "        return _ends",
+        ("faults/test_lanes.py::test_lane_does_not_outlive_its_file_when_the_clock_is_set_back",),
+    ),
+    Mutant(
+        "lane-in-child",
+        "a forked child keeps the lanes of its parent open",
+        WRITER,
+        "        self.lanes.after_fork_in_child()\n",
+        "",
+        ("faults/test_lanes.py::test_child_has_nothing_of_a_lane_open",),
+    ),
+    Mutant(
+        "left-lane-in-child",
+        "a forked child keeps a lane of its parent's open that was just left",
+        LANE,
+        "        self._lane = None\n        self._sweep()\n",
+        "        self._lane = None\n        self._sweep()\n        self._open.clear()\n",
+        ("faults/test_lanes.py::test_child_has_nothing_of_a_lane_that_was_just_left",),
+    ),
+    Mutant(
+        "lane-waits-for-the-parents-lock",
+        "P3: a signal handler forks in a lane, and the child waits for a thread that it does not have",
+        WRITER,
+        "                lock = nobody\n"
+        "                if self.lanes.write(data, created):\n"
+        "                    return\n"
+        "                lock = self.lock  # it may be another one: a signal handler may have forked\n",
+        "                parents, lock = lock, nobody\n"
+        "                if self.lanes.write(data, created):\n"
+        "                    return\n"
+        "                lock = parents\n",
+        ("faults/test_lanes.py::test_signal_handler_that_forks_in_a_lane",),
+    ),
+    Mutant(
+        "lane-error-swallowed",
+        "P1: a record that fails in a lane is given up",
+        LANE,
+        "                engine._due = _NEVER\n                return False\n            lane.records",
+        "                engine._due = _NEVER\n                return True\n            lane.records",
+        ("faults/test_lanes.py::test_record_that_fails_in_a_lane_is_the_engines",),
+    ),
+    Mutant(
+        "lane-full-unseen",
+        "a lane fills the file beyond its size",
+        LANE,
+        " or lane.end >= engine._limit:",
+        ":",
+        ("faults/test_lanes.py::test_full_lane_leaves_the_rest_to_the_engine",),
+    ),
+    Mutant(
+        "lane-end-of-before",
+        "P1: a lane guards by the end that records had before",
+        WRITER,
+        "            self.lanes.leave()\n            self._active.change_terminator",
+        "            self._active.change_terminator",
+        ("faults/test_lanes.py::test_other_end_of_records_holds_for_a_lane_too",),
+    ),
+    Mutant(
+        "lane-uncounted",
+        "the counters leave out what threads have written beside each other",
+        WRITER,
+        "records=self._records + lanes.records, ",
+        "records=self._records, ",
+        ("faults/test_lanes.py::test_thread_appends_beside_one_that_has_the_lock",),
+    ),
+    Mutant(
+        "lane-of-one-thread",
+        "a program with one thread pays for a second descriptor",
+        LANE,
+        "and window and self.met and not",
+        "and window and not",
+        ("faults/test_lanes.py::test_one_thread_alone_has_no_lane",),
+    ),
+    Mutant(
+        "lane-unswept",
+        "P5: what an exception has kept from being closed stays open",
+        LANE,
+        "            self._begin(segment)\n        self._sweep()\n",
+        "            self._begin(segment)\n",
+        ("faults/test_lanes.py::test_exception_at_any_point_of_leaving_leaves_no_descriptor",),
+    ),
+    Mutant(
+        "lane-lock-kept",
+        "P3: a signal handler's exception leaves the lane locked for ever",
+        LANE,
+        "        lock = lane.lock\n"
+        "        try:\n"
+        "            if not lock.acquire(False):\n"
+        "                lock = nobody\n"
+        "                return False\n"
+        "            if not (engine",
+        "        lock = lane.lock\n"
+        "        had = lock.acquire(False)\n"
+        "        try:\n"
+        "            if not had:\n"
+        "                lock = nobody\n"
+        "                return False\n"
+        "            if not (engine",
+        ("faults/test_lanes.py::test_exception_at_any_point_of_a_lane_leaves_no_lock",),
+    ),
+    Mutant(
+        "lane-window-opened-over-a-debt",
+        "P1: a slow path that ends opens the window while something has failed in a lane",
+        WRITER,
+        "        if self.lanes.failed:  # looked at after that: who fails says so, and closes the window then\n"
+        "            self._due = _NEVER\n",
+        "",
+        ("faults/test_lanes.py::test_no_lane_while_the_engine_has_something_to_settle",),
     ),
 )

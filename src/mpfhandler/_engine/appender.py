@@ -16,7 +16,9 @@ from .._resources.append import OpenSegment
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 
-__all__ = ["Appender"]
+__all__ = ["UNLIMITED", "Appender", "not_open"]
+
+UNLIMITED = 1 << 62  # bytes, of a file
 
 
 class Appender:
@@ -28,6 +30,11 @@ class Appender:
         self._syncs = options.fsync == "always"
         self._report = report
         self._named: FileId | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether that is one call of the segment's `append`."""
+        return not self._checks and not self._syncs
 
     def of(self, segment: OpenSegment | OpenStream) -> Callable[[bytes], int]:
         """What appends a record there."""
@@ -64,3 +71,12 @@ class Appender:
             self._report("fsync", error)
             return False
         return True
+
+
+def not_open(_data: bytes) -> int:
+    """Stands for what appends, where nothing is open.
+
+    Raises:
+        AssertionError: always; the window of the fast path is empty then.
+    """
+    raise AssertionError("nothing is open")

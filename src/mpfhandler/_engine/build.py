@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 from .._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, Operations
 from .._protocols.hooks import Hooks
@@ -17,12 +18,13 @@ from .._pure.naming import longest_ending
 from .._pure.options import Access, Options, to_delivery
 from .._pure.schedule import Schedule
 from .._resources.importing import importing
+from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
 from .owner import find_owner
 from .place import absolute, find_place, remove_folders
 from .writer import Writer
 
-__all__ = ["Parameters", "build", "lasting", "open_or_undo", "warn"]
+__all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
 
 
 class Parameters(HousekeepingParameters):
@@ -92,6 +94,15 @@ def build(
         ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
+
+
+def change(writer: Writer, name: Literal["backup_count", "max_bytes"], value: int) -> None:
+    """Have an engine go by another value of one of these options from now on."""
+    with writer.lock:
+        options = writer.options = replace(writer.options, **{name: value})  # type: ignore[arg-type]
+        for part in (writer._active, writer._active.rotation, writer._active.closed):
+            part._options = options
+        writer._limit = options.max_bytes or UNLIMITED
 
 
 def lasting(given: Parameters) -> Parameters:

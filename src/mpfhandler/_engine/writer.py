@@ -6,8 +6,8 @@ takes the slow path, which brings the world in order first (`Active.refresh`) an
 record that cannot be written waits in memory, ahead of newer ones.
 
 Lock: `lock` (re-entrant) guards every field below it, and `Active` and `Backlog`. It is taken before the rotation lock,
-never after it. A signal handler, a namer or an error handler that logs comes back in on the same thread: `_busy` then
-says that the slow path is under way, and the record is queued behind it instead of rotating twice.
+never after it. A thread that finds it taken may append beside it (`lane`). A signal handler, a namer or an error handler that
+logs comes back in on the same thread: `_busy` then says that the slow path is under way, and the record is queued behind it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
 from .._resources.watch import Watch
 from .active import Active
-from .appender import Appender
+from .appender import UNLIMITED, Appender, not_open
 from .background import Background
 from .backlog import Backlog
+from .lane import Lanes, nobody
 from .place import Place
 from .stats import Stats
 
@@ -37,8 +38,7 @@ __all__ = ["Writer"]
 _CLOSE_PATIENCE, _ROTATOR_PATIENCE = 1.0, 60.0  # seconds that close() and rotate() wait for deletions, and for a user's rotator
 _SETTLES = 1.0  # seconds after its construction until a log's suffix, namer and rotator are certainly set
 _TRIES = 5  # of one record, where the file is renamed or its descriptor closed under us each time
-_FORK_PAUSE = 0.001  # seconds between two looks of a fork whether another thread's rotation is over
-_NEVER, _UNLIMITED = float("-inf"), 1 << 62
+_NEVER = float("-inf")
 
 
 class Writer:
@@ -67,13 +67,14 @@ class Writer:
         self._background = Background(self)
         live = self._background.live if options.keeps_house and not place.special and threads_run_freely() else None
         self._housekeeper = Housekeeper(ops.threads, self._background.work, live, self._background.write_waiting)
-        self._limit = options.max_bytes or _UNLIMITED
+        self._limit = options.max_bytes or UNLIMITED
+        self.lanes = Lanes(self)
         self.lock = ops.threads.lock()
         # guarded by lock:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
         self._appender = Appender(ops, options, self._report)
         self._backlog = Backlog(options)
-        self._append: Callable[[bytes], int] = _not_open
+        self._append: Callable[[bytes], int] = not_open
         self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
         self._closing = self._queued = False  # close() was called, a record was queued, inside the slow path
         self.process = ops.pid()  # that the open files belong to
@@ -88,7 +89,12 @@ class Writer:
         """Write one record, terminator included. Never raises an `OSError`; what cannot be written waits in memory."""
         lock = self.lock
         try:  # `with` costs twice as much; in here, since a signal handler may raise as soon as the lock is had
-            lock.acquire()
+            if not lock.acquire(False):
+                lock = nobody
+                if self.lanes.write(data, created):
+                    return
+                lock = self.lock  # it may be another one: a signal handler may have forked
+                lock.acquire()
             if self._lo <= created < self._due and self.clock() < self._look:
                 try:
                     end = self._append(data)
@@ -166,10 +172,11 @@ class Writer:
     def stats(self, *, locked: bool = True) -> Stats:
         """The counters as of now. Without the lock some may be ahead of others."""
         with self.lock if locked else nullcontext():
-            active, spill = self._active, self._backlog.spill
+            active, lanes, spill = self._active, self.lanes, self._backlog.spill
             return Stats(
-                records=self._records, bytes=self._bytes, rotations=active.rotations, late=self._late, repaired=active.repaired,
-                lock_timeouts=active.lock_timeouts, spilled=spill.waiting, lost=spill.lost, last_error=self._report.last,
+                records=self._records + lanes.records, bytes=self._bytes + lanes.size, rotations=active.rotations,
+                late=self._late, repaired=active.repaired + lanes.repaired, lock_timeouts=active.lock_timeouts,
+                spilled=spill.waiting, lost=spill.lost, last_error=self._report.last,
             )  # fmt: skip
 
     @property
@@ -198,15 +205,8 @@ class Writer:
     def change_terminator(self, terminator: bytes) -> None:
         """Records end otherwise from now on."""
         with self.lock:
-            self._active.change_terminator(terminator, mixed=self._inherited or self._records > 0)
-
-    def change(self, options: Options) -> None:
-        """Go by another `backup_count` and `max_bytes` from now on; nothing else may differ."""
-        with self.lock:
-            self.options = options
-            for part in (self._active, self._active.rotation, self._active.closed):
-                part._options = options
-            self._limit = options.max_bytes or _UNLIMITED
+            self.lanes.leave()
+            self._active.change_terminator(terminator, mixed=self._inherited or self._records + self.lanes.records > 0)
 
     # forks
 
@@ -221,9 +221,7 @@ class Writer:
         The lock is not held over it: a signal handler that raises or forks in a hook would leave it held for ever.
         """
         self._housekeeper.before_fork()
-        deadline = self._ops.monotonic() + fork.patience_left()
-        while self._busy and self._busy_thread != self._ops.threads.identity() and self._ops.monotonic() < deadline:
-            self._ops.sleep(_FORK_PAUSE)
+        fork.wait_while(lambda: self._busy and self._busy_thread != self._ops.threads.identity(), self._ops)
 
     def after_fork_in_parent(self) -> None:
         """Open anew before the next record."""
@@ -239,7 +237,8 @@ class Writer:
         self._busy = self._closing = self._queued = False
         self._backlog = Backlog(self.options)
         self._active.after_fork_in_child()
-        self._inherited = self._inherited or self._records > 0
+        self._inherited = self._inherited or self._records + self.lanes.records > 0
+        self.lanes.after_fork_in_child()
         self._records = self._bytes = self._late = 0
         self.process = self._ops.pid()  # last: if a signal handler's exception ends this, the next record does it again
 
@@ -254,6 +253,7 @@ class Writer:
         self._busy = True
         self._due = _NEVER
         try:
+            self.lanes.settle(self._active.segment)
             prepare()
             self._drain()
             if record is not None and (self._backlog or not self._deliver(*record)):
@@ -295,8 +295,12 @@ class Writer:
 
     def _open_window(self) -> None:
         segment = self._active.segment
-        self._append = _not_open if segment is None else self._appender.of(segment)
-        self._lo, self._due, self._look = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
+        self._append = not_open if segment is None else self._appender.of(segment)
+        window = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
+        self.lanes.follow(segment, window=window[0] < window[1])
+        self._lo, self._due, self._look = window
+        if self.lanes.failed:  # looked at after that: who fails says so, and closes the window then
+            self._due = _NEVER
 
     def _ask_split(self) -> None:
         self._active.ask_split()
@@ -394,7 +398,3 @@ class Writer:
             if watch.moved(len(data)):
                 self._backlog.landed = True
             raise
-
-
-def _not_open(_data: bytes) -> int:
-    raise AssertionError("the window of the fast path is empty while nothing is open")

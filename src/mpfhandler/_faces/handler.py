@@ -26,7 +26,7 @@ from .stream import LogStream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
     from .._engine.buffer import Sink
     from .._engine.build import Parameters
@@ -221,7 +221,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     @property
     def lock(self) -> Any:
         """The engine's lock, or with a buffer one of its own, for no logging call waits for the disk then. A new one in a forked
-        child."""
+        child. Who has it keeps other threads from writing, so from the first look at it on (`acquire`) all of them take it."""
+        self._writer.lanes.bar()
         return self._sink.lock
 
     @lock.setter
@@ -263,11 +264,11 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     def maxBytes(self, size: int | str) -> None:
         self._change("max_bytes", to_count("maxBytes", size))
 
-    def _change(self, name: str, value: int) -> None:
-        from dataclasses import replace
+    def _change(self, name: Literal["backup_count", "max_bytes"], value: int) -> None:
+        from .._engine.build import change
 
-        self._writer.change(replace(self._writer.options, **{name: value}))  # type: ignore[arg-type]
-        self._given[name] = value  # type: ignore[literal-required]  # for copies
+        change(self._writer, name, value)
+        self._given[name] = value  # for copies
 
     @property
     def rolloverAt(self) -> int:

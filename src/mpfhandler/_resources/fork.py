@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from .._platform import Patience
+from .._platform import Operations, Patience
 
-__all__ = ["Forkable", "is_ours", "ours", "patience_left", "register"]
+__all__ = ["Forkable", "is_ours", "ours", "patience_left", "register", "wait_while"]
 
+_PAUSE = 0.001  # seconds between two looks of a fork whether it may go on
 _PATIENCE = 1.0  # seconds that a fork waits for other threads, however many logs there are
 
 # The interpreter holds the hooks, and so what stands here, until it has finalized everything else. Without this module a rotation
@@ -57,6 +58,13 @@ def register(one: Forkable) -> None:
 def patience_left() -> float:
     """Seconds that the fork which is under way may still wait: all logs share them."""
     return _PATIENCE if _patience is None else _patience.left()
+
+
+def wait_while(busy: Callable[[], bool], ops: Operations) -> None:
+    """Have the fork which is under way wait for another thread, as long as it may."""
+    deadline = ops.monotonic() + patience_left()
+    while busy() and ops.monotonic() < deadline:
+        ops.sleep(_PAUSE)
 
 
 @contextmanager
