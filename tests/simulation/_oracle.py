@@ -151,11 +151,14 @@ class Ledger(Watcher):
         self._clock_is(record.returned, record)
         process = record.process
         in_background = process.fails_in_background()
-        record.hindered |= record.begun_up < self._hindered_until(record) or in_background
+        under_way = [one.call for one in process.threads if one.call is not None]  # of other threads
+        record.hindered |= record.begun_up < self._hindered_until(record) or in_background or process.waits_in_vain()
         failed = process.failures > record.failures
+        failed_for_others = any(call.failed for call in under_way)
         waits = process.segment_failed_at + PATIENCE > record.begun_up and not self._has_a_file(process)
         waiting = [one for one in self._waiting(process) if one is not record and not one.given_up]
-        if record.landed is None and not failed and not waits and not waiting and not self._stands_behind_a_fragment(record):
+        excused = failed or failed_for_others or waits or waiting
+        if record.landed is None and not excused and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
         if waiting and not failed and not in_background and record.begun_up > process.failed_at + PATIENCE:

@@ -60,8 +60,7 @@ class Process:
         self.misplaced = 0  # failures of what keeps files right, since it has last had the lock and all went well
         self.hindered_until = -math.inf  # uptime (s) until which it may be waiting to try that again
         self.failed_last = False  # one of those, and it has not had the lock since
-        self.refused = 0  # how often somebody else had the rotation lock, or its file was deleted
-        self.refused_last = False
+        self.refused_last = False  # somebody else had the rotation lock, or its file was deleted
         self.refused_in: Thread | None = None
         self.asked_at = -math.inf  # uptime (s) when the background thread has begun to wait for the lock
         self.followed = 0  # how often it had the lock, or opened the log that somebody with the lock has made
@@ -72,6 +71,7 @@ class Process:
         self.in_order = False  # it has had the lock since it was refused, for no late record
         self.before_grant = self.slow_until, self.in_order, self.failed_last
         self.late_until = -math.inf  # the same for the segment of a late record: it is not asked for when the lock is had again
+        self.asks = ""  # how far it has come with asking whether somebody has rotated: the state record, the log's name
         self.short = 0  # so many bytes of the next write are taken, if not 0
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
         self.looks: weakref.WeakSet[Look] = weakref.WeakSet()
@@ -99,9 +99,10 @@ class Process:
                 descriptors._owners[id(child.ops), number] = memo[id(owner)]
         return twin
 
-    def fails(self, name: str) -> None:
+    def fails(self, name: str, thread: Thread | None = None) -> None:
         """An operation fails. A write is tried again on its own; everything else may be what keeps the files right."""
         self.failures += 1
+        (thread or self.scheduler.current).failures += 1
         self.failed_in, self.refused_in = self.scheduler.current, None
         self.misplaced += name != "write"
         self.failed_last |= name != "write"
@@ -114,9 +115,10 @@ class Process:
             self.segment_failed_at = self.failed_at
             self.hindered_until = self.failed_at + min(_PAUSE * 2 ** (self.misplaced - 1), _LONGEST_PAUSE) + _LOOK
 
-    def refuse(self) -> None:
+    def refuse(self, *, deleted: bool = False) -> None:
         """Somebody else has the lock, or it was one whose file is deleted."""
-        self.refused += 1
+        for thread in self.threads if deleted else [self.scheduler.current]:
+            thread.refusals += 1
         self.refused_last, self.in_order = True, False
         self.followed_last = False
         self.refused_in = self.scheduler.current
@@ -276,7 +278,7 @@ class Process:
     # the calls, as the POSIX module puts them together
 
     def _open(self, path: str, flags: int, mode: int = 0o666) -> int:
-        new = path not in self.kernel.names
+        new, self.asks = path not in self.kernel.names, ""
         fd = self.kernel.open(self.table, path, flags, mode, _HIGH)
         if new:
             self.scheduler.watcher.created(self, self.kernel.names[path])
@@ -290,11 +292,11 @@ class Process:
         return self._open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, mode)
 
     def _open_existing(self, path: str) -> int:
-        late, inode = self._opens(path), self.kernel.names.get(path)
+        late, inode, asked = self._opens(path), self.kernel.names.get(path), self.asks == "name"
         mine = [one.inode for one in self.table.open.values() if one.append]
         fd = self._open(path, os.O_WRONLY | os.O_APPEND)
-        if not late and mine and inode not in mine:  # another one than before: somebody has rotated
-            self.follow()
+        if asked and not late and mine and inode not in mine:  # another one than before: somebody has rotated
+            self.follow()  # who opens his own log once more for another thread does not ask, nor look what he has got
         return fd
 
     def _opens(self, path: str) -> bool:
@@ -317,7 +319,9 @@ class Process:
         return self._open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
 
     def _open_read(self, path: str) -> int:
-        return self._open(path, os.O_RDONLY)
+        fd = self._open(path, os.O_RDONLY)
+        self.asks = "record" if path.endswith(".lock") else ""
+        return fd
 
     def _close(self, fd: int) -> None:
         self.kernel.close(self.table, fd)
@@ -349,6 +353,7 @@ class Process:
         return written
 
     def _stat_path(self, path: str) -> FileStat:
+        self.asks = "name" if self.asks and not path.endswith(".lock") else ""
         return file_stat(self.kernel.stat(path))
 
     def _stat_fd(self, fd: int) -> FileStat:
@@ -532,6 +537,15 @@ class SimulatedLock:
         return self._owner == 0
 
 
+class CrowdedLock(SimulatedLock):
+    """One that somebody has for a moment (to read the counters, say) when it is asked for, so that who does not wait does not get
+    it; where there are choices, not always."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        free = blocking or self._owner == self._scheduler.current.identity
+        return (free or self._scheduler.choices.pick(2, 0.6) > 0) and super().acquire(blocking, timeout)
+
+
 class SimulatedSignal:
     """What one thread of a simulated process waits for and another one gives."""
 
@@ -608,4 +622,4 @@ def file_stat(found: Stat) -> FileStat:
     )
 
 
-__all__ = ["CALLS", "Fault", "Killed", "Process", "SimulatedLock", "file_stat"]
+__all__ = ["CALLS", "CrowdedLock", "Fault", "Killed", "Process", "SimulatedLock", "file_stat"]

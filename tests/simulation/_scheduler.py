@@ -87,6 +87,8 @@ class Thread:
     done: bool = False
     error: BaseException | None = None
     call: Call | None = None  # of the engine, that is under way
+    failures: int = 0  # of operations in it
+    refusals: int = 0  # of the rotation lock
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, as `threading.Thread.join` does."""
@@ -104,7 +106,7 @@ class Call:
     def __init__(self, thread: Thread, patience: float) -> None:
         process = thread.process
         self._thread, self._slept, self._waited = thread, thread.slept, thread.waited
-        self._before = process.refused, process.followed, process.failures
+        self._before = self._refusals(), process.followed, self._failures()
         self.begun = process.kernel.uptime_ns
         self._patience = patience
         self.stalled, self.may_wait = process.stalled, process.may_wait
@@ -126,8 +128,8 @@ class Call:
 
     @property
     def refused(self) -> bool:
-        """Its process could not have the lock."""
-        return self._thread.process.refused > self._before[0]
+        """Its process could not have the lock, as far as this call knows: another one that is under way speaks for itself."""
+        return self._refusals() > self._before[0]
 
     @property
     def followed(self) -> bool:
@@ -136,8 +138,14 @@ class Call:
 
     @property
     def failed(self) -> bool:
-        """An operation of its process has."""
-        return self._thread.process.failures > self._before[2]
+        """An operation of its process has, in the same sense."""
+        return self._failures() > self._before[2]
+
+    def _refusals(self) -> int:
+        return sum(one.refusals for one in self._thread.process.threads if one is self._thread or one.daemon)
+
+    def _failures(self) -> int:
+        return sum(one.failures for one in self._thread.process.threads if one is self._thread or one.daemon)
 
     @property
     def in_vain(self) -> bool:
@@ -492,7 +500,7 @@ class Scheduler:
 
     def _fail(self, thread: Thread, number: int) -> None:
         self.budget.faults -= 1
-        thread.process.fails(thread.pending[0])
+        thread.process.fails(thread.pending[0], thread)
         self.watcher.failing(thread.process, *thread.pending)
         self._outcome = fail(number)
         self._go(thread)

@@ -82,7 +82,7 @@ RANDOM = {
         _BASE, when="H", zone="Europe/Berlin", boundary=1_792_890_000, events=(("clock_boundary", 3), ("clock_grace", 2))
     ),
     "nothing after the rename, kills": replace(_BASE, late_grace=0.0, budget=Budget(kills=1)),
-    "size splits, threads": replace(_BASE, max_bytes=150, threads=2, budget=Budget(kills=1)),
+    "size splits, threads": replace(_BASE, max_bytes=150, threads=2, lanes=True, budget=Budget(kills=1)),
     "housekeepers, kills": replace(_BASE, housekeeper=True, budget=Budget(kills=1, stops=1)),
     "max_age, kills and stops": replace(_DELETED, budget=Budget(kills=2, tears=True, stops=1)),
     "max_total_bytes, kills": replace(_DELETED, max_age=0.0, max_total_bytes=200, budget=Budget(kills=1)),

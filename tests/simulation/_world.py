@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from _choices import Choices
 from _kernel import BLOCK, EXCLUSIVE, Kernel
 from _oracle import LOG, OLD, UNIT, Ledger, Record, Violation
-from _process import LOCK_RETRY, Process
+from _process import LOCK_RETRY, CrowdedLock, Process
 from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
 
 from mpfhandler._engine.place import Place
@@ -53,6 +53,7 @@ class Spec:
     capacity: int | None = None
     old: bool = False
     threads: int = 1
+    lanes: bool = False  # threads have met at the engine's lock before, and meet there again: always, or by choice
     opened: bool = True  # every process has the log open before the world starts moving
     events: tuple[tuple[str, int], ...] = ()
     budget: Budget = field(default_factory=Budget)
@@ -155,7 +156,10 @@ class World:
 
     def engine(self, process: Process) -> Writer:
         """The engine of a new process."""
-        return Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
+        writer = Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
+        if self.spec.lanes:
+            writer.lanes.met, writer.lock = True, CrowdedLock(self.scheduler)
+        return writer
 
     def program(self, process: Process, writer: Writer, name: str) -> Program:
         """What a thread of a process will do."""
@@ -215,7 +219,7 @@ class World:
             self.kernel.unlink(LOG + ".lock")
             self.ledger.lose_state()
             for process in self.scheduler.processes:
-                process.refuse()
+                process.refuse(deleted=True)
 
     def event_log_moved(self) -> None:
         """mv app.log elsewhere"""

@@ -17,6 +17,7 @@ WHOLE = {
     "two processes, one boundary, lock never waited for": Spec(_TWO, events=_BOUNDARY, lock_timeout=0.0),
     "lock never waited for, two processes start on an old log": Spec(_TWO, old=True, opened=False, lock_timeout=0.0),
     "two threads, one boundary": Spec((("log",),), threads=2, events=_BOUNDARY),
+    "two threads that append beside each other, one boundary": Spec((("log",),), threads=2, lanes=True, events=_BOUNDARY),
     "a fork after a boundary": Spec((("event clock_boundary", "fork log", "log"),)),
     "two processes start on an old log": Spec(_TWO, old=True, opened=False),
     "a log that is removed, one failure": Spec(
@@ -34,6 +35,16 @@ SMALL = {
         _TWO, when="M", boundary=1_700_000_040, events=(*_BOUNDARY, ("lock_deleted", 1))
     ),
     "two processes, one boundary, somebody holds the lock for ever": Spec(_TWO, events=(*_BOUNDARY, ("lock_held", 1))),
+    "three threads that append beside each other, one boundary": Spec((("log",),), threads=3, lanes=True, events=_BOUNDARY),
+    "two threads that append beside each other, two records each": Spec(
+        (("log", "log"),), threads=2, lanes=True, events=_BOUNDARY
+    ),
+    "two threads that append beside each other, one kill anywhere": Spec(
+        (("log", "log"),), threads=2, lanes=True, events=_BOUNDARY, budget=Budget(kills=1, tears=True), size=70
+    ),
+    "two threads that append beside each other, one failure": Spec(
+        (("log", "log"),), threads=2, lanes=True, events=_BOUNDARY, budget=Budget(faults=1)
+    ),
     "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
 }
@@ -101,9 +112,23 @@ RANDOM = {
     "lock never waited for": replace(_BASE, lock_timeout=0.0, events=(*_TIMES, ("log_removed", 1))),
     "stops for minutes": replace(_BASE, when="M", boundary=1_700_000_040, events=_TIMES, budget=Budget(stops=3)),
     "somebody holds the lock for ever": replace(_BASE, events=(*_TIMES, ("lock_held", 2))),
-    "threads": replace(_BASE, threads=2),
-    "threads, kills": replace(_BASE, threads=2, budget=Budget(kills=1, stops=1)),
-    "threads, somebody holds the lock for ever": replace(_BASE, threads=2, events=(*_TIMES, ("lock_held", 2))),
+    "threads": replace(_BASE, threads=2, lanes=True),
+    "threads, kills": replace(_BASE, threads=2, lanes=True, budget=Budget(kills=1, tears=True, stops=1)),
+    "threads, faults, size splits": replace(
+        _BASE, threads=3, lanes=True, max_bytes=400, budget=Budget(faults=2, short_writes=2), granularity=16
+    ),
+    "threads, short writes, faults, log removed": replace(
+        _BASE,
+        threads=2,
+        lanes=True,
+        events=(*_TIMES, ("log_removed", 1)),
+        budget=Budget(faults=2, short_writes=2),
+        granularity=16,
+    ),
+    "threads, full disk": replace(
+        _BASE, threads=2, lanes=True, events=(*_TIMES, ("disk_freed", 1)), capacity=8192, size=1500, granularity=4096
+    ),
+    "threads, somebody holds the lock for ever": replace(_BASE, threads=2, lanes=True, events=(*_TIMES, ("lock_held", 2))),
     "an old log": replace(_BASE, old=True, opened=False, budget=Budget(kills=1)),
     "nothing after the rename": replace(_BASE, late_grace=0.0),
     "nothing after the rename, kills": replace(_BASE, late_grace=0.0, budget=Budget(kills=1)),
@@ -143,6 +168,9 @@ CHECKED = {
     "somebody holds the lock for ever": 0.30,
     "threads": 0.72,
     "threads, kills": 0.79,
+    "threads, faults, size splits": 0.60,
+    "threads, short writes, faults, log removed": 0.50,
+    "threads, full disk": 0.70,
     "threads, somebody holds the lock for ever": 0.30,
     "an old log": 0.73,
     "nothing after the rename": 0.81,
