@@ -277,18 +277,21 @@ def test_way_that_was_read_before_a_rotation_takes_no_record_of_after_it(path: P
     log = opened(path, closing)
     meet(log)
     writer = log._writer
+    really = lane_of(writer).lock
 
-    def work() -> None:
-        class Late(float):  # compared with the window after the way was read
-            def __ge__(self, other: float) -> bool:
-                if not looking.is_set():
-                    looking.set()
-                    assert go_on.wait(PATIENCE)
-                return float(self) >= other
+    class Late:
+        def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+            had = really.acquire(blocking, timeout)
+            if not looking.is_set():
+                looking.set()
+                assert go_on.wait(PATIENCE)
+            return had
 
-        writer.write(b"next\n", Late(FIVE + HOUR + 1.0))
+        def release(self) -> None:
+            really.release()
 
-    with held(writer.lock) as let_go, going_on(work):
+    lane_of(writer).lock = Late()  # type: ignore[assignment]
+    with held(writer.lock) as let_go, going_on(lambda: writer.write(b"next\n", FIVE + HOUR + 1.0)):
         assert looking.wait(PATIENCE)
         let_go()
         clock[0] = FIVE + HOUR + 2.0
@@ -297,6 +300,47 @@ def test_way_that_was_read_before_a_rotation_takes_no_record_of_after_it(path: P
             go_on.set()
             time.sleep(MOMENT)
     assert texts(path) == {"2023-11-14_17": "first\nmet\n", "": "rotates\nnext\n"}
+
+
+def test_window_that_is_being_opened_lets_no_record_of_before_through(
+    path: Path, clock: list[float], closing: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P2: a late record comes to the new lane while one side of the window is the old one's."""
+    in_place, looked, open_now = threading.Event(), threading.Event(), threading.Event()
+    clock[0] = FIVE + 60.0
+    log = opened(path, closing)
+    meet(log)
+    writer = log._writer
+    follow = writer.lanes.follow
+
+    def slowly(segment: object, *, window: bool) -> None:
+        follow(segment, window=window)
+        if clock[0] > FIVE + HOUR and not in_place.is_set():
+            in_place.set()
+            assert looked.wait(PATIENCE)
+
+    def compared() -> None:
+        if not looked.is_set():
+            looked.set()
+            open_now.wait(MOMENT)
+
+    class Late(float):  # its first comparison lasts until the window is open
+        def __lt__(self, other: float) -> bool:
+            compared()
+            return float(self) < other
+
+        def __ge__(self, other: float) -> bool:
+            compared()
+            return float(self) >= other
+
+    monkeypatch.setattr(writer.lanes, "follow", slowly)
+    clock[0] = FIVE + HOUR + 2.0
+    with going_on(lambda: log.write("rotates")):
+        assert in_place.wait(PATIENCE)
+        with going_on(lambda: writer.write(b"late\n", Late(FIVE + 61.0))):
+            pass
+        open_now.set()
+    assert texts(path) == {"2023-11-14_17": "first\nmet\nlate\n", "": "rotates\n"}
 
 
 def test_lane_does_not_outlive_its_file_when_the_clock_is_set_back(log: TimedLogFile, path: Path, clock: list[float]) -> None:

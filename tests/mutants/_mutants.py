@@ -3058,7 +3058,7 @@ MUTANTS = (
         "lane-without-window",
         "P2: a lane appends whatever the clock says",
         LANE,
-        "            if not (engine._lo <= created < engine._due and engine.clock() < engine._look):\n",
+        "            if not (created < engine._due and engine._lo <= created and engine.clock() < engine._look):\n",
         "            if False:\n",
         ("faults/test_lanes.py::test_nothing_goes_by_a_lane_during_a_rotation",),
     ),
@@ -3069,6 +3069,14 @@ MUTANTS = (
         "            if lane is not self._lane or self._barred",
         "            if self._barred",
         ("faults/test_lanes.py::test_way_that_was_read_before_a_rotation_takes_no_record_of_after_it",),
+    ),
+    Mutant(
+        "lane-by-half-a-window",
+        "P2: a lane takes a record by one side of the window of before and one of the window that is being opened",
+        LANE,
+        "(created < engine._due and engine._lo <= created and engine",
+        "(engine._lo <= created < engine._due and engine",
+        ("faults/test_lanes.py::test_window_that_is_being_opened_lets_no_record_of_before_through",),
     ),
     Mutant(
         "lane-outlives-file",

@@ -127,7 +127,8 @@ class Lanes:
             if not lock.acquire(False):
                 lock = nobody
                 return False
-            if not (engine._lo <= created < engine._due and engine.clock() < engine._look):
+            # `_due` first, for that is what keeps a window shut until the rest of it is there
+            if not (created < engine._due and engine._lo <= created and engine.clock() < engine._look):
                 return False
             if lane is not self._lane or self._barred or self.failed or lane.beside._owed or lane.end >= engine._limit:
                 return False
