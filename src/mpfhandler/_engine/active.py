@@ -94,16 +94,16 @@ class Active:
         Never for a stream or with `late_grace=0`: what happens there between two system calls must not be re-entered.
         """
         segment = self.segment
-        if (
-            not isinstance(segment, OpenSegment)
-            or self._fresh
-            or self._demand is not Demand.NOTHING
-            or not self._options.late_grace
-        ):
+        if not isinstance(segment, OpenSegment) or not self.settled or not self._options.late_grace:
             return _NEVER, _NEVER, _NEVER
         start, end = segment.period
         look = self._looked_up + _LOOK_EVERY
         return max(float(start), self._looked - _LOOK_EVERY), float(end), look
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to be opened anew before the next record, nor otherwise to be done."""
+        return not self._fresh and self._demand is Demand.NOTHING
 
     def due(self, now: float) -> bool:
         """Whether a record made now would rotate first."""

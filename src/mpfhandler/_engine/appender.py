@@ -31,11 +31,6 @@ class Appender:
         self._report = report
         self._named: FileId | None = None
 
-    @property
-    def plain(self) -> bool:
-        """Whether that is one call of the segment's `append`."""
-        return not self._checks and not self._syncs
-
     def of(self, segment: OpenSegment | OpenStream) -> Callable[[bytes], int]:
         """What appends a record there."""
         if not isinstance(segment, OpenSegment):

@@ -96,6 +96,7 @@ class Lanes:
         # set by any thread:
         self.met = False  # two have
         self.failed: list[Lane] = []  # what the engine is to settle
+        self.closer = 0  # the identity of a thread that is closing a lane on its way out: a fork waits for it
         self._barred = options.delivery.buffered or not options.late_grace or options.fsync == "always"  # an append is more there
 
     @property
@@ -134,10 +135,13 @@ class Lanes:
                 return False
             try:
                 lane.end = lane.segment.append(data)
-            except OSError:
+            except BaseException as error:
+                engine._due = _NEVER  # before the engine can know of it, and again, for it may have opened its window meanwhile
                 self.failed.append(lane)
                 engine._due = _NEVER
-                return False
+                if isinstance(error, OSError):
+                    return False
+                raise
             lane.records += 1
             lane.bytes += len(data)
             return True
@@ -147,7 +151,7 @@ class Lanes:
             except RuntimeError:
                 pass
             if lane is not self._lane:
-                lane.close()
+                self._come_out(lane)
 
     def bar(self) -> None:
         """Have none any more. Who is in one just now is waited for, but not long: it may be waiting for us."""
@@ -182,7 +186,7 @@ class Lanes:
             del self.failed[0]  # last: what a signal handler's exception ends is done again
 
     def follow(self, segment: object, *, window: bool) -> None:
-        """Be beside this segment from now on. Never raises an `OSError`. The engine's window is empty.
+        """Be beside this segment from now on. Never raises. The engine's window is empty.
 
         Args:
             segment: the engine's.
@@ -192,7 +196,10 @@ class Lanes:
         if lane is not None and (self._barred or not lane.fits(segment)):
             self.leave()
         if self._lane is None and window and self.met and not self._barred:
-            self._begin(segment)
+            try:
+                self._begin(segment)
+            except Exception:  # of the disk, or of an audit hook of the program's: there is none, then
+                pass
         self._sweep()
 
     def leave(self) -> None:
@@ -212,25 +219,30 @@ class Lanes:
 
     def _begin(self, beside: object) -> None:
         """The engine's lease is held meanwhile, so this one is had, too."""
-        if not (isinstance(beside, OpenSegment) and _ends_fragments(beside)) or beside._owed:
+        if not isinstance(beside, OpenSegment) or beside._owed:
             return
         ops, path, end = self._engine._ops, beside.path, beside.terminator
-        try:
-            mine, _ = open_segment(ops, path, beside.period, end, Access(), opening=Opening.EXISTING)
-        except OSError:
-            return
-        if mine.file != beside.file or not _ends_fragments(mine):
-            mine.close()
-            return
+        mine, _ = open_segment(ops, path, beside.period, end, Access(), opening=Opening.EXISTING)
         mine.guarded = beside.guarded
         lane = Lane(beside, mine, ops.threads.lock())
         self._open.append(lane)
-        self._lane = lane
+        if mine.file == beside.file and lane.fits(beside):  # looked at last: since then the process may have forked
+            self._lane = lane
+
+    def _come_out(self, lane: Lane) -> None:
+        try:
+            self.closer = self._engine._ops.threads.identity()
+            lane.close()
+        finally:
+            self.closer = 0
 
     def _sweep(self) -> None:
         for lane in self._open.copy():
             if lane is not self._lane and lane.close():
-                self._open.remove(lane)
+                try:
+                    self._open.remove(lane)
+                except ValueError:  # a signal handler that logged, closed or forked in there has done it
+                    continue
                 self._records += lane.records
                 self._bytes += lane.bytes
                 self._repaired += lane.segment.repaired

@@ -93,8 +93,8 @@ class Writer:
                 lock = nobody
                 if self.lanes.write(data, created):
                     return
-                lock = self.lock  # it may be another one: a signal handler may have forked
-                lock.acquire()
+                while not (lock := self.lock).acquire(timeout=1.0):
+                    pass  # a signal handler may have forked in there: a child has a lock of its own
             if self._lo <= created < self._due and self.clock() < self._look:
                 try:
                     end = self._append(data)
@@ -161,9 +161,8 @@ class Writer:
             lost = self._backlog.spill.give_up()
             if lost:
                 self._report("close", OSError(f"{self.place.log}: {lost} records could not be written before close()"))
-            self._active.close()
             self._background.closed()
-            self._open_window()
+            self._run(self._active.close)
         with_rotator = self._active.closed.last_look(self._housekeeper.ask)
         self._housekeeper.rest(_ROTATOR_PATIENCE if with_rotator else _CLOSE_PATIENCE)
 
@@ -221,7 +220,8 @@ class Writer:
         The lock is not held over it: a signal handler that raises or forks in a hook would leave it held for ever.
         """
         self._housekeeper.before_fork()
-        fork.wait_while(lambda: self._busy and self._busy_thread != self._ops.threads.identity(), self._ops)
+        me = self._ops.threads.identity()
+        fork.wait_while(lambda: (self._busy and self._busy_thread != me) or self.lanes.closer not in {0, me}, self._ops)
 
     def after_fork_in_parent(self) -> None:
         """Open anew before the next record."""
@@ -296,10 +296,9 @@ class Writer:
     def _open_window(self) -> None:
         segment = self._active.segment
         self._append = not_open if segment is None else self._appender.of(segment)
-        window = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
-        self.lanes.follow(segment, window=window[0] < window[1])
-        self._lo, self._due, self._look = window
-        if self.lanes.failed:  # looked at after that: who fails says so, and closes the window then
+        self.lanes.follow(segment, window=not self._backlog and self._active.settled)
+        self._lo, self._due, self._look = (_NEVER, _NEVER, _NEVER) if self._backlog else self._active.window()
+        if self.lanes.failed or not self._active.settled:  # looked at after that: who fails, or forks, says so and closes it then
             self._due = _NEVER
 
     def _ask_split(self) -> None:
