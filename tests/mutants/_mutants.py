@@ -3173,14 +3173,14 @@ MUTANTS = (
         "            if not lock.acquire(False):\n"
         "                lock = nobody\n"
         "                return False\n"
-        "            if not (engine",
+        "            # `_due`",
         "        lock = lane.lock\n"
         "        had = lock.acquire(False)\n"
         "        try:\n"
         "            if not had:\n"
         "                lock = nobody\n"
         "                return False\n"
-        "            if not (engine",
+        "            # `_due`",
         ("faults/test_lanes.py::test_exception_at_any_point_of_a_lane_leaves_no_lock",),
     ),
     Mutant(

@@ -1,7 +1,7 @@
 """`MultProcTimedRotatingFileHandler`: the standard library's rotating handler on our engine.
 
 The surface is the standard library's (`BaseRotatingHandler`, its attributes and hooks); what happens is the engine's. The
-handler's lock is the engine's lock, so a record takes one lock, and a fork needs one hook.
+handler's lock is the engine's lock, so a record takes one lock (or, where threads meet, a lane's), and a fork needs one hook.
 """
 
 from __future__ import annotations
