@@ -171,7 +171,7 @@ CHECKED = {
     "threads, faults, size splits": 0.60,
     "threads, short writes, faults, log removed": 0.50,
     "threads, full disk": 0.70,
-    "threads, somebody holds the lock for ever": 0.30,
+    "threads, somebody holds the lock for ever": 0.25,  # 0.32 of 1,335 schedules
     "an old log": 0.73,
     "nothing after the rename": 0.81,
     "nothing after the rename, kills": 0.86,
