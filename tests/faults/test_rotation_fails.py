@@ -36,7 +36,8 @@ from _disk_support import (
 )
 
 from mpfhandler._platform import OPERATIONS, FileStat
-from mpfhandler._protocols.rotation import _ChangedUnderUs
+from mpfhandler._protocols.rotation import Outcome, _ChangedUnderUs
+from mpfhandler._pure.plan import Demand
 
 
 def test_records_go_on_while_the_rename_is_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -817,3 +818,68 @@ def test_new_log_that_was_made_during_a_stop_and_cannot_be_looked_at(tmp_path: P
     clock.step(3600)
     log.write("two")
     assert (sorted(all_lines(tmp_path)), lines(path), told) == (["one", "two"], ["two"], [])
+
+
+def test_look_that_fails_after_a_log_was_opened_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I7: the log is made at the end of a period, so it is looked at once more whether the lock is still ours, and that fails.
+    Whoever keeps the exception would keep the lease, and nobody could seal the segment."""
+    path = tmp_path / "app.log"
+    opened: list[int] = []
+
+    def slowly(name: str, mode: int) -> int:
+        clock.step(1)
+        opened.append(OPERATIONS.open_new(name, mode))
+        return opened[-1]
+
+    def look(name: str) -> FileStat:
+        if name.endswith(".lock") and len(opened) == 1:
+            opened.append(-1)
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return OPERATIONS.stat_path(name)
+
+    clock = use_clock(monkeypatch, open_new=slowly, stat_path=look)
+    log = log_at(path, "S", delay=True)
+    rotation = log._writer._active.rotation
+    kept: list[object] = []
+    try:
+        kept.append(rotation.run(None, b"\n", Demand.NOTHING, 1.0))
+    except OSError as error:
+        kept.append(error)
+    fd = os.open(path, os.O_RDWR)
+    got = [one.segment for one in kept if isinstance(one, Outcome)]
+    for segment in got:
+        segment.close()
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
+    assert -1 in opened
+    assert got
+
+
+def test_look_that_fails_after_the_log_was_followed_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a process that finds the log rotated by another one."""
+    path = tmp_path / "app.log"
+    looks: list[str] = []
+
+    def look(name: str) -> FileStat:
+        if name == str(path):
+            looks.append(name)
+            if len(looks) == 2:
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return OPERATIONS.stat_path(name)
+
+    other = log_at(path)
+    other.write("first")
+    other.close()
+    use(monkeypatch, stat_path=look)
+    rotation = log_at(path, delay=True)._writer._active.rotation
+    looks.clear()
+    kept: list[object] = []
+    try:
+        kept.append(rotation.follow(None, b"\n"))
+    except OSError as error:
+        kept.append(error)
+    assert len(looks) == 2
+    fd = os.open(path, os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(fd)
+    assert kept == [None]

@@ -337,8 +337,8 @@ MUTANTS = (
         "create-in-an-old-period-over-records",
         "R5: a log that somebody without the lock has written to meanwhile is given to the next period",
         ROTATION,
-        "if not held.current() or not self._is_empty(segment):",
-        "if not held.current():",
+        " or not _surely(lambda: self._ops.stat_fd(segment.fileno()).size == 0):",
+        ":",
         ("faults/test_interleavings.py::test_new_log_that_somebody_without_the_lock_has_written_to_keeps_its_period",),
     ),
     Mutant(
@@ -1423,11 +1423,19 @@ MUTANTS = (
         ("faults/test_late.py::test_a_split_in_the_second_of_two_equal_hours_takes_no_record_of_the_first",),
     ),
     Mutant(
+        "open-after-a-failed-look",
+        "I7: a segment stays open, with its lease, by the exception of a look that fails",
+        ROTATION,
+        "    try:\n        return look()\n    except OSError:\n        return False\n",
+        "    return look()\n",
+        ("faults/test_rotation_fails.py::test_look_that_fails_after_a_log_was_opened_leaves_nothing_open",),
+    ),
+    Mutant(
         "log-of-a-deleted-lock",
         "R5: a new log that somebody else may have taken for one of an earlier period counts as one of the present",
         ROTATION,
-        "if not held.current() or not self._is_empty(segment):",
-        "if not self._is_empty(segment):",
+        "if not _surely(held.current) or not _surely(lambda",
+        "if not _surely(lambda",
         ("faults/test_interleavings.py::test_new_log_that_somebody_has_taken_for_the_period_before_is_not_written_to",),
     ),
     Mutant(

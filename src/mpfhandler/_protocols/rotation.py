@@ -33,6 +33,7 @@ them; I2 and I3 are for that. Anybody who moves or deletes the log from outside.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .._platform import Fault, FileStat, Operations
@@ -147,8 +148,7 @@ class Rotation:
             segment = self._open(state.period, terminator, Opening.EXISTING)
         except OSError:
             return None
-        there = self._find()
-        if segment.file == found.id and there is not None and there.id == segment.file:
+        if segment.file == found.id and _surely(lambda: self._ops.stat_path(self._path).id == found.id):
             return segment
         segment.close()
         return None
@@ -331,7 +331,7 @@ class Rotation:
             raise
         now = self._ops.now()
         if not plan.period.start <= now < plan.period.end:  # a stop, or a clock that was set
-            if not held.current() or not self._is_empty(segment):
+            if not _surely(held.current) or not _surely(lambda: self._ops.stat_fd(segment.fileno()).size == 0):
                 segment.close()
                 raise _ChangedUnderUs(moved)
             segment.period = self._options.schedule.period(now)
@@ -365,12 +365,6 @@ class Rotation:
         except OSError as error:
             self._report("state record", error)
 
-    def _is_empty(self, segment: OpenSegment) -> bool:
-        try:
-            return self._ops.stat_fd(segment.fileno()).size == 0
-        except OSError:
-            return False
-
     def _find(self) -> FileStat | None:
         try:
             return self._ops.stat_path(self._path)
@@ -396,3 +390,11 @@ class Rotation:
             f"zone={mine.zone.key!r}; its end of the period counts; give all processes the same schedule and time zone"
         )
         self._report("schedule", ScheduleMismatch(text))
+
+
+def _surely(look: Callable[[], bool]) -> bool:
+    """What a look finds; not so, if it fails: a segment that was just opened must not stay open by an exception."""
+    try:
+        return look()
+    except OSError:
+        return False
