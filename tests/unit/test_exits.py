@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+from types import ModuleType
 from weakref import WeakValueDictionary
 
 import pytest
@@ -110,3 +111,20 @@ def test_hook_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     exits.register(one)
     assert exits._alive() == [one]
     assert ends == [exits._at_exit]
+
+
+def test_a_module_that_another_thread_is_just_importing_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`multiprocessing` imports its `util` when the first process is made, while other threads log: their records fail for no
+    half of it, and once it is whole, it is used."""
+    monkeypatch.setattr(exits, "_watched", False)
+    monkeypatch.setattr(exits, "_finalizer", None)
+    half = ModuleType("multiprocessing.util")
+    monkeypatch.setitem(sys.modules, "multiprocessing.util", half)
+    exits.watch_end_of_process()
+    asked: list[object] = []
+    half.register_after_fork = lambda _one, call: asked.append(call)  # type: ignore[attr-defined]
+    exits.watch_end_of_process()
+    assert asked == []
+    half.Finalize = lambda *_arguments, exitpriority: asked.append(exitpriority)  # type: ignore[attr-defined]
+    exits.watch_end_of_process()
+    assert asked == [exits._finalize, -100]

@@ -95,7 +95,7 @@ def watch_end_of_process() -> None:
     forgets those that were there before its function began, and then does what it was asked to do after a fork."""
     global _watched
     util = sys.modules.get(_UTIL)
-    if util is None:
+    if util is None or not hasattr(util, "Finalize"):  # another thread is just importing it: a child asks once more
         return
     if not _watched:
         _watched = True
