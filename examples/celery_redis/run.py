@@ -75,7 +75,7 @@ def count(folder: Path) -> tuple[Counter[str], int, int]:
             seconds.append(time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(float(created))))
             orders.update([message] if name == "shop" else [])
             succeeded += " succeeded in " in message
-        own = path.name.removeprefix("celery.log").strip(".") or max(seconds)
+        own = path.name.removeprefix("celery.log").strip(".") or max(seconds, default="")
         misfiled += sum(second != own for second in seconds)
     return orders, succeeded, misfiled
 

@@ -45,7 +45,7 @@ def count(folder: Path) -> tuple[Counter[str], int]:
         lines = [line.split(maxsplit=2) for line in path.read_text().splitlines()]
         found.update(message for _, _, message in lines)
         seconds = [time.strftime("%Y-%m-%d_%H-%M-%S", time.localtime(float(created))) for created, _, _ in lines]
-        own = path.name.removeprefix("shop.log").strip(".") or max(seconds)
+        own = path.name.removeprefix("shop.log").strip(".") or max(seconds, default="")
         misfiled += sum(second != own for second in seconds)
     return found, misfiled
 

@@ -60,7 +60,10 @@ def test_every_parameter_is_in_the_table(readme: str) -> None:
     assert sorted(named) == sorted(inspect.signature(mpfhandler.MultProcTimedRotatingFileHandler).parameters)
 
 
-@pytest.mark.parametrize("folder", [*READMES, "examples/django_gunicorn/README.md"])
+EXAMPLES = [f"examples/{name}/README.md" for name in ("celery_redis", "django_gunicorn", "multiprocessing_pool")]
+
+
+@pytest.mark.parametrize("folder", [*READMES, *EXAMPLES])
 def test_nothing_is_installed_from_an_index_that_does_not_have_it(folder: str) -> None:
     """The package is installed from the checkout that the reader has."""
     text = (ROOT / folder).read_text(encoding="utf-8")
