@@ -32,8 +32,8 @@ POOLS = [
 ]  # fmt: skip
 EXECUTORS = [
     Program(
-        "`ProcessPoolExecutor` with an initializer, where it can with `max_tasks_per_child`; then one of whose workers one is "
-        "killed, and one of which one leaves by `os._exit`, at which the others get a SIGTERM while they log",
+        "`ProcessPoolExecutor` with an initializer, one after the other; then one of whose workers one is killed, and one of "
+        "which one leaves by `os._exit`, at which the others get a SIGTERM while they log",
         ("pools.py", "executor", method), kinds=("parent", "executor", "killed", "left"), deaths=8, quick=method == "fork",
     )
     for method in METHODS
@@ -44,7 +44,7 @@ QUEUE = Program(
 )  # fmt: skip
 LOKY = Program(
     "joblib's workers with a handler of their own, with one that comes with each task, and killed in the middle",
-    ("loky_jobs.py",), kinds=("parent", "loky", "given"), deaths=2, needs="joblib", workers=2,
+    ("loky_jobs.py",), kinds=("parent", "loky", "given", "cut"), deaths=2, needs="joblib", workers=2,
 )  # fmt: skip
 
 

@@ -94,7 +94,10 @@ def test_the_standard_library_does_not_pass(tmp_path: Path) -> None:
     """The same program with `TimedRotatingFileHandler` loses records, so passing means something."""
     variables = {"WORK_HANDLER": "logging.handlers.TimedRotatingFileHandler"}
     with started(tmp_path, [sys.executable, str(PROGRAMS / "processes.py"), "fork"], LOAD, **variables) as running:
-        running.process.wait(LOAD.seconds + 60)
+        try:
+            running.process.wait(LOAD.seconds + 20)
+        except subprocess.TimeoutExpired:
+            print("it does not end, either")
     with pytest.raises(AssertionError, match="problems"):
         count(tmp_path, LOAD)
 

@@ -44,6 +44,12 @@ def given(handlers: dict[str, logging.Handler], records: int) -> tuple[int, int]
     return worker, len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
+def cut() -> None:
+    """A task that has no end of its own."""
+    _work.configure()
+    log(_work.writers("cut"), 1_000_000)
+
+
 def sizes(until: float, least: int) -> Any:
     """Of tasks, until then, and so many at least."""
     for number in itertools.count():
@@ -56,7 +62,9 @@ def killed() -> None:
     """The workers are killed while they log."""
     executor = get_reusable_executor(max_workers=_work.WORKERS)
     for _ in range(_work.WORKERS):
-        executor.submit(task, 100_000)
+        executor.submit(cut)
+    for worker in executor._processes:
+        _work.wait_for_records(worker)
     time.sleep(0.5)
     for worker in executor._processes:
         _work.dies(worker)

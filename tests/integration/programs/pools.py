@@ -20,7 +20,7 @@ from typing import Any
 
 import _work
 
-SIZE = 5 if _work.PAUSE else 200  # records of a task, to each log
+SIZE = 5 if _work.PAUSE else 100  # records of a task, to each log
 RECYCLED = 20  # tasks of a worker
 _kind = "pool"
 _writers: list[_work.Writer] = []
@@ -51,10 +51,10 @@ def last_task() -> None:
     _work.leave()
 
 
-def tasks(until: float) -> Any:
-    """Sizes of tasks, until then: a little less than four workers do, and enough that one of them is recycled."""
+def tasks(until: float, least: int = _work.WORKERS) -> Any:
+    """Sizes of tasks, until then, and more than so many: a little less than four workers do."""
     for number in itertools.count():
-        if number > _work.WORKERS * RECYCLED and time.time() > until:
+        if number > least and time.time() > until:
             return
         yield SIZE
         time.sleep(0.012)
@@ -69,7 +69,7 @@ def all_die(processes: list[Any]) -> None:
 def recycled(context: BaseContext, until: float) -> None:
     """Each worker makes its own handlers, does some tasks, and is replaced by another one."""
     with context.Pool(_work.WORKERS, begin, ("recycled", True), maxtasksperchild=RECYCLED) as pool:
-        workers = set(pool.imap_unordered(task, tasks(until)))
+        workers = set(pool.imap_unordered(task, tasks(until, _work.WORKERS * RECYCLED)))
         pool.close()
         pool.join()
     assert len(workers) > _work.WORKERS, workers
@@ -89,14 +89,13 @@ def terminated(context: BaseContext, inherited: bool) -> None:
 
 
 def executor(context: BaseContext, until: float) -> None:
-    """Its workers end with the `with` block; one of Python 3.11 recycles them, too, unless it forks."""
-    options: dict[str, Any] = {}
-    if sys.version_info >= (3, 11) and context.get_start_method() != "fork":
-        options["max_tasks_per_child"] = RECYCLED
-    with ProcessPoolExecutor(_work.WORKERS, context, begin, ("executor", True), **options) as pool:
-        futures = [pool.submit(task, size) for size in tasks(until)]
-        workers = {future.result() for future in futures}
-    assert len(workers) > (_work.WORKERS if options else 2), workers
+    """Some, one after the other: workers end with the `with` block. (Recycling them by `max_tasks_per_child` is left out: CPython
+    3.11.7 hangs with it, whatever the tasks do, python/cpython#115634.)"""
+    workers: set[int] = set()
+    while time.time() < until or len(workers) <= _work.WORKERS:
+        end = min(until, time.time() + 2)
+        with ProcessPoolExecutor(_work.WORKERS, context, begin, ("executor", True)) as pool:
+            workers.update(future.result() for future in [pool.submit(task, size) for size in tasks(end)])
 
 
 def broken(context: BaseContext, inherited: bool) -> None:
