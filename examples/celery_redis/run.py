@@ -92,7 +92,7 @@ def main() -> int:
     if options.broker is None and shutil.which("redis-server") is None:
         parser.error("no redis-server here: install it, or name one with --broker")
     folder = options.logs or Path(tempfile.mkdtemp(prefix="celery_redis_"))
-    worker = (sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "4", "--max-tasks-per-child", "300")
+    worker = (sys.executable, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "4", "--max-tasks-per-child", "100")
     with redis() if options.broker is None else nothing(options.broker) as broker:
         os.environ["BROKER"] = broker
         with process(*worker, BROKER=broker, LOGS=str(folder)):

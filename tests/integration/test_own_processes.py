@@ -55,6 +55,7 @@ def daemon(run: Run) -> Iterator[Run]:
 def test_daemon(program: Program, daemon: Run) -> None:
     """P1, P2: the same; and none of our lines is in the files of the daemon, nor has it complained there."""
     daemon.wait()
+    wait_until((daemon.folder / "daemon.pid").exists, "there is no daemon")
     with (daemon.folder / "alive").open("a") as alive:
         wait_until(lambda: is_free(alive.fileno()), "the daemon does not end", daemon.scale.seconds + 60)
     said = (daemon.folder / "daemon.txt").read_text()

@@ -55,7 +55,7 @@ def sizes(until: float, least: int) -> Any:
     for number in itertools.count():
         if number >= least and time.time() > until:
             return
-        yield 5 if _work.PAUSE else 200
+        yield 5 if _work.PAUSE else 20
 
 
 def killed() -> None:

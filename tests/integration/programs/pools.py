@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,7 @@ import _work
 
 SIZE = 5 if _work.PAUSE else 100  # records of a task, to each log
 RECYCLED = 20  # tasks of a worker
+WAITING = 12  # tasks at a time
 _kind = "pool"
 _writers: list[_work.Writer] = []
 
@@ -51,13 +53,13 @@ def last_task() -> None:
     _work.leave()
 
 
-def tasks(until: float, least: int = _work.WORKERS) -> Any:
-    """Sizes of tasks, until then, and more than so many: a little less than four workers do."""
+def tasks(until: float, places: threading.Semaphore, least: int = _work.WORKERS) -> Any:
+    """Sizes of tasks, until then, and more than so many: no more at a time than there are places."""
     for number in itertools.count():
         if number > least and time.time() > until:
             return
+        places.acquire()
         yield SIZE
-        time.sleep(0.012)
 
 
 def all_die(processes: list[Any]) -> None:
@@ -69,7 +71,10 @@ def all_die(processes: list[Any]) -> None:
 def recycled(context: BaseContext, until: float) -> None:
     """Each worker makes its own handlers, does some tasks, and is replaced by another one."""
     with context.Pool(_work.WORKERS, begin, ("recycled", True), maxtasksperchild=RECYCLED) as pool:
-        workers = set(pool.imap_unordered(task, tasks(until, _work.WORKERS * RECYCLED)))
+        places, workers = threading.Semaphore(WAITING), set()
+        for worker in pool.imap_unordered(task, tasks(until, places, _work.WORKERS * RECYCLED)):
+            workers.add(worker)
+            places.release()
         pool.close()
         pool.join()
     assert len(workers) > _work.WORKERS, workers
@@ -95,7 +100,11 @@ def executor(context: BaseContext, until: float) -> None:
     while time.time() < until or len(workers) <= _work.WORKERS:
         end = min(until, time.time() + 2)
         with ProcessPoolExecutor(_work.WORKERS, context, begin, ("executor", True)) as pool:
-            workers.update(future.result() for future in [pool.submit(task, size) for size in tasks(end)])
+            places, futures = threading.Semaphore(WAITING), []
+            for size in tasks(end, places):
+                futures.append(pool.submit(task, size))
+                futures[-1].add_done_callback(lambda _, places=places: places.release())  # type: ignore[misc]
+            workers.update(future.result() for future in futures)
 
 
 def broken(context: BaseContext, inherited: bool) -> None:
