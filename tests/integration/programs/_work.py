@@ -97,13 +97,15 @@ def writers(kind: str = "main", prefix: str = "") -> list[Writer]:
 
 
 def work(until: float, kind: str = "main", prefix: str = "", logs: tuple[str, ...] = LOGS) -> None:
-    """Log until then (epoch seconds), alternately to the logs."""
+    """Log until then (epoch seconds), alternately to the logs; something also where the machine was too busy before that."""
     everyone = [one for one in writers(kind, prefix) if one._log in logs]
-    while time.time() < until:
+    while True:
         for _ in range(4):
             for one in everyone:
                 one.log()
         time.sleep(PAUSE * random.uniform(0.5, 1.5))  # with zero it lets others in all the same
+        if time.time() >= until:
+            break
     for one in everyone:
         one.close()
 
@@ -119,7 +121,10 @@ def threads(count: int, until: float, kind: str, prefix: str = "") -> None:
 
 def wait_for_records(pid: int) -> None:
     """Of this process, which has just been started."""
-    while not any(name.startswith(f"{LOGS[-1]}.{pid}-") for name in os.listdir(os.path.join(FOLDER, "acknowledged"))):
+    folder = os.path.join(FOLDER, "acknowledged")
+    while not any(
+        name.startswith(f"{LOGS[-1]}.{pid}-") and os.stat(os.path.join(folder, name)).st_size for name in os.listdir(folder)
+    ):
         time.sleep(0.02)
 
 
@@ -141,5 +146,5 @@ def say(*words: object) -> None:
 
 
 def until() -> float:
-    """When the program is to have logged (epoch seconds)."""
+    """When a process that begins now is to have logged (epoch seconds)."""
     return time.time() + SECONDS

@@ -34,8 +34,9 @@ def daemonize() -> None:
     os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), 2)  # standard output gets this number
 
 
-def worker(number: int, until: float) -> None:
+def worker(number: int) -> None:
     """Three workers log in threads; one of them makes handlers of its own, and one lets the first thread do it all."""
+    until = _work.until()
     if number == 0:
         _work.configure()
     if number == 3:
@@ -44,13 +45,13 @@ def worker(number: int, until: float) -> None:
         _work.threads(2, until, "own" if number == 0 else "inherited")
 
 
-def spawned(number: int, until: float) -> int:
+def spawned(number: int) -> int:
     """A worker, forked as prefork servers do it: it ends by `os._exit` once it has closed its logs."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            worker(number, until)
+            worker(number)
             logging.shutdown()
             code = 0
         finally:
@@ -85,9 +86,8 @@ def main() -> None:
     with open(os.path.join(_work.FOLDER, "daemon.pid"), "w", encoding="ascii") as file:
         file.write(str(os.getpid()))
     signal.signal(signal.SIGCHLD, Reaper())
-    until = _work.until()
-    pids = [spawned(number, until) for number in range(_work.WORKERS)]
-    logs = threading.Thread(target=_work.work, args=(until, "daemon"))
+    pids = [spawned(number) for number in range(_work.WORKERS)]
+    logs = threading.Thread(target=_work.work, args=(_work.until(), "daemon"))
     logs.start()
     _work.wait_for_records(pids[2])
     time.sleep(_work.SECONDS / 3)
@@ -95,7 +95,7 @@ def main() -> None:
     _work.dies(killed)
     os.kill(killed, signal.SIGKILL)
     codes = [os.waitpid(killed, 0)[1]]
-    pids.append(spawned(1, until))
+    pids.append(spawned(1))
     codes += [os.waitpid(pid, 0)[1] for pid in pids]
     logs.join()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

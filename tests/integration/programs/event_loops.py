@@ -72,9 +72,9 @@ class Service:
             await asyncio.gather(self.look(), *(self.ask(port) for _ in range(CLIENTS)))
 
 
-def serve(until: float, results: Any) -> None:
+def serve(results: Any) -> None:
     """One process."""
-    service = Service(until)
+    service = Service(_work.until())
     asyncio.run(service.run())
     results.put((service.lags, service.requests))
 
@@ -87,8 +87,7 @@ def main() -> None:
     _work.logger("plain", plain)
     context = multiprocessing.get_context("fork")
     results = context.SimpleQueue()
-    until = _work.until()
-    processes = [context.Process(target=serve, args=(until, results)) for _ in range(_work.WORKERS)]
+    processes = [context.Process(target=serve, args=(results,)) for _ in range(_work.WORKERS)]
     for one in processes:
         one.start()
     found = [results.get() for _ in processes]

@@ -79,7 +79,6 @@ def main() -> None:
     _work.configure()
     if WHEN == "late":
         patch()
-    until = _work.until()
     for writer in _work.writers("parent"):
         writer.log()
     pids = []
@@ -88,7 +87,7 @@ def main() -> None:
         if pid == 0:
             if number % 2:
                 _work.configure()
-            greenlets(until)
+            greenlets(_work.until())
             logging.shutdown()
             os._exit(0)
         pids.append(pid)

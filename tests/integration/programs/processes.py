@@ -43,7 +43,9 @@ def beside_a_child(kind: str, until: float) -> None:
     for writer in writers:
         writer.log()
     pid = os.fork()
-    while time.time() < until:
+    more = True
+    while more:
+        more = time.time() < until
         for writer in writers:
             writer.log()
         time.sleep(_work.PAUSE)

@@ -20,18 +20,18 @@ def only(log: str, handler: logging.Handler) -> logging.Handler:
     return handler
 
 
-def far(records: Any, until: float) -> None:
+def far(records: Any) -> None:
     """A process whose records its parent writes."""
     for log in _work.LOGS:
         _work.logger(log, QueueHandler(records), prefix="far.")
     pause, _work.PAUSE = _work.PAUSE, max(_work.PAUSE, 0.01)  # the parent has to keep up within the grace
-    _work.work(until, "far", "far.")
+    _work.work(_work.until(), "far", "far.")
     _work.PAUSE = pause
     records.close()
     records.join_thread()
 
 
-def near(until: float) -> None:
+def near() -> None:
     """A process with a listener's thread, and handlers that its threads use beside that."""
     _work.configure()
     handlers = [only(log, logging.getLogger(log).handlers[0]) for log in _work.LOGS]
@@ -40,7 +40,7 @@ def near(until: float) -> None:
     for log in _work.LOGS:
         _work.logger(log, Waiting(records), prefix="near.")
     listener.start()
-    _work.threads(2, until, "near", "near.")
+    _work.threads(2, _work.until(), "near", "near.")
     _work.work(time.time() + 0.1, "beside")
     listener.stop()
 
@@ -57,15 +57,14 @@ def main() -> None:
     """Two processes of each kind."""
     context = multiprocessing.get_context("fork")
     records = context.Queue()
-    until = _work.until()
     _work.configure()
-    children = [context.Process(target=far, args=(records, until)) for _ in range(4)]
-    children += [context.Process(target=near, args=(until,)) for _ in range(2)]
+    children = [context.Process(target=far, args=(records,)) for _ in range(4)]
+    children += [context.Process(target=near) for _ in range(2)]
     for one in children:
         one.start()
     listener = QueueListener(records, *(only(log, logging.getLogger(log).handlers[0]) for log in _work.LOGS))
     listener.start()
-    _work.work(until, "parent")
+    _work.work(_work.until(), "parent")
     for one in children:
         one.join()
         assert one.exitcode == 0, one
