@@ -59,8 +59,8 @@ def test_daemon(program: Program, daemon: Run) -> None:
     with (daemon.folder / "alive").open("a") as alive:
         wait_until(lambda: is_free(alive.fileno()), "the daemon does not end", daemon.scale.seconds + 60)
     said = (daemon.folder / "daemon.txt").read_text()
-    assert said == ""
-    assert not re.search("[0-9a-f]{12}", daemon.output), daemon.output
+    for words in (said, daemon.output):  # Python 3.12 warns there of a fork in a process with threads
+        assert not re.search("[0-9a-f]{12}|Traceback|Logging error", words), words
     program.assert_counted(daemon)
 
 
