@@ -29,6 +29,7 @@ from verify import Verdict, inspect, table
 
 HERE = Path(__file__).resolve().parent
 MOVED = "access.log.moved"
+KINDS = {"app.log": "served", "access.log": "HTTP"}
 
 
 def arguments() -> argparse.Namespace:
@@ -59,7 +60,7 @@ def main() -> int:
         print(f"FAILED: {error}\nThe logs are in {logs}")
         return 1
     moved = [MOVED] if options.reopen_in_the_middle else []
-    verdicts = [inspect(logs, log, account.answered, account.unanswered, moved) for log in ("app.log", "access.log")]
+    verdicts = [inspect(logs, log, account.answered, account.unanswered, moved, [kind]) for log, kind in KINDS.items()]
     passed = report(options, account, verdicts)
     if options.logs is None and passed:
         shutil.rmtree(logs)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 __all__ = ["Verdict", "inspect", "table"]
 
-_LINE = re.compile(rb"(\d+\.\d+) (\d+) GET /log/(\d+) (?:served|HTTP/1\.[01] 200)")
+# The second word is the process; before the request there may be the client's address.
+_LINE = re.compile(rb'(\d+\.\d+) \d+ (?:\S+ - ")?GET /log/(\d+) (begun|served|HTTP/1\.[01]"? (?:200|-))')
+_GONE = "-"  # of hypercorn's records: the client had gone; another one, with the status, follows or not
 _SUFFIX = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:\.\d+)?")
 _COMPANIONS = {"lock", "debug"}
 
@@ -42,7 +44,7 @@ class Verdict:
 
 @dataclass
 class _Tally:
-    numbers: Counter[int] = field(default_factory=Counter)
+    records: Counter[tuple[int, str]] = field(default_factory=Counter)
     torn: int = 0
     misfiled: int = 0
     newest: str = ""
@@ -50,7 +52,12 @@ class _Tally:
 
 
 def inspect(
-    folder: Path, log: str, answered: Collection[int], unanswered: Collection[int] = (), moved: Collection[str] = ()
+    folder: Path,
+    log: str,
+    answered: Collection[int],
+    unanswered: Collection[int] = (),
+    moved: Collection[str] = (),
+    kinds: Collection[str] = ("served",),
 ) -> Verdict:
     """Reads `log` and all of its segments in `folder`.
 
@@ -60,7 +67,10 @@ def inspect(
         answered: the requests that must have exactly one line.
         unanswered: the requests that may have one line.
         moved: names under which somebody put the active file aside; each holds one period, whichever.
+        kinds: the records of a request, each of which has a line: "begun", "served", or "HTTP", a server's own.
     """
+    asked = {(number, kind) for number in answered for kind in kinds}
+    allowed = {(number, kind) for number in {*answered, *unanswered} for kind in (*kinds, _GONE)}
     tally, files, strangers = _Tally(), 0, []
     for path, suffix in _files(folder, log):
         period = _SUFFIX.fullmatch(suffix)
@@ -72,10 +82,10 @@ def inspect(
     return Verdict(
         log=log,
         files=files,
-        lines=sum(tally.numbers.values()),
-        lost=len(set(answered) - set(tally.numbers)),
-        doubled=sum(count - 1 for count in tally.numbers.values()),
-        unasked=len(set(tally.numbers) - set(answered) - set(unanswered)),
+        lines=sum(tally.records.values()),
+        lost=len(asked - set(tally.records)),
+        doubled=sum(count - 1 for count in tally.records.values()),
+        unasked=len(set(tally.records) - allowed),
         torn=tally.torn,
         misfiled=tally.misfiled + sum(_outside(periods, tally.newest) for periods in tally.unnamed),
         strangers=tuple(strangers),
@@ -115,7 +125,8 @@ def _count(path: Path, period: str | None, *, active: bool, tally: _Tally) -> No
         if not found:
             tally.torn += 1
             continue
-        tally.numbers[int(found[3])] += 1
+        kind = _GONE if found[3].endswith(b"-") else found[3].split(b"/")[0].decode()
+        tally.records[int(found[2]), kind] += 1
         periods.append(expected_suffix(float(found[1])))
     tally.newest = max([tally.newest, *periods])
     if period is not None:

@@ -1,4 +1,5 @@
-"""A real uWSGI: several workers log to one file that is rotated every second and compressed, reloaded, then stopped.
+"""A real uWSGI: four workers log to one file that is rotated every second and compressed, reloaded, then stopped. (What its workers
+do under load, and when they are killed, is in test_web_servers.py.)
 
 uWSGI before 2.0.27 runs no threads of a program unless it is told to (`pip install "uwsgi<2.0.27"` has that tested, and the
 environment variable MPFHANDLER_UWSGI names another program than the one beside this interpreter); newer ones always do.
@@ -12,9 +13,7 @@ import http.client
 import itertools
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,18 +27,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pytest
+from _servers import UWSGI as PROGRAM
+from _servers import free_port
 
 import mpfhandler
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-BESIDE = Path(sys.executable).with_name("uwsgi")
-PROGRAM = os.environ.get("MPFHANDLER_UWSGI") or (str(BESIDE) if BESIDE.exists() else shutil.which("uwsgi"))
-
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(PROGRAM is None, reason="not installed: uwsgi")]
 
-WORKERS, CLIENTS, REQUESTS = 3, 3, 50
+WORKERS, CLIENTS, REQUESTS = 4, 3, 50
 PATIENCE = 20.0  # seconds; only a failing test, or a machine with too much to do, waits that long
 VARIANTS = {
     "default": ([], signal.SIGINT),
@@ -87,9 +85,7 @@ class Server:
         self.logs = folder / "logs"
         self.logs.mkdir()
         (folder / "application.py").write_text(APPLICATION)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         source = Path(mpfhandler.__file__).parents[1]
         assert PROGRAM is not None
         command = [PROGRAM, "--master", "--processes", str(WORKERS), "--http-socket", f"127.0.0.1:{self.port}"]

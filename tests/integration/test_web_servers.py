@@ -1,0 +1,100 @@
+"""Real web servers with four workers under load: a line for each record of each answered request, in the file of its two seconds.
+
+Signals come when half of the requests are answered: workers are killed, at any moment and at the rotation; all are replaced (HUP); the
+logs are moved away and reopened (USR1).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from _servers import AB, CONNECTIONS, PROGRAMS, WORKERS, Outcome, Program, Server, bombard, kept, serve, warm_up
+
+pytestmark = pytest.mark.integration
+
+STANDARD = "logging.handlers.TimedRotatingFileHandler"
+SERVER_FAILED = re.compile(r"Traceback|--- Logging error ---|Segmentation|Fatal Python error")
+
+# hypercorn ends when one of its workers was killed; uWSGI's and granian's USR1 are something else, or the end.
+QUICK = {
+    "gunicorn-gevent-flask": ["kill"],
+    "uwsgi-flask": ["kill"],
+    "uvicorn-fastapi": ["kill"],
+    "hypercorn-fastapi": [],
+    "granian-fastapi": ["kill"],
+}
+GUNICORN = ["kill", "reload", "kill_at_rotation", "reopen", "kill_at_rotation"]
+OTHERS = ["kill", "reload", "kill_at_rotation", "kill_at_rotation"]
+GRANIAN = ["kill", "reload", "settle", "kill_at_rotation"]
+LOAD = {
+    **{name: GUNICORN for name in PROGRAMS if name.startswith("gunicorn-") and name != "gunicorn-sync-django"},
+    **{name: OTHERS for name in PROGRAMS if name.startswith(("uwsgi-", "uvicorn-"))},
+    **{name: GRANIAN for name in PROGRAMS if name.startswith("granian-")},
+    "gunicorn-sync-django": ["kill", "kill_at_rotation", "kill_at_rotation"],
+    "hypercorn-fastapi": ["reload"],
+}
+
+
+def installed(name: str) -> Program:
+    """That program; skips the test where a part of it is missing."""
+    program = PROGRAMS[name]
+    if program.missing:
+        pytest.skip(f"not installed: {', '.join(program.missing)}")
+    return program
+
+
+def assert_kept(outcome: Outcome, events: list[str]) -> None:
+    """Nothing is lost, doubled, torn or misfiled; and it was a run which could have failed: it rotated, and each signal had its effect.
+
+    A killed worker may leave one beginning of a record that nobody was promised, and the access records of what it had answered.
+    """
+    what = outcome.report()
+    kills = len(outcome.killed)
+    assert kills == sum(event.startswith("kill") for event in events), what
+    assert len(outcome.account.workers) >= WORKERS + kills * outcome.program.respawns + WORKERS // 2 * ("reload" in events), what
+    assert not SERVER_FAILED.search(outcome.output), what
+    for verdict in filter(None, (outcome.app, outcome.access)):
+        assert verdict.files >= 3, what
+        assert (verdict.doubled, verdict.unasked, verdict.misfiled, verdict.strangers) == (0, 0, 0, ()), what
+        assert verdict.torn <= kills, what
+    assert outcome.app.lost == 0, what
+    if outcome.access:
+        assert outcome.access.lost <= kills * CONNECTIONS, what
+
+
+@pytest.mark.parametrize("name", list(QUICK))
+def test_a_line_for_each_record(name: str, tmp_path: Path) -> None:
+    """P1, P2: over two rotations or three, with one worker killed where the server replaces it."""
+    assert_kept(serve(installed(name), tmp_path / "logs", 1100, 250, QUICK[name]), QUICK[name])
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("name", list(LOAD))
+def test_a_line_for_each_record_through_all_signals(name: str, tmp_path: Path) -> None:
+    """P1, P2: as many requests as the server can answer, while its workers are killed and replaced and its logs moved away."""
+    assert_kept(serve(installed(name), tmp_path / "logs", 6000, 0, LOAD[name]), LOAD[name])
+
+
+@pytest.mark.load
+@pytest.mark.parametrize("name", ["gunicorn-gthread-flask", "uvicorn-fastapi"])
+def test_the_run_can_fail(name: str, tmp_path: Path) -> None:
+    """The standard library's handler loses records in such a run, so that passing it means something."""
+    outcome = serve(installed(name), tmp_path / "logs", 6000, handler=STANDARD)
+    assert outcome.app.lost > 0, outcome.report()
+
+
+@pytest.mark.load
+@pytest.mark.skipif(AB is None, reason="not installed: ab")
+@pytest.mark.parametrize("name", ["gunicorn-gevent-flask", "granian-fastapi"])
+def test_as_many_lines_as_another_client_counts(name: str, tmp_path: Path) -> None:
+    """P1: `ab`, which is not ours, makes the requests as fast as it can; all lines are there."""
+    program, logs = installed(name), tmp_path / "logs"
+    logs.mkdir()
+    with Server(program, logs) as server:
+        warm_up(server)
+        answered, _ = bombard(server, 6000)
+        server.stop()
+    assert answered == 6000
+    assert kept(logs) == answered * len(program.kinds)
