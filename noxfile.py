@@ -139,11 +139,12 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Real programs: Django under gunicorn, configuration files, the command line. `-- -m "integration and not load"` is its
+    """Real programs: web servers, configuration files, the command line. `-- -m "integration and not load"` is its
     quick half."""
     _install(session, "integration")
-    # It is built from source, with a compiler and Python's headers: where there are none its tests are skipped and named.
-    session.install(*nox.project.dependency_groups(PROJECT, "integration-optional"), success_codes=[0, 1])
+    # Some are built from source, with a compiler and Python's headers: where there are none their tests are skipped and named.
+    for package in nox.project.dependency_groups(PROJECT, "integration-optional"):
+        session.install(package, success_codes=[0, 1])
     session.run("pytest", "-q", "-m", "integration", *session.posargs)
 
 

@@ -1,9 +1,10 @@
 """Web servers with four workers whose requests log into one file that is rotated every two seconds: what is kept, how fast.
 
-The programs are the examples, under the servers of `tests/integration/_servers.py`; only the handler's class differs. For each turn a
-server is started, asked until all four workers have answered, and then given `--requests` requests by `ab` (else by the client of
-`examples/django_gunicorn`). Afterwards the server is stopped, and the lines of those requests are counted over all files, each different
-whole line once. Rounds alternate between the handlers, and the ratio is taken within each. Figures are medians.
+The programs are the examples, under the servers of `tests/integration/_servers.py`; only the handler's class differs. For each
+turn a server is started, asked until all four workers have answered, and then given `--requests` requests by `ab` (else by the
+client of `examples/django_gunicorn`). Afterwards the server is stopped, and the lines of those requests are counted over all
+files, each different whole line once. Rounds alternate between the handlers, and the ratio is taken within each. Figures are
+medians. A server that has answered all requests before the first rotation shows nothing: `--requests` is to last some seconds.
 
 The rate is that of the whole program on a machine that it shares with its client: what the handler costs is a part of that.
 """
@@ -21,7 +22,7 @@ from report import header, middle, quartiles, table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "integration"))
 
-from _servers import AB, OURS, PROGRAMS, Load, Program, Server, bombard, kept, warm_up  # noqa: E402
+from _servers import AB, OURS, PROGRAMS, Load, Program, Server, bombard, kept, warm_up
 
 HANDLERS = {
     "TimedRotatingFileHandler": "logging.handlers.TimedRotatingFileHandler",

@@ -62,7 +62,7 @@ def test_a_line_for_each_request(variant: str, tmp_path: Path) -> None:
 
 
 @served
-@pytest.mark.slow
+@pytest.mark.load
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_a_line_for_each_of_20000_requests(variant: str, tmp_path: Path) -> None:
     """P1, P2: the same over ten times as many rotations."""
@@ -71,7 +71,7 @@ def test_a_line_for_each_of_20000_requests(variant: str, tmp_path: Path) -> None
 
 
 @served
-@pytest.mark.slow
+@pytest.mark.load
 def test_the_run_can_fail(tmp_path: Path) -> None:
     """The standard library's handler does not pass the same run, so passing means something."""
     run = run_example(tmp_path, 6000, ["--handler", "logging.handlers.TimedRotatingFileHandler"])
@@ -152,6 +152,25 @@ def test_the_count_finds_a_moved_file_of_two_periods(verify: ModuleType, tmp_pat
     write_log(tmp_path, line(1), line(3, LATER))
     (tmp_path / "app.log.moved").write_text(line(2) + line(4, LATER))
     assert verify.inspect(tmp_path, "app.log", {1, 2, 3, 4}, moved=["app.log.moved"]).misfiled == 1
+
+
+def test_the_count_knows_each_record_of_a_request(verify: ModuleType, tmp_path: Path) -> None:
+    """Where a request has two records, one of them does not stand for the other."""
+    begun = line(1).replace("served", "begun")
+    write_log(tmp_path, begun + line(1) + line(2), begun.replace("/1 ", "/3 ") + line(3))
+    verdict = verify.inspect(tmp_path, "app.log", {1, 2}, {3}, kinds=["begun", "served"])
+    assert (verdict.lines, verdict.lost, verdict.unasked, verdict.doubled) == (5, 1, 0, 0)
+
+
+def test_the_count_reads_the_records_of_other_servers(verify: ModuleType, tmp_path: Path) -> None:
+    """uvicorn's have a client before the request, hypercorn has two of one whose client has gone; half a line is torn."""
+    gunicorn = line(1).replace("served", "HTTP/1.1 200")
+    uvicorn = line(2).replace("GET", '127.0.0.1:4711 - "GET').replace("served", 'HTTP/1.1" 200')
+    hypercorn = line(3, LATER).replace("served", "HTTP/1.1 -") + line(3, LATER).replace("served", "HTTP/1.1 200")
+    half = line(1, LATER).replace("served", "HTTP/1.1")
+    write_log(tmp_path, gunicorn + uvicorn, hypercorn + half)
+    verdict = verify.inspect(tmp_path, "app.log", {1, 2, 3}, kinds=["HTTP"])
+    assert (verdict.lines, verdict.lost, verdict.doubled, verdict.unasked, verdict.torn) == (4, 0, 0, 0, 1)
 
 
 def test_glued_lines_are_torn(verify: ModuleType, tmp_path: Path) -> None:

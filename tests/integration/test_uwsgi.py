@@ -1,5 +1,5 @@
-"""A real uWSGI: four workers log to one file that is rotated every second and compressed, reloaded, then stopped. (What its workers
-do under load, and when they are killed, is in test_web_servers.py.)
+"""A real uWSGI: four workers log to one file that is rotated every second and compressed, reloaded, then stopped. (Full load, and
+workers that are killed, are in test_web_servers.py.)
 
 uWSGI before 2.0.27 runs no threads of a program unless it is told to (`pip install "uwsgi<2.0.27"` has that tested, and the
 environment variable MPFHANDLER_UWSGI names another program than the one beside this interpreter); newer ones always do.

@@ -1,7 +1,7 @@
-"""Real web servers with four workers under load: a line for each record of each answered request, in the file of its two seconds.
+"""Real web servers with four workers under load: a line for each record of each answered request, in the file of its period.
 
-Signals come when half of the requests are answered: workers are killed, at any moment and at the rotation; all are replaced (HUP); the
-logs are moved away and reopened (USR1).
+Signals come when half of the requests are answered: workers are killed, at any moment and at the rotation; all are replaced
+(HUP); the logs are moved away and reopened (USR1).
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ QUICK = {
 }
 GUNICORN = ["kill", "reload", "kill_at_rotation", "reopen", "kill_at_rotation"]
 OTHERS = ["kill", "reload", "kill_at_rotation", "kill_at_rotation"]
+KILLS = ["kill", "kill_at_rotation", "kill_at_rotation"]
 GRANIAN = ["kill", "reload", "settle", "kill_at_rotation"]
 LOAD = {
     **{name: GUNICORN for name in PROGRAMS if name.startswith("gunicorn-") and name != "gunicorn-sync-django"},
-    **{name: OTHERS for name in PROGRAMS if name.startswith(("uwsgi-", "uvicorn-"))},
+    **dict.fromkeys(("uwsgi-flask", "uwsgi-django", "uvicorn-fastapi", "uvicorn-django"), OTHERS),
+    "uwsgi-threads-flask": KILLS,  # uWSGI 2.0.26 with --threads never ends its workers at a reload, whichever the handler
     **{name: GRANIAN for name in PROGRAMS if name.startswith("granian-")},
-    "gunicorn-sync-django": ["kill", "kill_at_rotation", "kill_at_rotation"],
+    "gunicorn-sync-django": KILLS,
     "hypercorn-fastapi": ["reload"],
 }
 
@@ -46,9 +48,9 @@ def installed(name: str) -> Program:
 
 
 def assert_kept(outcome: Outcome, events: list[str]) -> None:
-    """Nothing is lost, doubled, torn or misfiled; and it was a run which could have failed: it rotated, and each signal had its effect.
+    """Nothing is lost, doubled, torn or misfiled; and the run could have failed: it rotated, and each signal had its effect.
 
-    A killed worker may leave one beginning of a record that nobody was promised, and the access records of what it had answered.
+    A killed worker may leave one beginning of a record that nobody was promised, and no access records of its last answers.
     """
     what = outcome.report()
     kills = len(outcome.killed)
