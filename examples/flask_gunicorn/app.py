@@ -5,7 +5,7 @@ import logging.config
 import os
 
 from flask import Flask
-from logs import LOGGING
+from log_config import LOGGING
 
 logging.config.dictConfig(LOGGING)
 logger = logging.getLogger("app")

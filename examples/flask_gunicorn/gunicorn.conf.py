@@ -1,6 +1,6 @@
 """Four workers, and gunicorn's own two logs through the same kind of handler."""
 
-from logs import LOGGING
+from log_config import LOGGING
 
 wsgi_app = "app:app"
 workers = 4

@@ -122,7 +122,8 @@ def _module(name: str, example: str, *options: str, respawns: bool = True, acces
 
 _LABELS = {"django": "Django", "flask": "Flask", "fastapi": "FastAPI"}
 _DJANGO, _FLASK, _FASTAPI = "django_gunicorn", "flask_gunicorn", "fastapi_uvicorn"
-_UVICORN = ("--workers", str(WORKERS), "--port", "{port}", "--log-level", "info")
+# A worker must have started within that time at a reload; and a killed one may be missed only after it.
+_UVICORN = ("--workers", str(WORKERS), "--port", "{port}", "--timeout-worker-healthcheck", "15")
 _GRANIAN = ("--workers", str(WORKERS), "--port", "{port}", "--respawn-failed-workers", "--respawn-interval", "0.5")
 _GRANIAN_ACCESS = ("--access-log", "--access-log-fmt", "%(method)s %(path)s %(protocol)s %(status)d")
 _ASGI_ACCESS = ("--workers", str(WORKERS), "--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(H)s %(s)s", "app:app")
@@ -228,6 +229,11 @@ class Trouble:
     killed: list[int] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
 
+    def run(self, events: Sequence[str]) -> None:
+        """These methods, one after the other."""
+        for event in events:
+            getattr(self, event)()
+
     def kill(self) -> None:
         """SIGKILL for the worker that has answered last."""
         before = self.load.workers
@@ -245,6 +251,10 @@ class Trouble:
         """The same within a few milliseconds of the moment at which the log is rotated, another one each time."""
         time.sleep(max(0.0, 2 - time.time() % 2 - 0.002 + 0.0015 * (len(self.killed) % 4)))
         self.kill()
+
+    def rotations(self) -> None:
+        """Wait until the log has been rotated twice."""
+        self._wait(lambda: len(list(self.logs.glob("app.log.2*"))) >= 2, "not rotated")
 
     def settle(self) -> None:
         """Wait: granian takes a worker that dies within 5.5 s of its start for one that cannot run, and ends."""
@@ -320,7 +330,7 @@ def serve(program: Program, logs: Path, requests: int, rate: int = 0, events: Se
     with Server(program, logs, handler) as server:
         load = Load(server.port, requests, CONNECTIONS, rate)
         trouble = Trouble(server, load, logs)
-        account = load.run(lambda: [getattr(trouble, event)() for event in events] and None)
+        account = load.run(lambda: trouble.run(events))
         server.stop()
         output = server.output
     counted = (account.answered, account.unanswered, trouble.moved)

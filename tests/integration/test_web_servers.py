@@ -7,6 +7,8 @@ Signals come when half of the requests are answered: workers are killed, at any 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,7 @@ LOAD = {
     "uwsgi-threads-flask": KILLS,  # uWSGI 2.0.26 with --threads never ends its workers at a reload, whichever the handler
     **{name: GRANIAN for name in PROGRAMS if name.startswith("granian-")},
     "gunicorn-sync-django": KILLS,
-    "hypercorn-fastapi": ["reload"],
+    "hypercorn-fastapi": ["reload", "rotations"],
 }
 
 
@@ -76,14 +78,14 @@ def test_a_line_for_each_record(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", list(LOAD))
 def test_a_line_for_each_record_through_all_signals(name: str, tmp_path: Path) -> None:
     """P1, P2: as many requests as the server can answer, while its workers are killed and replaced and its logs moved away."""
-    assert_kept(serve(installed(name), tmp_path / "logs", 6000, 0, LOAD[name]), LOAD[name])
+    assert_kept(serve(installed(name), tmp_path / "logs", 4000, 0, LOAD[name]), LOAD[name])
 
 
 @pytest.mark.load
 @pytest.mark.parametrize("name", ["gunicorn-gthread-flask", "uvicorn-fastapi"])
 def test_the_run_can_fail(name: str, tmp_path: Path) -> None:
     """The standard library's handler loses records in such a run, so that passing it means something."""
-    outcome = serve(installed(name), tmp_path / "logs", 6000, handler=STANDARD)
+    outcome = serve(installed(name), tmp_path / "logs", 1100, 250, handler=STANDARD)
     assert outcome.app.lost > 0, outcome.report()
 
 
@@ -96,7 +98,21 @@ def test_as_many_lines_as_another_client_counts(name: str, tmp_path: Path) -> No
     logs.mkdir()
     with Server(program, logs) as server:
         warm_up(server)
-        answered, _ = bombard(server, 6000)
+        answered, _ = bombard(server, 4000)
         server.stop()
-    assert answered == 6000
+    assert answered == 4000
     assert kept(logs) == answered * len(program.kinds)
+
+
+@pytest.mark.load
+def test_the_benchmark_prints_what_was_kept() -> None:
+    """`benchmarks/servers.py` has a row for each handler, with all lines of ours."""
+    installed("gunicorn-sync-django")
+    script = Path(__file__).parents[2] / "benchmarks" / "servers.py"
+    arguments = ["--requests", "300", "--rounds", "2", "--programs", "gunicorn-sync-django"]
+    handlers = ["--handlers", "TimedRotatingFileHandler", "mpfhandler"]
+    done = subprocess.run([sys.executable, str(script), *arguments, *handlers], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [row.split(" | ") for row in done.stdout.splitlines() if row.startswith("| gunicorn")]
+    assert [row[1] for row in rows] == ["TimedRotatingFileHandler", "mpfhandler"]
+    assert rows[1][2:4] == ["300", "300 of 300"]
