@@ -40,7 +40,7 @@ __all__ = [
 OURS = "mpfhandler.MultProcTimedRotatingFileHandler"
 WORKERS = 4
 CONNECTIONS = 8
-PATIENCE = 60.0  # seconds; only a failing test, or a machine with too much to do, waits that long
+PATIENCE = 120.0  # seconds; only a failing test, or a machine with too much to do, waits that long
 MOVED = ".moved"
 
 AB = shutil.which("ab")
@@ -122,7 +122,7 @@ def _module(name: str, example: str, *options: str, respawns: bool = True, acces
 
 _LABELS = {"django": "Django", "flask": "Flask", "fastapi": "FastAPI"}
 _DJANGO, _FLASK, _FASTAPI = "django_gunicorn", "flask_gunicorn", "fastapi_uvicorn"
-# A worker must have started within that time at a reload; and a killed one may be missed only after it.
+# So many seconds a worker may take for its start at a reload, and a killed one may pass for one that is busy.
 _UVICORN = ("--workers", str(WORKERS), "--port", "{port}", "--timeout-worker-healthcheck", "15")
 _GRANIAN = ("--workers", str(WORKERS), "--port", "{port}", "--respawn-failed-workers", "--respawn-interval", "0.5")
 _GRANIAN_ACCESS = ("--access-log", "--access-log-fmt", "%(method)s %(path)s %(protocol)s %(status)d")
@@ -261,10 +261,17 @@ class Trouble:
         time.sleep(6)
 
     def reload(self) -> None:
-        """HUP: all workers are replaced."""
-        before = self.load.workers
-        self.server.process.send_signal(signal.SIGHUP)
-        self._wait(lambda: len(self.load.workers - before) >= 2, "no workers of after the reload have answered")
+        """HUP: all workers are replaced. uvicorn gives up at the first one that starts too slowly, so it is asked again."""
+        before, end = self.load.workers, time.monotonic()
+
+        def replaced() -> bool:
+            nonlocal end
+            if time.monotonic() >= end:
+                self.server.process.send_signal(signal.SIGHUP)
+                end = time.monotonic() + PATIENCE / 4
+            return len(self.load.workers - before) >= 2
+
+        self._wait(replaced, "no workers of after the reload have answered")
 
     def reopen(self) -> None:
         """The logs are moved away, then USR1, as logrotate does it."""

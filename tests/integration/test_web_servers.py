@@ -17,7 +17,9 @@ from _servers import AB, CONNECTIONS, PROGRAMS, WORKERS, Outcome, Program, Serve
 pytestmark = pytest.mark.integration
 
 STANDARD = "logging.handlers.TimedRotatingFileHandler"
-SERVER_FAILED = re.compile(r"Traceback|--- Logging error ---|Segmentation|Fatal Python error")
+FAILED = r'--- Logging error ---|Segmentation|Fatal Python error|File "[^"]*/mpfhandler/_'
+# hypercorn 0.18 prints tracebacks of its own connections that it cancels at a reload.
+SYMPTOMS = {name: FAILED if name.startswith("hypercorn") else f"Traceback|{FAILED}" for name in PROGRAMS}
 
 # hypercorn ends when one of its workers was killed; uWSGI's and granian's USR1 are something else, or the end.
 QUICK = {
@@ -49,7 +51,7 @@ def installed(name: str) -> Program:
     return program
 
 
-def assert_kept(outcome: Outcome, events: list[str]) -> None:
+def assert_kept(name: str, outcome: Outcome, events: list[str]) -> None:
     """Nothing is lost, doubled, torn or misfiled; and the run could have failed: it rotated, and each signal had its effect.
 
     A killed worker may leave one beginning of a record that nobody was promised, and no access records of its last answers.
@@ -58,7 +60,7 @@ def assert_kept(outcome: Outcome, events: list[str]) -> None:
     kills = len(outcome.killed)
     assert kills == sum(event.startswith("kill") for event in events), what
     assert len(outcome.account.workers) >= WORKERS + kills * outcome.program.respawns + WORKERS // 2 * ("reload" in events), what
-    assert not SERVER_FAILED.search(outcome.output), what
+    assert not re.search(SYMPTOMS[name], outcome.output), what
     for verdict in filter(None, (outcome.app, outcome.access)):
         assert verdict.files >= 3, what
         assert (verdict.doubled, verdict.unasked, verdict.misfiled, verdict.strangers) == (0, 0, 0, ()), what
@@ -71,14 +73,14 @@ def assert_kept(outcome: Outcome, events: list[str]) -> None:
 @pytest.mark.parametrize("name", list(QUICK))
 def test_a_line_for_each_record(name: str, tmp_path: Path) -> None:
     """P1, P2: over two rotations or three, with one worker killed where the server replaces it."""
-    assert_kept(serve(installed(name), tmp_path / "logs", 1100, 250, QUICK[name]), QUICK[name])
+    assert_kept(name, serve(installed(name), tmp_path / "logs", 1100, 250, QUICK[name]), QUICK[name])
 
 
 @pytest.mark.load
 @pytest.mark.parametrize("name", list(LOAD))
 def test_a_line_for_each_record_through_all_signals(name: str, tmp_path: Path) -> None:
     """P1, P2: as many requests as the server can answer, while its workers are killed and replaced and its logs moved away."""
-    assert_kept(serve(installed(name), tmp_path / "logs", 4000, 0, LOAD[name]), LOAD[name])
+    assert_kept(name, serve(installed(name), tmp_path / "logs", 4000, 0, LOAD[name]), LOAD[name])
 
 
 @pytest.mark.load
