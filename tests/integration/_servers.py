@@ -123,7 +123,7 @@ def _module(name: str, example: str, *options: str, respawns: bool = True, acces
 _LABELS = {"django": "Django", "flask": "Flask", "fastapi": "FastAPI"}
 _DJANGO, _FLASK, _FASTAPI = "django_gunicorn", "flask_gunicorn", "fastapi_uvicorn"
 # So many seconds a worker may take for its start at a reload, and a killed one may pass for one that is busy.
-_UVICORN = ("--workers", str(WORKERS), "--port", "{port}", "--timeout-worker-healthcheck", "15")
+_UVICORN = ("--workers", str(WORKERS), "--port", "{port}", "--timeout-worker-healthcheck")
 _GRANIAN = ("--workers", str(WORKERS), "--port", "{port}", "--respawn-failed-workers", "--respawn-interval", "0.5")
 _GRANIAN_ACCESS = ("--access-log", "--access-log-fmt", "%(method)s %(path)s %(protocol)s %(status)d")
 _ASGI_ACCESS = ("--workers", str(WORKERS), "--access-logfile", "-", "--access-logformat", "%(m)s %(U)s %(H)s %(s)s", "app:app")
@@ -139,8 +139,8 @@ PROGRAMS: dict[str, Program] = {
     "uwsgi-flask": _uwsgi(_FLASK, "app:app"),
     "uwsgi-threads-flask": _uwsgi(_FLASK, "app:app", "--enable-threads", "--threads", "2"),
     "uwsgi-django": _uwsgi(_DJANGO, "project.wsgi", "--enable-threads"),
-    "uvicorn-fastapi": _module("uvicorn", _FASTAPI, *_UVICORN, "app:app"),
-    "uvicorn-django": _module("uvicorn", _DJANGO, *_UVICORN, "project.asgi:application", access=False),
+    "uvicorn-fastapi": _module("uvicorn", _FASTAPI, *_UVICORN, "15", "app:app"),
+    "uvicorn-django": _module("uvicorn", _DJANGO, *_UVICORN, "60", "project.asgi:application", access=False),
     "hypercorn-fastapi": _module(
         "hypercorn", _FASTAPI, "-c", "file:hypercorn.conf.py", "--bind", "127.0.0.1:{port}", "app:app", respawns=False
     ),
@@ -268,7 +268,7 @@ class Trouble:
             nonlocal end
             if time.monotonic() >= end:
                 self.server.process.send_signal(signal.SIGHUP)
-                end = time.monotonic() + PATIENCE / 4
+                end = time.monotonic() + PATIENCE / 2
             return len(self.load.workers - before) >= 2
 
         self._wait(replaced, "no workers of after the reload have answered")
