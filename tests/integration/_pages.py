@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def block(page: str, heading: str) -> str:
-    """The first code block below a heading.
+def block(page: str, heading: str, language: str) -> str:
+    """The first code block in that language below a heading, before the next one.
 
     Args:
         page: its path within the documentation.
-        heading: the text of the heading.
+        heading: its text.
+        language: the word behind the fence.
     """
-    text = (DOCS / page).read_text()
-    found = re.search(rf"^#+ {re.escape(heading)}$.*?^```[-\w]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert found, f"{page}: no code block below {heading!r}"
-    headings = re.findall(r"^#+ ", text[found.start() : found.start(1)], re.MULTILINE)
-    assert len(headings) == 1, f"{page}: no code block of its own below {heading!r}"
-    return found[1]
+    lines: list[str] = []
+    fence, here = None, False
+    for line in (DOCS / page).read_text().splitlines(keepends=True):
+        if line.startswith("```"):
+            if here and fence == language:
+                return "".join(lines)
+            fence, lines = (line[3:].strip(), []) if fence is None else (None, [])
+        elif fence is not None:
+            lines.append(line)
+        elif line.startswith("#"):
+            here = line.lstrip("#").strip() == heading
+    raise AssertionError(f"{page}: no {language} below {heading!r}")
 
 
 def changed(text: str, changes: dict[str, str]) -> str:

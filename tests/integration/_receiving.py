@@ -32,7 +32,7 @@ class Received:
 
     def add_lines(self, data: bytes) -> None:
         """The same for whole lines, of which each is one record or strange."""
-        self.add(data, [line[-200:] for line in data.splitlines() if line and len(RECORD.findall(line)) != 1])
+        self.add(data, [line[:200] for line in data.splitlines() if line and len(RECORD.findall(line)) != 1])
 
     def lost(self, expected: set[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those that have not arrived."""

@@ -48,6 +48,7 @@ class Shipper(ABC):
         self.changes = dict(changes or {})
         folder.mkdir()
         self._process: subprocess.Popen[bytes] | None = None
+        self.died = False  # by itself
         self._output = folder / "output.txt"
 
     received: Received
@@ -67,13 +68,17 @@ class Shipper(ABC):
                 self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment(), cwd=self.folder
             )
 
-    def stop(self) -> None:
-        """End it as a service manager does, and wait until it has ended."""
+    def ask_to_stop(self) -> None:
+        """Send what a service manager sends."""
+        if self._process is not None:
+            self.died |= self._process.poll() is not None
+            self._process.terminate()
+
+    def wait(self) -> None:
+        """Until it has ended."""
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.poll() is None, self.output
-        process.terminate()
         try:
             process.wait(PATIENCE)
         finally:
@@ -109,7 +114,7 @@ class Rsyslog(Shipper):
     def command(self) -> list[str]:
         places = {"/var/log/shop": str(self.logs), "/var/spool/rsyslog": str(self.folder)}
         address = {"logs.example.net": "127.0.0.1", 'port="514"': f'port="{self._server.port}"'}
-        text = changed(block("how-to/ship/rsyslog.md", self._heading), {**self.changes, **places, **address})
+        text = changed(block("how-to/ship/rsyslog.md", self._heading, "rsyslog"), {**self.changes, **places, **address})
         configuration = self.folder / "rsyslog.conf"
         configuration.write_text(text)
         modules = next(self._root.glob("usr/lib/**/imfile.so")).parent
@@ -141,7 +146,7 @@ class SyslogNg(Shipper):
     def command(self) -> list[str]:
         places = {"/var/log/shop": str(self.logs)}
         address = {"logs.example.net": "127.0.0.1", "port(514)": f"port({self._server.port})"}
-        text = changed(block("how-to/ship/syslog-ng.md", self._heading), {**self.changes, **places, **address})
+        text = changed(block("how-to/ship/syslog-ng.md", self._heading, "syslog-ng"), {**self.changes, **places, **address})
         configuration = self.folder / "syslog-ng.conf"
         configuration.write_text(text)
         modules = next(self._root.glob("usr/lib/**/libaffile.so")).parent
@@ -159,7 +164,7 @@ class SyslogNg(Shipper):
 
 
 class Collector(Shipper):
-    """The OpenTelemetry Collector: the one that MPFHANDLER_OTELCOL names, the system's otelcol-contrib, or that of a package of PyPI.
+    """The OpenTelemetry Collector: the one that MPFHANDLER_OTELCOL names, the system's otelcol-contrib, or PyPI's.
 
     Args:
         storage: with the page's second file, which needs the extension `file_storage`; the package's has none.
@@ -194,11 +199,11 @@ class Collector(Shipper):
         page = "how-to/ship/opentelemetry.md"
         places = {"/var/log/shop": str(self.logs), "http://logs.example.net:4318": f"http://127.0.0.1:{self._server.port}"}
         first = self.folder / "shop.yaml"
-        first.write_text(changed(block(page, "Configuration"), {**self.changes, **places}))
+        first.write_text(changed(block(page, "Configuration", "yaml"), {**self.changes, **places}))
         options = ["--config", str(first)]
         if self._storage:
             second = self.folder / "storage.yaml"
-            second.write_text(changed(block(page, "Restarts"), {"/var/lib/otelcol/shop": str(self.folder / "storage")}))
+            second.write_text(changed(block(page, "Restarts", "yaml"), {"/var/lib/otelcol/shop": str(self.folder / "storage")}))
             options += ["--config", str(second)]
         return [self._program, *options, "--set=service.telemetry.metrics.level=none"]  # its port may be another one's
 
@@ -218,7 +223,7 @@ class Tail(Shipper):
         self._reader: threading.Thread | None = None
 
     def command(self) -> list[str]:
-        found = re.match(r"(tail .*) \| cat$", block("how-to/ship/tail.md", "The command").strip())
+        found = re.match(r"(tail .*) \| cat$", block("how-to/ship/tail.md", "The command", "sh").strip())
         assert found
         return shlex.split(changed(found[1], {**self.changes, "/var/log/shop": str(self.logs)}))
 
@@ -241,8 +246,8 @@ class Tail(Shipper):
         self.received.add_lines(rest)
         pipe.close()
 
-    def stop(self) -> None:
-        super().stop()
+    def wait(self) -> None:
+        super().wait()
         if self._reader is not None:
             self._reader.join()
 
