@@ -8,17 +8,21 @@ periods; those of 100,000 records are marked `load`.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _shippers import Collector, Rsyslog, Shipper, SyslogNg, Tail, wait_until
 from _traffic import Traffic
 
 from mpfhandler import MultProcTimedRotatingFileHandler
+from mpfhandler._platform import OPERATIONS
 
 pytestmark = pytest.mark.integration
 
@@ -268,6 +272,50 @@ def test_a_restart_within_a_period_loses_and_doubles_nothing(name: str, within_a
     assert not within_a_period.traffic.segments()
 
 
+def a_record(number: int) -> logging.LogRecord:
+    """As the writers make them."""
+    return logging.makeLogRecord({"msg": f"record 0-{number} written at {time.time():.6f} whole"})
+
+
+def test_who_is_held_up_in_the_middle_is_missed_by_name(
+    closing: Callable[..., Any], system: Callable[..., None], tmp_path: Path
+) -> None:
+    """Also with `late_grace=0`: a process that has looked where the log's name leads, and is held up before its `write` until the
+    log is rotated and `tail` has turned to the new one, writes to the old one, which gets its segment's name after that."""
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "app.log"
+    log.touch()
+    held, free = threading.Event(), threading.Event()
+
+    def write(descriptor: int, data: bytes) -> int:
+        if b"record 0-1 " in data:
+            held.set()
+            assert free.wait(30)
+        return OPERATIONS.write(descriptor, data)
+
+    quick = closing(MultProcTimedRotatingFileHandler(str(log), when="midnight", late_grace=0))
+    system(write=write)
+    slow = closing(MultProcTimedRotatingFileHandler(str(log), when="midnight", late_grace=0))
+    shipper = closing(Tail(tmp_path / "tail", tmp_path / "logs"))
+    shipper.start()
+    quick.handle(a_record(0))
+    assert wait_until(lambda: shipper.received.records)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            writing = pool.submit(slow.handle, a_record(1))
+            assert held.wait(30)
+            quick.doRollover()
+            quick.handle(a_record(2))
+            assert wait_until(lambda: not shipper.received.lost({(0, 2)}))
+        finally:
+            free.set()
+        writing.result()
+    quick.handle(a_record(3))
+    assert wait_until(lambda: not shipper.received.lost({(0, 3)}))
+    assert shipper.received.lost({(0, number) for number in range(4)}) == {(0, 1)}
+    assert sum(b"record 0-1 " in path.read_bytes() for path in log.parent.iterdir()) == 1
+
+
 def test_rsyslog_doubles_a_file_that_it_sees_under_two_names(tmp_path: Path) -> None:
     """A pattern that matches the log and its segments has rsyslog send a segment again, if it looks between the renaming and the
     new log: it keeps its place in the old file open under the old name, and takes the segment for a new file."""
@@ -278,8 +326,7 @@ def test_rsyslog_doubles_a_file_that_it_sees_under_two_names(tmp_path: Path) -> 
 
     def write(first: int, count: int) -> None:
         for number in range(first, first + count):
-            text = f"record 0-{number} written at {time.time():.6f} whole"
-            handler.handle(logging.makeLogRecord({"msg": text}))
+            handler.handle(a_record(number))
 
     try:
         shipper.start()
