@@ -97,29 +97,33 @@ class Shipper(ABC):
         return self._output.read_text(errors="replace")
 
 
-class Rsyslog(Shipper):
-    """rsyslogd of the package, not of the system: where that is confined to its own folders, this one is not.
+class Daemon(Shipper):
+    """A syslog daemon out of a Debian package, that sends lines by TCP.
 
     Args:
         heading: of the page, above the configuration.
     """
 
+    PACKAGE = PROGRAM = PAGE = PORT = ""  # the page's name is also its language, PORT is how the port is written there
+
     def __init__(self, folder: Path, logs: Path, heading: str, changes: Mapping[str, str] | None = None) -> None:
-        self._root = unpacked("rsyslog", "usr/sbin/rsyslogd")
+        self._root = unpacked(self.PACKAGE, self.PROGRAM)
         super().__init__(folder, logs, changes)
         self._heading = heading
         self._server = Lines()
         self.received = self._server.received
 
-    def command(self) -> list[str]:
-        places = {"/var/log/shop": str(self.logs), "/var/spool/rsyslog": str(self.folder)}
-        address = {"logs.example.net": "127.0.0.1", 'port="514"': f'port="{self._server.port}"'}
-        text = changed(block("how-to/ship/rsyslog.md", self._heading, "rsyslog"), {**self.changes, **places, **address})
-        configuration = self.folder / "rsyslog.conf"
-        configuration.write_text(text)
-        modules = next(self._root.glob("usr/lib/**/imfile.so")).parent
-        program = str(self._root / "usr/sbin/rsyslogd")
-        return [program, "-n", "-f", str(configuration), "-i", str(self.folder / "pid"), "-M", str(modules)]
+    def configure(self, places: dict[str, str]) -> str:
+        """Write the page's configuration for this folder, and say where."""
+        address = {"logs.example.net": "127.0.0.1", self.PORT.format(514): self.PORT.format(self._server.port)}
+        text = block(f"how-to/ship/{self.PAGE}.md", self._heading, self.PAGE)
+        configuration = self.folder / "configuration"
+        configuration.write_text(changed(text, {**self.changes, "/var/log/shop": str(self.logs), **places, **address}))
+        return str(configuration)
+
+    def modules(self, one: str) -> str:
+        """The folder of the package's plugins."""
+        return str(next(self._root.glob(f"usr/lib/**/{one}")).parent)
 
     def environment(self) -> dict[str, str]:
         return libraries(self._root)
@@ -129,38 +133,27 @@ class Rsyslog(Shipper):
         self._server.close()
 
 
-class SyslogNg(Shipper):
-    """syslog-ng of the package.
+class Rsyslog(Daemon):
+    """rsyslogd of the package, not of the system: where that is confined to its own folders, this one is not."""
 
-    Args:
-        heading: of the page, above the configuration.
-    """
-
-    def __init__(self, folder: Path, logs: Path, heading: str, changes: Mapping[str, str] | None = None) -> None:
-        self._root = unpacked("syslog-ng-core", "usr/sbin/syslog-ng")
-        super().__init__(folder, logs, changes)
-        self._heading = heading
-        self._server = Lines()
-        self.received = self._server.received
+    PACKAGE, PROGRAM, PAGE, PORT = "rsyslog", "usr/sbin/rsyslogd", "rsyslog", 'port="{}"'
 
     def command(self) -> list[str]:
-        places = {"/var/log/shop": str(self.logs)}
-        address = {"logs.example.net": "127.0.0.1", "port(514)": f"port({self._server.port})"}
-        text = changed(block("how-to/ship/syslog-ng.md", self._heading, "syslog-ng"), {**self.changes, **places, **address})
-        configuration = self.folder / "syslog-ng.conf"
-        configuration.write_text(text)
-        modules = next(self._root.glob("usr/lib/**/libaffile.so")).parent
+        configuration = self.configure({"/var/spool/rsyslog": str(self.folder)})
+        program = [str(self._root / self.PROGRAM), "-n", "-M", self.modules("imfile.so")]
+        return [*program, "-f", configuration, "-i", str(self.folder / "pid")]
+
+
+class SyslogNg(Daemon):
+    """syslog-ng of the package."""
+
+    PACKAGE, PROGRAM, PAGE, PORT = "syslog-ng-core", "usr/sbin/syslog-ng", "syslog-ng", "port({})"
+
+    def command(self) -> list[str]:
         own = {"-R": "persist", "-p": "pid", "-c": "control"}
         files = [text for option, name in own.items() for text in (option, str(self.folder / name))]
-        program = str(self._root / "usr/sbin/syslog-ng")
-        return [program, "-F", "--no-caps", "-f", str(configuration), "--module-path", str(modules), *files]
-
-    def environment(self) -> dict[str, str]:
-        return libraries(self._root)
-
-    def close(self) -> None:
-        super().close()
-        self._server.close()
+        program = [str(self._root / self.PROGRAM), "-F", "--no-caps", "--module-path", self.modules("libaffile.so")]
+        return [*program, "-f", self.configure({}), *files]
 
 
 class Collector(Shipper):
