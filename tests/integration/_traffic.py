@@ -114,7 +114,16 @@ class Traffic:
         count = 0
         for name, period in self.segments().items():
             end = time.mktime(time.strptime(period, "%Y-%m-%d_%H-%M-%S")) + self.interval
-            data = (self.log.parent / name).read_bytes()
-            written = RECORD.findall(gzip.decompress(data) if name.endswith(".gz") else data)
-            count += sum(float(when) >= end for _, _, when in written)
+            count += sum(float(when) >= end for _, _, when in self._records(name))
         return count
+
+    def last_of_files(self) -> set[tuple[int, int]]:
+        """The last record of each writer in each segment: the only one that can have been on its way when that was renamed."""
+        found: set[tuple[int, int]] = set()
+        for name in self.segments():
+            found |= dict(sorted((int(writer), int(number)) for writer, number, _ in self._records(name))).items()
+        return found
+
+    def _records(self, name: str) -> list[tuple[bytes, bytes, bytes]]:
+        data = (self.log.parent / name).read_bytes()
+        return RECORD.findall(gzip.decompress(data) if name.endswith(".gz") else data)

@@ -116,8 +116,8 @@ def running(
     """The shippers, and the writers, which have begun; in the end all is ended."""
     (folder / "logs").mkdir()
     records, seconds, period = (5000, 3.0, 1) if size == QUICK else (100_000, 40.0, 2)
-    if delay > 3 and size == QUICK:
-        seconds = 4.0  # a second to be down
+    if size == QUICK and (delay > 3 or interval > 1):
+        seconds = 4.0  # a second to be down, or two periods
     traffic = Traffic(
         folder / "logs" / "app.log", records=records, seconds=seconds, interval=interval or period,
         late_grace=late_grace, compress_delay=delay,
@@ -161,8 +161,9 @@ def followed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module", params=SIZES)
 def at_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A run in which nothing is written to a file once it has a segment's name."""
-    with running(tmp_path_factory.mktemp("at-once"), request.param, AT_ONCE, late_grace=0.0) as run:
+    """A run in which nothing is written to a file once it has a segment's name. Periods are not too short for a program that gets
+    no turn for a second: a file that has come and gone meanwhile it never sees."""
+    with running(tmp_path_factory.mktemp("at-once"), request.param, AT_ONCE, late_grace=0.0, interval=2) as run:
         run.traffic.finish()
         run.complete(*AT_ONCE)
         run.traffic.end()
@@ -212,9 +213,15 @@ def test_all_arrive_once(name: str, followed: Run) -> None:
 
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_the_active_file_alone_is_enough_without_grace(name: str, at_once: Run) -> None:
-    """With `late_grace=0` who follows the active file alone gets each record once, at once."""
-    assert at_once.counts(name) == (0, 0, 0), at_once.shipper(name).output
-    assert len(at_once.traffic.segments()) >= 3
+    """With `late_grace=0` who follows the active file alone gets each record once, at once; but for one at most of each process
+    and rotation, which was between the look at the name and its `write` when the log was renamed (a test below). The
+    collector, which follows the segments, too, gets that as well."""
+    lost, doubled, strange = at_once.counts(name)
+    assert (doubled, strange) == (0, 0), at_once.shipper(name).output
+    if lost:
+        held_up = at_once.traffic.last_of_files() if name != "collector" else set()
+        assert not at_once.shipper(name).received.lost(at_once.traffic.expected) - held_up, at_once.shipper(name).output
+    assert len(at_once.traffic.segments()) >= 2
     assert at_once.traffic.written_late() == 0
 
 
