@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _shippers import Collector, Rsyslog, Shipper, SyslogNg, Tail, wait_until
+from _shippers import PATIENCE, Collector, Rsyslog, Shipper, SyslogNg, Tail, wait_until
 from _traffic import Traffic
 
 from mpfhandler import MultProcTimedRotatingFileHandler
@@ -71,10 +71,10 @@ class Run:
         for shipper in self.shippers.values():
             shipper.start()
 
-    def complete(self, *names: str) -> bool:
+    def complete(self, *names: str, seconds: float = PATIENCE) -> None:
         """Wait until those of these that are there have sent all; bad ones never do, and have had as much time then."""
         there = [self.shippers[name] for name in names if name in self.shippers]
-        return wait_until(lambda: not any(one.received.lost(self.traffic.expected) for one in there))
+        wait_until(lambda: not any(one.received.lost(self.traffic.expected) for one in there), seconds)
 
     def finish(self) -> None:
         """Have all come to their ends."""
@@ -165,7 +165,7 @@ def at_once(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     no turn for a second: a file that has come and gone meanwhile it never sees."""
     with running(tmp_path_factory.mktemp("at-once"), request.param, AT_ONCE, late_grace=0.0, interval=2) as run:
         run.traffic.finish()
-        run.complete(*AT_ONCE)
+        run.complete(*AT_ONCE, seconds=20)
         run.traffic.end()
         run.finish()
         yield run
