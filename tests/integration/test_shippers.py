@@ -243,10 +243,19 @@ def test_the_active_file_alone_loses_late_records(name: str, followed: Run) -> N
     assert lost - followed.traffic.on_time(), followed.counts(name)
 
 
+def gave_up(shipper: Shipper) -> bool:
+    """Whether a bad configuration has brought the program down: syslog-ng 3.38.1 may fail an assertion of its own when a file that
+    it follows by a pattern is renamed to another name that matches."""
+    assert not shipper.died or "log_pipe_queue: assertion failed" in shipper.output, shipper.output
+    return shipper.died
+
+
 @bad
 @pytest.mark.parametrize("name", ["rsyslog everything", "syslog-ng everything", "collector everything"])
 def test_a_wide_pattern_catches_the_lock_and_compressed_files(name: str, followed: Run) -> None:
     """`app.log*` matches the lock file and compressed segments, whose bytes arrive as if they were records."""
+    if gave_up(followed.shipper(name)):
+        return
     strange = followed.shipper(name).received.strange
     assert any(b"mpfhandler-state" in one or one.endswith(b".lock") for one in strange), followed.counts(name)
     assert any(b"\x1f\x8b" in one or b"#037" in one or one.endswith(b".gz") for one in strange), followed.counts(name)
@@ -255,7 +264,8 @@ def test_a_wide_pattern_catches_the_lock_and_compressed_files(name: str, followe
 @bad
 def test_syslog_ng_doubles_renamed_files(followed: Run) -> None:
     """syslog-ng keeps its place in a file by the file's name: a pattern that matches log and segments sends both."""
-    assert followed.shipper("syslog-ng everything").received.doubled()
+    shipper = followed.shipper("syslog-ng everything")
+    assert gave_up(shipper) or shipper.received.doubled(), shipper.output
 
 
 @bad_restart
