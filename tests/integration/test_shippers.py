@@ -244,7 +244,7 @@ def test_the_active_file_alone_loses_late_records(name: str, followed: Run) -> N
 
 
 def gave_up(shipper: Shipper) -> bool:
-    """Whether a bad configuration has brought the program down: syslog-ng 3.38.1 may fail an assertion of its own when a file that
+    """Whether a bad configuration has brought the program down: syslog-ng 3.38.1 may fail an assertion of its own if a file that
     it follows by a pattern is renamed to another name that matches."""
     assert not shipper.died or "log_pipe_queue: assertion failed" in shipper.output, shipper.output
     return shipper.died
