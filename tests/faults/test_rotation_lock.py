@@ -185,6 +185,7 @@ STOPS_IN_ROTATION = """
             os.kill(os.getpid(), signal.SIGSTOP)
 
     really_rename = replace_operation("rename_new", rename)
+    next_second()  # the first record does not rotate
     logger, handler = make_logger(path)
     logger.info("stopped-0")
     say("ready")

@@ -63,7 +63,7 @@ class Active:
         self._hooks = hooks
         self._trace = trace
         self._report = report
-        self._lock = RotationLock(ops, place.lock, options.access, report)
+        self._lock = RotationLock(ops, place.lock, options.access, report, place.log, options.schedule.unit_seconds)
         self.rotation = Rotation(ops, place.log, options, self._lock, hooks, trace, report)
         self.closed = ClosedSegments(ops, self.rotation.segments, hooks, options, trace, report)
         self.terminator = terminator

@@ -172,7 +172,8 @@ def _rotate(log: _Log) -> Outcome | None:
     access = Access(file.mode & 0o7777, file.uid, file.gid)
     options = Options(log.schedule, access=access, late_grace=log.grace, lock_timeout=log.wait)
     hooks, trace = Hooks(suffix=lambda: log.known.suffix), Trace(ops, "", access, enabled=False)
-    lock = RotationLock(ops, log.place.lock, Access() if _is_there(ops, log.place.lock) else access, report)
+    of_lock = Access() if _is_there(ops, log.place.lock) else access
+    lock = RotationLock(ops, log.place.lock, of_lock, report, log.place.log, log.schedule.unit_seconds)
     rotation = Rotation(ops, log.place.log, options, lock, hooks, trace, report)
     outcome = rotation.run(None, b"\n", Demand.FORCE, log.wait)
     if outcome is None:

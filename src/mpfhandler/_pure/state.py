@@ -44,9 +44,12 @@ def pack(state: State) -> bytes:
 
 def is_ours(data: bytes) -> bool:
     """Whether a state record may be written over this: over nothing, zeros, another state record, whole or torn, or a bare
-    timestamp of mpfhandler 0.0.x; never over what somebody else may have written (promise P4)."""
+    timestamp of mpfhandler 0.0.x, which may have been written over the start of one; never over what somebody else may have
+    written (promise P4)."""
     text = data.strip(b"\0 \r\n\t")
-    return text == b"" or text.startswith(_MAGIC.encode()) or re.fullmatch(rb"[-\d.:_T /+Z]{1,64}", text) is not None
+    stamp = len(text) - len(text.lstrip(b"0123456789"))
+    ours = text[stamp:].startswith(_MAGIC.encode()[stamp:]) and stamp < len(_MAGIC)
+    return text == b"" or ours or re.fullmatch(rb"[-\d.:_T /+Z]{1,64}", text) is not None
 
 
 def unpack(data: bytes) -> State | None:

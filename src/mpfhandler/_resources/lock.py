@@ -21,6 +21,7 @@ from .._pure.options import Access
 from .._pure.state import SIZE, State, is_ours, pack, unpack
 from .access import NEW_FILE, apply_access
 from .descriptors import close_quietly, unlock_and_close
+from .predecessor import Predecessor
 
 __all__ = ["HeldLock", "RotationLock"]
 
@@ -123,13 +124,24 @@ class RotationLock:
         path: of the lock file.
         access: mode and owner for the lock file.
         report: is told what failed without keeping the lock from being had.
+        log: the log's path; who has the lock keeps processes of mpfhandler 0.0.x from rotating that. "" is without.
+        unit: seconds of the unit of its schedule.
     """
 
-    def __init__(self, ops: Operations, path: str, access: Access, report: Callable[[str, OSError], None]) -> None:
+    def __init__(
+        self,
+        ops: Operations,
+        path: str,
+        access: Access,
+        report: Callable[[str, OSError], None],
+        log: str = "",
+        unit: int = 1,
+    ) -> None:
         self._ops = ops
         self.path = path
         self._access = access
         self._report = report
+        self._predecessor = Predecessor(ops, log, path, unit, report) if log else None
         self.stalled = False  # somebody waited for it in vain, and it has not been had since
         self._held: HeldLock | None = None
         self._seen: tuple[FileId, int] | None = None  # the lock file as it was left, and its size
@@ -147,6 +159,8 @@ class RotationLock:
             held = self._attempt()
             if held is not None:
                 self.stalled = False
+                if self._predecessor is not None:
+                    self._predecessor.disarm()
                 return held
             left = deadline - self._ops.monotonic()
             if left <= 0:
@@ -161,7 +175,9 @@ class RotationLock:
 
     def unchanged(self) -> bool:
         """Whether the lock file is still the one that was locked last, as far as this process may look; a deleted one takes the
-        state record with it, and the next one may get the same inode."""
+        state record with it, and the next one may get the same inode. No, too, where mpfhandler 0.0.x would rotate the log."""
+        if self._predecessor is not None and self._predecessor.armed():
+            return False
         try:
             found = _stat(self._ops, self.path)
         except OSError:
