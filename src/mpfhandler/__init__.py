@@ -8,9 +8,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._engine.stats import Stats
     from ._engine.timedlogfile import TimedLogFile
+    from ._faces.concurrent import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
     from ._pure.sealed import SealedSegment
 
 __all__ = [
+    "ConcurrentRotatingFileHandler",
+    "ConcurrentTimedRotatingFileHandler",
     "InvalidOption",
     "InvalidOptionType",
     "MpfHandlerError",
@@ -24,7 +27,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What is imported with the engine, when it is asked for."""
+    """What not every program needs, imported when it is asked for."""
     from ._resources.importing import importing
 
     with importing():
@@ -40,6 +43,10 @@ def __getattr__(name: str) -> object:
             from ._engine.timedlogfile import TimedLogFile
 
             return TimedLogFile
+        if name in {"ConcurrentRotatingFileHandler", "ConcurrentTimedRotatingFileHandler"}:
+            from ._faces import concurrent
+
+            return getattr(concurrent, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

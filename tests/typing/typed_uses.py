@@ -18,6 +18,8 @@ from typing_extensions import assert_type
 
 import mpfhandler
 from mpfhandler import (
+    ConcurrentRotatingFileHandler,
+    ConcurrentTimedRotatingFileHandler,
     InvalidOption,
     InvalidOptionType,
     MpfHandlerError,
@@ -43,6 +45,18 @@ class TextSink(Protocol):
 def handler_by_position() -> logging.Handler:
     """The parameters of the first release, in their order."""
     return MultProcTimedRotatingFileHandler("app.log", "h", 1, 7, "utf-8", False, True, False)
+
+
+def handlers_of_another_package(folder: Path) -> list[MultProcTimedRotatingFileHandler]:
+    """The parameters of concurrent-log-handler, by position and by name, with options of ours."""
+    sized = ConcurrentRotatingFileHandler(folder / "app.log", "a", 512 * 1024, 5, "utf-8", False, None, True, ("www-data", "adm"))
+    timed = ConcurrentTimedRotatingFileHandler(
+        "app.log", "midnight", 1, 14, utc=True, atTime=time(4), use_gzip=True, owner=["www-data", "adm"], umask=0o027,
+        lock_file_directory=folder, keep_file_open=True, mode="a", late_grace=0, max_age=timedelta(days=14), tz="Asia/Shanghai",
+    )  # fmt: skip
+    assert_type(timed.finalize_handler_configuration(), None)
+    assert_type(sized.backupCount, int)
+    return [sized, timed]
 
 
 def ship(segment: SealedSegment) -> None:
