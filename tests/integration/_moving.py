@@ -41,6 +41,18 @@ print(count)
 """
 
 
+SLOW = """
+import os, time
+from mpfhandler_0 import MultProcTimedRotatingFileHandler
+
+def rename(old, new):  # a machine that has too much to do, between its look at the name and the rename
+    time.sleep(0.5)
+    really_rename(old, new)
+
+really_rename, os.rename = os.rename, rename
+"""
+
+
 @dataclass(frozen=True)
 class Block:
     """A block of code of a page. `heading` is the one above it."""
@@ -144,3 +156,4 @@ class OldRelease:
         for place, name in ((self.by_its_name, "mpfhandler.py"), (self.folder, "mpfhandler_0.py")):
             place.mkdir()
             (place / name).write_text(text.replace("except Exception, e:", "except Exception:"))
+        (self.folder / "mpfhandler_0_slow.py").write_text(SLOW)

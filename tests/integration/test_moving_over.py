@@ -390,19 +390,27 @@ def test_old_and_new_processes_side_by_side(log: str, first: str, tmp_path: Path
 @pytest.mark.load
 @pytest.mark.timeout(400)
 def test_old_and_new_processes_over_minutes(tmp_path: Path, old_release: OldRelease) -> None:
-    """The same with two of each over two minutes, rotated by the minute; an old one is started in the middle of each. Each line
-    of the new ones is in the file of its own minute."""
+    """The same with two old and three new ones over two minutes, rotated by the minute, and an old one that comes later. The
+    old ones are slow between the look at a name and its use, so that they would put the log over a segment if they rotated at all.
+    Each line of the new ones is in the file of its own minute."""
     writers = Writers(tmp_path / "app.log", 130.0)
+    old = "mpfhandler_0_slow", OLD[1], str(old_release.folder)
+
+    def not_at_the_end() -> None:
+        wait_until(lambda: time.time() % 60 < 40, "the next minute")
+
     try:
+        not_at_the_end()
         writers.start("new0", *OURS, when="M")
         wait_until(writers.path.exists, "the log")
         for number in range(2):
-            writers.start(f"old{number}", *OLD, str(old_release.folder), when="M")
+            writers.start(f"old{number}", *old, when="M")
             writers.start(f"new{number + 1}", *OURS, when="M")
-            time.sleep(3)
+        wait_until(writers.logging, "lines of all processes")
         time.sleep(60)
-        writers.seconds = 60.0
-        writers.start("late", *OLD, str(old_release.folder), when="M")
+        not_at_the_end()
+        writers.seconds = 40.0
+        writers.start("late", *old, when="M")
         logged = writers.count()
     finally:
         writers.kill()

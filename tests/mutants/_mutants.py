@@ -48,7 +48,7 @@ def mutated(mutant: Mutant, package: Path) -> str:
 
 ROTATION, PLAN, LOCK, APPEND = "_protocols/rotation.py", "_pure/plan.py", "_resources/lock.py", "_resources/append.py"
 ACTIVE, LATE, WRITER, BACKLOG = "_engine/active.py", "_engine/late.py", "_engine/writer.py", "_engine/backlog.py"
-KEEPING = "_pure/keeping.py"
+KEEPING, PREDECESSOR = "_pure/keeping.py", "_resources/predecessor.py"
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
 POSIX, CLOSED = "_platform/posix.py", "_engine/closed.py"
@@ -3015,14 +3015,6 @@ MUTANTS = (
         ("faults/test_lanes.py::test_no_lane_while_the_engine_has_something_to_settle",),
     ),
     Mutant(
-        "lane-without-an-end",
-        "P1: a lane is opened where a fragment cannot be ended in place",
-        LANE,
-        " and mine.intact() and _ends_fragments(mine)",
-        " and mine.intact()",
-        ("faults/test_lanes.py::test_no_lane_where_a_fragment_cannot_be_ended",),
-    ),
-    Mutant(
         "lane-beside-no-end",
         "P1: a lane is opened beside an engine that cannot end a fragment in place",
         LANE,
@@ -3254,5 +3246,44 @@ MUTANTS = (
         "                while not (lock := self.lock).acquire(timeout=1.0):\n",
         "                while not (lock := self.lock).acquire():\n",
         ("faults/test_lane_interrupts.py::test_child_of_a_signal_handler_does_not_wait_for_a_thread_of_its_parent",),
+    Mutant(
+        "predecessor-armed",
+        "a process of 0.0.x rotates, too, and may put the log over a segment",
+        LOCK,
+        "                    self._predecessor.disarm(deadline - self._ops.monotonic())\n",
+        "                    pass\n",
+        ("unit/test_predecessor.py::test_who_has_the_rotation_lock_has_seen_to_it",),
+    ),
+    Mutant(
+        "predecessor-armed-again",
+        "a process of 0.0.x that is started within a period rotates at its end",
+        LOCK,
+        "self._predecessor is not None and self._predecessor.armed()",
+        "False",
+        ("unit/test_predecessor.py::test_who_has_the_rotation_lock_has_seen_to_it",),
+    ),
+    Mutant(
+        "predecessor-anybody",
+        "P4: any ten digits are taken for the number of 0.0.x",
+        PREDECESSOR,
+        "file.regular and 0 < ahead <= _AHEAD and stamp % self._step == 0",
+        "file.regular",
+        ("unit/test_predecessor.py::test_what_is_not_exactly_its_number_is_somebodys",),
+    ),
+    Mutant(
+        "predecessor-unlocked",
+        "who is renaming without a lock is not waited for",
+        PREDECESSOR,
+        "                self._ops.sleep(_UNLOCKED)\n",
+        "                pass\n",
+        ("unit/test_predecessor.py::test_after_the_time_in_the_file_it_waits_a_moment_for_those_without_a_lock",),
+    ),
+    Mutant(
+        "number-over-state",
+        "P4: a number of 0.0.x over the start of a state record makes that somebody's file for good",
+        STATE,
+        " and stamp < len(_MAGIC)",
+        " and stamp == 0",
+        ("unit/test_predecessor.py::test_a_number_over_the_start_of_a_state_record_is_ours",),
     ),
 )

@@ -160,7 +160,7 @@ class RotationLock:
             if held is not None:
                 self.stalled = False
                 if self._predecessor is not None:
-                    self._predecessor.disarm()
+                    self._predecessor.disarm(deadline - self._ops.monotonic())
                 return held
             left = deadline - self._ops.monotonic()
             if left <= 0:

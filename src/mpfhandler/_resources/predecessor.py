@@ -25,7 +25,7 @@ NOTICE = b"the log is rotated by mpfhandler 1; processes of 0.0.x leave that to 
 _STAMP = re.compile(rb"[0-9]{10}")
 _AHEAD = (8 * 24 + 14) * 3600  # seconds; the longest period, and a zone's offset, which `utc=True` had wrong by that much
 _QUARTER = 900  # seconds; local hours and days begin at multiples of it, in all zones of today
-_PATIENCE, _PAUSE = 0.1, 0.002  # seconds; a rotation of theirs takes less than a millisecond
+_PATIENCE, _PAUSE = 0.1, 0.002  # seconds that there are in any case; a rotation of theirs takes less than a millisecond
 _UNLOCKED = 0.05  # seconds; those that have not rotated yet take no lock
 
 
@@ -65,9 +65,9 @@ class Predecessor:
         finally:
             close_quietly(self._ops, fd)
 
-    def disarm(self) -> None:
-        """Put a text in the place of the number, and wait a moment for who is just renaming the log. Afterwards none of them
-        will, until one is started. Never raises; safe to repeat, and to die in."""
+    def disarm(self, wait: float) -> None:
+        """Put a text in the place of the number, and wait for who is just renaming the log, at most so many seconds. Afterwards
+        none of them will, until one is started. Never raises; safe to repeat, and to die in."""
         if not self.armed():
             return
         try:
@@ -76,7 +76,7 @@ class Predecessor:
             self._failed(error)
             return
         try:
-            self._wait(fd)
+            self._wait(fd, max(wait, _PATIENCE))
             stamp = self._stamp(fd)
             if stamp is None:
                 return
@@ -94,9 +94,9 @@ class Predecessor:
         if fault is not Fault.MISSING:
             self._report("lock file of mpfhandler 0.0.x", error)
 
-    def _wait(self, fd: int) -> None:
+    def _wait(self, fd: int, wait: float) -> None:
         """For the lock, which a process of theirs has while it rotates, once it has rotated before."""
-        deadline = self._ops.monotonic() + _PATIENCE
+        deadline = self._ops.monotonic() + wait
         while not self._ops.try_lock(fd, True) and self._ops.monotonic() < deadline:
             self._ops.sleep(_PAUSE)
 
