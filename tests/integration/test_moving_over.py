@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import inspect
 import os
 import re
 import shutil
@@ -16,9 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _moving import PAGES, SOURCE, Block, OldRelease, Writers, blocks, lines_of, run_block
+
+from mpfhandler import ConcurrentRotatingFileHandler, MultProcTimedRotatingFileHandler, TimedLogFile
 
 pytestmark = pytest.mark.integration
 
@@ -108,6 +112,51 @@ def test_before_and_after_write_the_same_lines(name: str, tmp_path: Path, reques
     assert "1 file, 0 problems, 0 notices" in run_block(check, tmp_path / "1")
 
 
+def parameters_of(*kinds: Any) -> set[str]:
+    return {name for kind in kinds for name in inspect.signature(kind).parameters} - {"kwargs", "options"}
+
+
+def cells(name: str) -> list[list[str]]:
+    """The rows of a page's tables."""
+    text = (PAGES / name).read_text(encoding="utf-8")
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in re.findall(r"^\|.*\|$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_tables_recommend_is_there(name: str) -> None:
+    """Each `parameter=` on the side of this package is one of its handlers or of `TimedLogFile`, and can be given that value."""
+    ours = parameters_of(MultProcTimedRotatingFileHandler, TimedLogFile, ConcurrentRotatingFileHandler)
+    named = [word for row in cells(name) for word in re.findall(r"(\w+)=", " ".join(re.findall(r"`[^`]*`", row[-1])))]
+    assert set(named) <= ours
+    whole = [text for row in cells(name) for text in re.findall(r"`((?:\w+=(?:\"[^\"]*\"|\d\w*)(?:, )?)+)`", row[-1])]
+    for text in whole:
+        options = eval(f"dict({text})")
+        kind = TimedLogFile if {"backup_count", "at_time", "max_bytes"} & set(options) else MultProcTimedRotatingFileHandler
+        if "owner" not in options:  # users that this machine need not have
+            kind(os.devnull, delay=True, **options).close()
+    assert whole or name in {"from-mpfhandler-0.md", "from-timed-rotating-file-handler.md"}
+
+
+def test_every_parameter_of_theirs_has_its_row() -> None:
+    """What can be given to the class of before is told of, each in the first column of its page."""
+    from logging.handlers import TimedRotatingFileHandler
+
+    theirs = {"from-timed-rotating-file-handler.md": parameters_of(TimedRotatingFileHandler)}
+    theirs["from-mpfhandler-0.md"] = {"filename", "when", "interval", "backupCount", "encoding", "delay", "utc", "debug"}
+    if importlib.util.find_spec("concurrent_log_handler"):
+        import concurrent_log_handler as clh
+
+        both = clh.ConcurrentRotatingFileHandler, clh.ConcurrentTimedRotatingFileHandler
+        theirs["from-concurrent-log-handler.md"] = parameters_of(*both)
+    if importlib.util.find_spec("loguru"):
+        from loguru import _file_sink as sink
+
+        theirs["from-loguru.md"] = parameters_of(sink.FileSink) - {"path"}
+    for name, wanted in theirs.items():
+        told = {word for row in cells(name) for word in re.findall(r"\w+", row[0])}
+        assert wanted <= told, name
+
+
 def test_a_block_that_fails_is_seen(tmp_path: Path) -> None:
     """A warning, an error and an exit code are failures of a block."""
     for kind, text in (("python", "import warnings; warnings.warn('x')"), ("python", "1/0"), ("sh", "false\ntrue")):
@@ -133,8 +182,6 @@ def test_segments_of_the_standard_library_count(tmp_path: Path) -> None:
 
 def rotate_with(folder: Path, **options: object) -> None:
     """One of our handlers logs a line, and rotates."""
-    from mpfhandler import MultProcTimedRotatingFileHandler
-
     handler = MultProcTimedRotatingFileHandler(folder / "app.log", "S", **options)  # type: ignore[arg-type]
     handler.stream.write("new\n")
     handler.doRollover()
@@ -202,8 +249,6 @@ def record(text: str) -> object:
 def test_what_loguru_has_left(tmp_path: Path) -> None:
     """Its files have other names: nothing of ours deletes them. It takes no `rotation` for a sink that is no path."""
     from loguru import logger
-
-    from mpfhandler import TimedLogFile
 
     logger.remove()
     logger.add(tmp_path / "app.log", rotation=20, retention=9, format="{message}")
@@ -391,7 +436,7 @@ def test_old_and_new_processes_side_by_side(log: str, first: str, tmp_path: Path
 @pytest.mark.timeout(400)
 def test_old_and_new_processes_over_minutes(tmp_path: Path, old_release: OldRelease) -> None:
     """The same with two old and three new ones over two minutes, rotated by the minute, and an old one that comes later. The
-    old ones are slow between the look at a name and its use, so that they would put the log over a segment if they rotated at all.
+    old ones are slow between the look at a name and its use: they would put the log over a segment if they rotated at all.
     Each line of the new ones is in the file of its own minute."""
     writers = Writers(tmp_path / "app.log", 130.0)
     old = "mpfhandler_0_slow", OLD[1], str(old_release.folder)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+
+import mpfhandler
 
 pytestmark = pytest.mark.integration
 
@@ -161,6 +165,22 @@ def check(folder: Path, reader: Callable[[str], Line], slack: float) -> None:
 def test_an_order_a_line(name: str, folders: Callable[[str], Path]) -> None:
     """P1, P2: 450 orders of three processes, in the shape that this logger gives them, over at least one rotation."""
     check(folders(name), READERS[name], slack=0.0 if name in SAME_CLOCK else 0.5)
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+def test_a_queue_by_dict_config(version: str, tmp_path: Path) -> None:
+    """The form that dictConfig has from Python 3.12 on, by each such interpreter that is found."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    program = next(map(str, root.glob(f"{version}.*/bin/python")), None) or shutil.which(f"python{version}")
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        program = sys.executable
+    if program is None:
+        pytest.skip(f"not installed: Python {version}")
+    environment = {**os.environ, "PYTHONPATH": str(Path(mpfhandler.__file__).parents[1])}
+    command = [program, "-W", "error", str(EXAMPLES / "queue_listener.py"), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    check(tmp_path, as_queued, 0.0)
 
 
 def test_every_program_is_run() -> None:
