@@ -93,6 +93,7 @@ SOMEBODYS: dict[str, Callable[[Path], object]] = {
     "state": lambda lock: lock.write_bytes(b"mpfhandler-state 1 2 3"),
     "folder": lambda lock: lock.mkdir(),
     "missing": lambda _lock: None,
+    "link": lambda lock: (lock.with_name("elsewhere").write_text(str(NEXT)), lock.symlink_to("elsewhere")),
 }
 
 

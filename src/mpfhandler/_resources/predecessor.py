@@ -61,7 +61,9 @@ class Predecessor:
         except OSError:
             return False
         try:
-            return self._stamp(fd) is not None
+            return self._stamp(fd) is not None and self._ops.stat_link(self.path).regular  # never by way of a symbolic link
+        except OSError:
+            return False
         finally:
             close_quietly(self._ops, fd)
 
