@@ -25,7 +25,7 @@ _BLOCK = re.compile(r"(?P<note><!-- not run: .*? -->\n)?```(?P<kind>\w+)\n(?P<te
 _OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 WRITER = """
-import importlib, logging, sys, time
+import importlib, logging, select, sys, time
 module, name, number, path, seconds, options = sys.argv[1:]
 handler = getattr(importlib.import_module(module), name)(path, **eval(options))
 handler.setFormatter(logging.Formatter("%(created)r %(message)s"))
@@ -36,7 +36,8 @@ end, count = time.time() + float(seconds), 0
 while time.time() < end:
     log.info("%s-%d", number, count)
     count += 1
-    time.sleep(0.001)
+    if select.select([sys.stdin], [], [], 0.001)[0]:  # its end
+        break
 print(count)
 """
 
@@ -100,7 +101,7 @@ def lines_of(folder: Path, log: str = "app") -> list[str]:
 
 
 class Writers:
-    """Processes that log to one file, each with a number; `count` waits for them."""
+    """Processes that log to one file, each with a number, for so many seconds at most; `count` waits for them."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path = path
@@ -112,19 +113,31 @@ class Writers:
         command = [sys.executable, "-c", WRITER, module, name, number, str(self.path), str(self.seconds), repr(options)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, SOURCE])}
         self.processes[number] = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     def logging(self) -> bool:
         """Whether each of them has written a line, as far as the present file tells."""
-        text = self.path.read_text() if self.path.exists() else ""
+        try:
+            text = self.path.read_text()
+        except FileNotFoundError:  # it is being rotated
+            return False
         return all(f" {number}-" in text for number in self.processes)
 
+    def stop(self) -> Counter[str]:
+        """What they have logged until now."""
+        for process in self.processes.values():
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
+        return self.count()
+
     def count(self) -> Counter[str]:
-        """What they have logged, once each; none has said a word of an error."""
+        """What they have logged in their time, once each; none has said a word of an error."""
         logged: Counter[str] = Counter()
         for number, process in self.processes.items():
-            output, errors = process.communicate(timeout=self.seconds + 120)
+            process.wait(timeout=self.seconds + 120)  # `communicate` would stop it: it closes the standard input first
+            output, errors = process.communicate()
             assert (process.returncode, errors) == (0, ""), errors
             logged.update(f"{number}-{index}" for index in range(int(output)))
         return logged
