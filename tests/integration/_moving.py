@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import bz2
+import functools
 import gzip
 import lzma
 import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import mpfhandler
+import pytest
 
-__all__ = ["OLD_RELEASE", "PAGES", "SOURCE", "Block", "OldRelease", "Writers", "blocks", "lines_of", "run_block"]
+import mpfhandler
+from mpfhandler import MultProcTimedRotatingFileHandler
+
+__all__ = [
+    "OURS", "PAGES", "PATIENCE", "SECOND", "Block", "Writers", "blocks", "count_lines", "lines_of", "names", "old_release",
+    "rotate_with", "run_block", "verify", "wait_until",
+]  # fmt: skip
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "move"
+PATIENCE = 60.0  # seconds; only a failing test, or a machine with too much to do, waits that long
+OURS = "mpfhandler", "MultProcTimedRotatingFileHandler"
+SECOND = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
 SOURCE = str(Path(mpfhandler.__file__).parents[1])
-OLD_RELEASE = "mpfhandler==0.0.1 --hash=sha256:e02b1fbe79b2cafcc1d0695520a885754c74f17cbe1407af9cc338ede0968da7"
+_OLD_RELEASE = "mpfhandler==0.0.1 --hash=sha256:e02b1fbe79b2cafcc1d0695520a885754c74f17cbe1407af9cc338ede0968da7"
 _BLOCK = re.compile(r"(?P<note><!-- not run: .*? -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
 _OPEN = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -156,7 +169,7 @@ class OldRelease:
     def __init__(self, folder: Path) -> None:
         """Raises `RuntimeError` where it cannot be had."""
         wanted = folder / "wanted.txt"
-        wanted.write_text(OLD_RELEASE)
+        wanted.write_text(_OLD_RELEASE)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "-r", str(wanted)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
         if done.returncode:
@@ -170,3 +183,59 @@ class OldRelease:
             place.mkdir()
             (place / name).write_text(text.replace("except Exception, e:", "except Exception:"))
         (self.folder / "mpfhandler_0_slow.py").write_text(SLOW)
+
+
+_folders: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@functools.cache
+def _fetched() -> OldRelease | str:
+    _folders.append(tempfile.TemporaryDirectory(prefix="mpfhandler-0-"))
+    try:
+        return OldRelease(Path(_folders[-1].name))
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        return f"mpfhandler 0.0.1 cannot be had: {error}"
+
+
+def old_release() -> OldRelease:
+    """mpfhandler 0.0.1, fetched once; a test that asks for it is skipped where it cannot be had."""
+    found = _fetched()
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+def wait_until(true: Callable[[], object], what: str) -> None:
+    """Until the function gives something true."""
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def names(folder: Path, pattern: str) -> set[str]:
+    """Of the files in a folder, those that a pattern matches in full."""
+    return {path.name for path in folder.iterdir() if re.fullmatch(pattern, path.name)}
+
+
+def verify(folder: Path, *options: str, log: str = "app.log") -> str:
+    """What `mpfhandler verify` prints; it finds no problem."""
+    command = [sys.executable, "-m", "mpfhandler", "verify", str(folder / log), *options]
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rotate_with(folder: Path, **options: object) -> None:
+    """One of our handlers logs a line, and rotates."""
+    handler = MultProcTimedRotatingFileHandler(folder / "app.log", "S", **options)  # type: ignore[arg-type]
+    handler.stream.write("new\n")
+    handler.doRollover()
+    wait_until(lambda: not handler.getFilesToDelete(), "the deletions")
+    handler.close()
+
+
+def count_lines(folder: Path) -> Counter[str]:
+    """What stands in the second column of all lines of `app.log` and the files beside it."""
+    return Counter(line.split()[1] for line in lines_of(folder))
