@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,6 +170,34 @@ def test_a_file_that_may_not_be_written_is_told_once(lock: Path) -> None:
     predecessor.disarm(0)
     assert reports == ["lock file of mpfhandler 0.0.x: PermissionError"]
     assert not predecessor.armed()
+
+
+def failing(number: int) -> Callable[..., Any]:
+    def fail(*_: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("entries", "reports", "armed"),
+    [
+        ({"open_side": failing(errno.ENOENT)}, [], True),
+        ({"write_at": failing(errno.ENOSPC)}, ["lock file of mpfhandler 0.0.x: OSError"], True),
+        ({"stat_link": failing(errno.ENOENT)}, [], False),
+        ({"read_at": failing(errno.EIO)}, [], False),
+    ],
+    ids=["gone", "full", "gone before", "unreadable"],
+)
+def test_what_fails_is_told_and_tried_again(lock: Path, entries: dict[str, Any], reports: list[str], armed: bool) -> None:
+    """P5: nothing is raised; a file that is gone is not worth a word, and the next look begins anew."""
+    lock.write_text(str(NEXT))
+    told = Reports()
+    log = str(lock.with_suffix(".log"))
+    predecessor = Predecessor(replace(OPERATIONS, **entries), log, f"{log}.lock", HOUR, told)
+    predecessor.disarm(0)
+    assert (told, predecessor.armed()) == (reports, armed)
+    assert lock.read_text() == str(NEXT)
 
 
 def test_who_has_the_rotation_lock_has_seen_to_it(lock: Path) -> None:
