@@ -3246,6 +3246,7 @@ MUTANTS = (
         "                while not (lock := self.lock).acquire(timeout=1.0):\n",
         "                while not (lock := self.lock).acquire():\n",
         ("faults/test_lane_interrupts.py::test_child_of_a_signal_handler_does_not_wait_for_a_thread_of_its_parent",),
+    ),
     Mutant(
         "predecessor-armed",
         "a process of 0.0.x rotates, too, and may put the log over a segment",
