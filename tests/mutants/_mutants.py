@@ -2994,7 +2994,9 @@ MUTANTS = (
         "lane-debt-late",
         "P1: others write before the engine has taken over what a lane has left unfinished",
         LANE,
-        "                self.failed.append(lane)\n                engine._due = _NEVER\n",
+        "                engine._due = _NEVER  # before the engine can know of it, and again, for it may have opened its window meanwhile\n"
+        "                self.failed.append(lane)\n"
+        "                engine._due = _NEVER\n",
         "                self.failed.append(lane)\n",
         ("faults/test_lanes.py::test_debt_of_a_lane_is_the_engines_before_anybody_writes",),
     ),

@@ -2,6 +2,7 @@
 
 The processes are spawned, not forked: each has its own handler from its first record, as the workers of a server have. A
 run ends by the clock or by a number of records. By the clock nobody runs alone at the end; by a number two runs do the same work.
+Nobody reports or ends while others still log: with many processes that takes the processors longer than the logging.
 
 What a record costs is taken from the processes that log and, where one process writes for all (`Contender.serve`), from
 that one too. The clock stops when everything is written, not when the last call has returned.
@@ -134,10 +135,11 @@ def _crew(job: Job, processes: int, service: Service | None) -> list[_Work]:
             workers.append(context.Process(target=_worker, args=(job, number, processes, barrier, sending, shared), daemon=True))
             workers[-1].start()
             sending.close()  # so that the end of the process is the end of what can be read
-        for pipe in pipes:
-            _received(pipe, _START_SECONDS)
-        barrier.wait(_START_SECONDS)
-        done: list[_Work] = [_received(pipe, 3 * job.seconds + _SPARE_SECONDS) for pipe in pipes]
+        for patience in _START_SECONDS, 3 * job.seconds + _SPARE_SECONDS:  # until all are ready, until all have logged
+            for pipe in pipes:
+                _received(pipe, patience)
+            barrier.wait(_START_SECONDS)
+        done: list[_Work] = [_received(pipe, _START_SECONDS) for pipe in pipes]
         finished = True
         return done
     finally:
@@ -156,7 +158,7 @@ def _ends(worker: BaseProcess) -> bool:
 
 
 def _received(pipe: Any, patience: float) -> Any:
-    """What a worker says next: that it is ready, then what it did; or what went wrong."""
+    """What a worker says next: that it is ready, that it has logged, what it did; or what went wrong."""
     try:
         if not pipe.poll(patience):
             raise Broken("a process does not come to its end")
@@ -199,6 +201,8 @@ def _work(job: Job, number: int, processes: int, barrier: Barrier, report: Conne
         other.join()
     target.close()
     ended, spent = time.monotonic(), cpu_seconds() - cpu
+    report.send(None)
+    barrier.wait(_START_SECONDS)
     calls = [one.times[: one.sent].tobytes() for one in threads if job.timed]
     return _Work(sum(one.sent for one in threads), begun, ended, spent, calls)
 
