@@ -2994,7 +2994,7 @@ MUTANTS = (
         "lane-debt-late",
         "P1: others write before the engine has taken over what a lane has left unfinished",
         LANE,
-        "                engine._due = _NEVER  # before the engine can know of it, and again, for it may have opened its window meanwhile\n"
+        "                engine._due = _NEVER  # before the engine can know of it; and again, for it may have opened meanwhile\n"
         "                self.failed.append(lane)\n"
         "                engine._due = _NEVER\n",
         "                self.failed.append(lane)\n",

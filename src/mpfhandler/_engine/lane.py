@@ -136,7 +136,7 @@ class Lanes:
             try:
                 lane.end = lane.segment.append(data)
             except BaseException as error:
-                engine._due = _NEVER  # before the engine can know of it, and again, for it may have opened its window meanwhile
+                engine._due = _NEVER  # before the engine can know of it; and again, for it may have opened meanwhile
                 self.failed.append(lane)
                 engine._due = _NEVER
                 if isinstance(error, OSError):
