@@ -172,7 +172,7 @@ STOPS_IN_ROTATION = """
     import os, signal, sys
     from _support import *
     path, moment = sys.argv[1:3]
-    stops = 1
+    stops = 0  # until the test knows of this process
 
     def rename(source, target):
         global stops
@@ -185,11 +185,11 @@ STOPS_IN_ROTATION = """
             os.kill(os.getpid(), signal.SIGSTOP)
 
     really_rename = replace_operation("rename_new", rename)
-    next_second()  # the first record does not rotate
     logger, handler = make_logger(path)
     logger.info("stopped-0")
     say("ready")
     sys.stdin.readline()
+    stops = 1
     logger.info("stopped-1")
     say("awake")
     sys.stdin.read()
