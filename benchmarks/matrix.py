@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
 
 def measure(others: list[str]) -> Results:
     """Run `mpfhandler bench` with these arguments in this process; its own complaints end it as they end the command."""
-    arguments = cli._parser().parse_args(["bench", *others])
+    arguments = cli.whole_parser().parse_args(["bench", *others])
     with interruptible():
         return measured(arguments, " ".join(["mpfhandler bench", *others]))
 

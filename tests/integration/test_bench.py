@@ -450,6 +450,15 @@ def test_report_and_plots_are_made_of_results(tmp_path: Path) -> None:
     assert made == {path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()}
 
 
+def test_full_comparison_takes_the_options_of_the_command(tmp_path: Path) -> None:
+    """`benchmarks/matrix.py`, which is what `nox -s bench` runs, measures by them."""
+    matrix = "import matrix, sys; print(matrix.measure(sys.argv[1:]).command)"
+    options = ["--parts", "import", "--rounds", "1"]
+    folder = Path(__file__).resolve().parents[2] / "benchmarks"
+    done = subprocess.run([sys.executable, "-c", matrix, *options], cwd=folder, check=True, capture_output=True, text=True)
+    assert done.stdout == "mpfhandler bench --parts import --rounds 1\n"
+
+
 def test_the_limit_writes_whole_lines_of_the_usual_length(tmp_path: Path) -> None:
     """What the bare system call writes is as long as what the handlers write, and is counted as they are."""
     usual = logging.Formatter("%(asctime)s %(levelname)s %(message)s").format(
