@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import fcntl
 import logging
 import os
 import re
@@ -371,3 +372,15 @@ class FakeClock:
         fresh = self._folder / "clock.new"
         fresh.write_text(f"{self.offset:+.3f}")
         os.replace(fresh, self._file)
+
+
+def leased(path: Path) -> bool:
+    """Whether somebody has a shared lock on the file."""
+    fd = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

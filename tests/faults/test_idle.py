@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from _disk_support import tmpfs
-from _support import Worker, log_files, run, segment_names, wait_for
+from _support import Worker, leased, log_files, run, segment_names, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, Patience
@@ -65,18 +65,6 @@ def idle(path: Path, clock: list[float], closing: Keep) -> Callable[..., Idle]:
         return Idle(path, clock, closing, **options)
 
     return make
-
-
-def leased(path: Path) -> bool:
-    """Whether somebody has a shared lock on the file."""
-    fd = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def segments(path: Path) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import signal
 import sys
@@ -18,7 +17,8 @@ from typing import Any, NoReturn
 
 import pytest
 from _buffer_support import at_point
-from _support import ended, log_files, record_names, run, start, verify, wait_for
+from _disk_support import failing
+from _support import ended, leased, log_files, record_names, run, start, verify, wait_for
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._engine.lane import Lane
@@ -123,18 +123,6 @@ def lane_of(writer: Writer) -> Lane:
     lane = writer.lanes._lane
     assert lane is not None
     return lane
-
-
-def leased(path: Path) -> bool:
-    """Whether somebody has a shared lock on the file."""
-    fd = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def is_open(number: int, folder: Path) -> bool:
@@ -374,6 +362,22 @@ def test_lane_that_was_just_left_has_not_failed(log: TimedLogFile) -> None:
     assert not lanes.failed
 
 
+class Cut:
+    """A write(2) that takes only so much (a slice's end) of the first record that begins with "cut"."""
+
+    def __init__(self, end: int) -> None:
+        self._end: int | None = end
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        if not data.startswith(b"cut"):
+            return OPERATIONS.write(fd, data)
+        end, self._end = self._end, None
+        return OPERATIONS.write(fd, data[:end])
+
+
+REFUSE = failing(errno.EIO)
+
+
 class Slow:
     """A write(2) that stops before it writes a record that begins with "slow"."""
 
@@ -492,19 +496,8 @@ def test_fragment_that_a_lane_leaves_is_ended_by_the_engine(
     path: Path, clock: list[float], closing: Keep, system: System
 ) -> None:
     """P1: only a part could be written, and not ended in place: the next record brings the end along."""
-    short = [1]
-
-    def cut(fd: int, data: bytes) -> int:
-        if data.startswith(b"cut") and short[0]:
-            short[0] -= 1
-            return OPERATIONS.write(fd, data[:5])
-        return OPERATIONS.write(fd, data)
-
-    def refuse(*_: object) -> NoReturn:
-        raise OSError(errno.EIO, "made to fail")
-
     clock[0] = FIVE + 60.0
-    system(write=cut, read_at=refuse)
+    system(write=Cut(5), read_at=REFUSE)
     log = opened(path, closing)
     meet(log)
     with held(log._writer.lock) as let_go, going_on(lambda: log.write("cut in two")):
@@ -521,13 +514,7 @@ def test_no_lane_beside_what_the_engine_has_left_unfinished(
     path: Path, clock: list[float], closing: Keep, system: System
 ) -> None:
     """P1: the engine's fragment could not be ended in place: what other threads write comes behind its end, not to it."""
-    short, behind = [1], threading.Event()
-
-    def cut(fd: int, data: bytes) -> int:
-        if data.startswith(b"cut") and short[0]:
-            short[0] -= 1
-            return OPERATIONS.write(fd, data[:5])
-        return OPERATIONS.write(fd, data)
+    behind = threading.Event()
 
     def refuse(*_: object) -> NoReturn:
         behind.set()
@@ -535,7 +522,7 @@ def test_no_lane_beside_what_the_engine_has_left_unfinished(
         raise OSError(errno.EIO, "made to fail")
 
     clock[0] = FIVE + 60.0
-    system(write=cut, read_at=refuse)
+    system(write=Cut(5), read_at=refuse)
     log = opened(path, closing)
     meet(log)
     assert has_lane(log)
@@ -554,19 +541,10 @@ def test_debt_of_a_lane_is_the_engines_before_anybody_writes(
     path: Path, clock: list[float], closing: Keep, system: System
 ) -> None:
     """P1: the thread whose record was cut has not come to the engine yet, and another one is there before it."""
-    short, came, go_on = [1], threading.Event(), threading.Event()
-
-    def cut(fd: int, data: bytes) -> int:
-        if data.startswith(b"cut") and short[0]:
-            short[0] -= 1
-            return OPERATIONS.write(fd, data[:5])
-        return OPERATIONS.write(fd, data)
-
-    def refuse(*_: object) -> NoReturn:
-        raise OSError(errno.EIO, "made to fail")
+    came, go_on = threading.Event(), threading.Event()
 
     clock[0] = FIVE + 60.0
-    system(write=cut, read_at=refuse)
+    system(write=Cut(5), read_at=REFUSE)
     log = opened(path, closing)
     meet(log)
     writer = log._writer
@@ -594,19 +572,8 @@ def test_record_whose_end_alone_is_missing_is_not_written_twice(
     path: Path, clock: list[float], closing: Keep, system: System
 ) -> None:
     """P1: the engine ends what the lane has written nearly whole."""
-    short = [1]
-
-    def cut(fd: int, data: bytes) -> int:
-        if data.startswith(b"cut") and short[0]:
-            short[0] -= 1
-            return OPERATIONS.write(fd, data[:-1])
-        return OPERATIONS.write(fd, data)
-
-    def refuse(*_: object) -> NoReturn:
-        raise OSError(errno.EIO, "made to fail")
-
     clock[0] = FIVE + 60.0
-    system(write=cut, read_at=refuse)
+    system(write=Cut(-1), read_at=REFUSE)
     log = opened(path, closing)
     meet(log)
     with held(log._writer.lock) as let_go, going_on(lambda: log.write("cut")):
