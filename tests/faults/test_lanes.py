@@ -1074,6 +1074,17 @@ FORKS = """
 """
 
 
+SLOWLY = """
+    came, go_on = threading.Event(), threading.Event()
+    really = segment._write
+    def slowly(fd, data):
+        came.set()
+        go_on.wait(60)
+        return really(fd, data)
+    segment._write = slowly
+"""
+
+
 def test_child_has_nothing_of_a_lane_open(path: Path) -> None:
     """A child that never logs holds no second descriptor of the log; one that does gets a lane of its own."""
     code = (
@@ -1119,14 +1130,8 @@ def test_fork_while_another_thread_is_in_a_lane(path: Path) -> None:
     """P1, P5: its record is there once, by the parent; the child hangs nowhere and keeps nothing open."""
     code = (
         FORKS
+        + SLOWLY
         + """
-    came, go_on = threading.Event(), threading.Event()
-    really = segment._write
-    def slowly(fd, data):
-        came.set()
-        go_on.wait(60)
-        return really(fd, data)
-    segment._write = slowly
     number, inherited = segment.fileno(), os.fstat(segment.fileno()).st_ino
     result = []
     def fork():
@@ -1154,14 +1159,8 @@ def test_child_has_nothing_of_a_lane_that_was_just_left(path: Path) -> None:
     """P5: another thread is still in there. Else the segment could not be sealed as long as the child lives."""
     code = (
         FORKS
+        + SLOWLY
         + """
-    came, go_on = threading.Event(), threading.Event()
-    really = segment._write
-    def slowly(fd, data):
-        came.set()
-        go_on.wait(60)
-        return really(fd, data)
-    segment._write = slowly
     there = os.fstat(segment.fileno())
     def mine():
         found = []
