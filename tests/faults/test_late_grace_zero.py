@@ -21,7 +21,7 @@ from mpfhandler._protocols.hooks import Hooks
 def engine(path: Path, ops: Operations, late_grace: float) -> Writer:
     given = Parameters(
         path=str(path), when="D", interval=1, backup_count=0, at_time=None, utc=False, tz=None, max_bytes=0,
-        encoding="utf-8", errors="strict", debug=False, chmod=None, owner=None, mkdir=False, lock_dir=None,
+        encoding="utf-8", errors="strict", escape=False, debug=False, chmod=None, owner=None, mkdir=False, lock_dir=None,
         lock_timeout=5.0, late_grace=late_grace, spill_bytes=1000, delivery="direct",
         flush_interval=0.2, buffer_bytes=65536, overflow="block",
         compress=None, compress_level=None, compress_delay=300.0, max_age=None, max_total_bytes=None, min_free_bytes=None,

@@ -111,6 +111,15 @@ def test_end_of_input(tmp_path: Path, start: Start, unfinished: bytes) -> None:
     assert (tmp_path / "app.log").read_bytes() == data + unfinished + (b"\n" if unfinished else b"")
 
 
+def test_control_characters_are_spelled(tmp_path: Path, start: Start) -> None:
+    """With `--escape` what comes cannot steer a terminal, and every other byte stays as it is; a line's end is one still."""
+    process = start(tmp_path / "app.log", "--escape", "--timestamp")
+    put(process, b"\x1b[2J one\r\n\xff two\tthree\\n\n" + "四\u2028\n".encode())
+    assert end(process) == (0, "")
+    lines = [line[24:] for line in (tmp_path / "app.log").read_bytes().splitlines()]
+    assert lines == [b"\\x1b[2J one\\r", b"\xff two\tthree\\n", "四\\u2028".encode()]
+
+
 def test_slow_input_is_written_at_once(tmp_path: Path, start: Start) -> None:
     """A line is in the file as soon as it is whole, and not before. The test waits for nothing but the file: where writing were
     put off, it would never come, for the next line comes only after it. In the middle of the tries it takes less than 100 ms."""

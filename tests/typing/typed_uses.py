@@ -82,6 +82,7 @@ def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
         debug=True,
         atTime=time(4, 30),
         errors="backslashreplace",
+        escape=True,
         tz="Asia/Shanghai",
         maxBytes=10_000_000,
         chmod=0o640,
@@ -118,6 +119,7 @@ def handler_from_text() -> MultProcTimedRotatingFileHandler:
         delivery="Buffered", flush_interval="0.1", buffer_bytes="4096", flush_level="warning", overflow="block",
         compress="gz", compress_level="9", compress_delay="60", max_age="14d", max_total_bytes="10GB", min_free_bytes="1000",
         on_seal="package.module.function", fsync="never", archive="file:///mnt", archive_delete="false", rotate_idle="yes",
+        escape="on",
     )  # fmt: skip
 
 
@@ -213,6 +215,7 @@ def log_by_name(folder: Path, tell: Callable[[Exception], None]) -> TimedLogFile
         max_bytes=1000,
         encoding="utf-8",
         errors="replace",
+        escape=True,
         terminator="\r\n",
         delay=True,
         debug=False,

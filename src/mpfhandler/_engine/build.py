@@ -40,6 +40,7 @@ class Parameters(HousekeepingParameters):
     max_bytes: object
     encoding: object
     errors: object
+    escape: object
     debug: object
     chmod: object
     owner: object
@@ -77,6 +78,7 @@ def build(
         schedule=schedule,
         encoding=encoding,
         errors=errors,
+        escape=to_flag("escape", given["escape"]),
         backup_count=to_count(spelled(names, "backup_count"), given["backup_count"]),
         max_bytes=to_count(spelled(names, "max_bytes"), given["max_bytes"]),
         access=Access(to_mode("chmod", given["chmod"]), uid, gid),

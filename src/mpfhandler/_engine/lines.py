@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from .._pure.escaping import escaped_record
 from .._pure.schedule import Period
 from .._resources.append import OpenSegment
 from .._resources.together import append_together
@@ -58,6 +59,9 @@ class Lines:
                 self._log._append(line, created)
             return
         writer = self._writer
+        if writer.options.escape:
+            encoding = writer.options.encoding
+            data = b"".join(escaped_record(line, self._end, encoding) for line in split(data, self._end))
         with writer.lock:
             if not self._quickly(data, created):
                 batch = Batch(self._end, Waiting(_EVER), created)

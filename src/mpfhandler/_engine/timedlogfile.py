@@ -13,6 +13,7 @@ from .._platform import OPERATIONS
 from .._protocols.hooks import Hooks
 from .._pure.convert import to_encoding, to_flag, to_terminator
 from .._pure.errors import InvalidOptionType
+from .._pure.escaping import escaped_record
 from .._pure.sealed import SealedSegment
 from .buffer import Buffer, sink
 from .build import Parameters, build, lasting, open_or_undo, warn
@@ -45,6 +46,8 @@ class TimedLogFile:
         max_bytes: also split within a period at this size (bytes); 0 never does.
         encoding: for text that is written.
         errors: how characters are written that the encoding does not have.
+        escape: control characters in a record are spelled out (a line feed as `\\n`), so that each record is one line; a tab
+            stays.
         terminator: what ends a record; added where it is missing.
         delay: open the file at the first record.
         debug: write decisions to `<path>.debug`.
@@ -96,6 +99,7 @@ class TimedLogFile:
         max_bytes: int = 0,
         encoding: str = "utf-8",
         errors: str = "backslashreplace",
+        escape: bool = False,
         terminator: str | bytes = "\n",
         delay: bool = False,
         debug: bool = False,
@@ -129,8 +133,8 @@ class TimedLogFile:
         ending = to_terminator("terminator", terminator, to_encoding("encoding", encoding, errors, "utf-8")[0])
         given = Parameters(
             path=path, when=when, interval=interval, backup_count=backup_count, at_time=at_time, utc=utc, tz=tz,
-            max_bytes=max_bytes, encoding=encoding, errors=errors, debug=debug, chmod=chmod, owner=owner, mkdir=mkdir,
-            lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
+            max_bytes=max_bytes, encoding=encoding, errors=errors, escape=escape, debug=debug, chmod=chmod, owner=owner,
+            mkdir=mkdir, lock_dir=lock_dir, lock_timeout=lock_timeout, late_grace=late_grace, spill_bytes=spill_bytes,
             delivery=delivery, flush_interval=flush_interval, buffer_bytes=buffer_bytes, overflow=overflow,
             compress=compress, compress_level=compress_level, compress_delay=compress_delay, max_age=max_age,
             max_total_bytes=max_total_bytes, min_free_bytes=min_free_bytes, on_seal=on_seal, fsync=fsync, archive=archive,
@@ -147,8 +151,13 @@ class TimedLogFile:
         self._terminator = self._writer.terminator
         self._now = OPERATIONS.now
         self._sink = sink(self._writer)
-        self._append = self._sink.write_anywhere if isinstance(self._sink, Buffer) else self._writer.write
+        append = self._sink.write_anywhere if isinstance(self._sink, Buffer) else self._writer.write
+        self._append = self._escaping(append) if self._writer.options.escape else append
         warn(self._writer)
+
+    def _escaping(self, append: Callable[[bytes, float], None]) -> Callable[[bytes, float], None]:
+        end, encoding = self._terminator, self._encoding
+        return lambda data, created: append(escaped_record(data, end, encoding), created)
 
     def __getstate__(self) -> tuple[Parameters, str, Callable[[Exception], None] | None]:
         """A copy, here or in another process, is an engine of its own, which opens the log at its first record."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import os.path
 import time
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from functools import cache
 from math import floor
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Text | None, str | None, str, tuple[str, ...],
     ]  # fmt: skip
 
-__all__ = ["StockFormat", "is_stock", "is_untouched"]
+__all__ = ["StockFormat", "escaping", "is_stock", "is_untouched"]
 
 _FORMATTER, _RECORD = logging.Formatter, logging.LogRecord
 _STYLES = {logging.PercentStyle, logging.StrFormatStyle, logging.StringTemplateStyle}
@@ -63,6 +63,13 @@ _NOTHING: _Known = (0.0, 0.0, None, None, None, None, None, logging.PercentStyle
 def is_untouched(formatter: logging.Formatter) -> bool:
     """Whether nothing was put on this formatter itself."""
     return formatter.__dict__.keys() == _ATTRIBUTES
+
+
+def escaping(format_record: Callable[[logging.LogRecord], str]) -> Callable[[logging.LogRecord], str]:
+    """The same text with its control characters spelled out."""
+    from .._pure.escaping import escaped  # only a log that asks for it pays for it
+
+    return lambda record: escaped(format_record(record))
 
 
 class StockFormat:

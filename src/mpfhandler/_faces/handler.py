@@ -18,7 +18,7 @@ from datetime import timedelta, tzinfo
 from .._pure.convert import to_count, to_flag
 from .._resources.importing import importing
 from .emitting import emit, handle, is_ascii
-from .formatting import StockFormat, is_stock, is_untouched
+from .formatting import StockFormat, escaping, is_stock, is_untouched
 from .hooks import hooks_of, teller_of
 from .level import to_level
 from .patterns import ext_match
@@ -64,6 +64,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         debug: write the handler's own decisions to `<filename>.debug`.
         atTime: for D, midnight, W and MONTH: the time of day at which a period begins.
         errors: how characters are written that the encoding does not have.
+        escape: control characters in a record's text are spelled out (a line feed as `\\n`), so that each record, a traceback,
+            too, is one line; a tab stays.
         tz: align to this zone ("Asia/Shanghai", or a `tzinfo`); None is the system's.
         maxBytes: also split within a period at this size (bytes); 0 never does.
         chmod: mode of log, segments and lock file (`0o640` or "0640"); None leaves it to the umask.
@@ -115,6 +117,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         *,
         atTime: TimeOfDay | str | None = None,
         errors: str | None = "backslashreplace",
+        escape: bool | str = False,
         tz: str | tzinfo | None = None,
         maxBytes: int | str = 0,
         chmod: int | str | None = None,
@@ -149,7 +152,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             "buffer_bytes": buffer_bytes, "overflow": overflow, "compress": compress, "compress_level": compress_level,
             "compress_delay": compress_delay, "max_age": max_age, "max_total_bytes": max_total_bytes,
             "min_free_bytes": min_free_bytes, "on_seal": on_seal, "fsync": fsync, "archive": archive,
-            "archive_delete": archive_delete, "rotate_idle": rotate_idle,
+            "archive_delete": archive_delete, "rotate_idle": rotate_idle, "escape": escape,
         }  # fmt: skip
         self.flush_level = to_level("flush_level", flush_level)
         self._start(given, open_now=not to_flag("delay", delay))
@@ -355,7 +358,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         """The stock formatter has a shorter way; it tells itself when it must not be taken."""
         formatter = self._formatter = self.formatter
         self._of_class = None if "format" in self.__dict__ else type(self).format  # None: until it is taken back
-        self._format = self.format
+        self._format: Callable[[logging.LogRecord], str] = self.format
         self._lockless: object = _NOBODY
         if formatter is None or type(formatter) is logging.Formatter:
             stock = is_stock(self._of_class) and (formatter is None or is_untouched(formatter))
@@ -363,6 +366,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
                 self._lockless = formatter
             if formatter is not None and is_stock(self._of_class):
                 self._format = StockFormat(formatter).format
+        if self._writer.options.escape:
+            self._format = escaping(self._format)
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a

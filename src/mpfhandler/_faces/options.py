@@ -21,7 +21,8 @@ __all__ = ["NAMES", "add_options", "given_options", "to_bytes"]
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("when a period ends", ("when", "interval", "at_time", "utc", "tz", "max_bytes", "rotate_idle")),
-    ("the files", ("chmod", "owner", "mkdir", "lock_dir", "delay", "encoding", "errors", "terminator", "fsync", "debug")),
+    ("the files", ("chmod", "owner", "mkdir", "lock_dir", "delay", "fsync", "debug")),
+    ("the lines", ("encoding", "errors", "escape", "terminator")),
     ("delivery", ("lock_timeout", "late_grace", "spill_bytes", "delivery", "flush_interval", "buffer_bytes", "overflow")),
     ("what is done to closed segments", ("compress", "compress_level", "compress_delay", "on_seal", "archive", "archive_delete")),
     ("which closed segments are deleted", ("backup_count", "max_age", "max_total_bytes", "min_free_bytes")),
@@ -43,6 +44,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "delay": ("", "open the file at the first line"),
     "encoding": ("NAME", "of the lines, which are passed on as they are"),
     "errors": ("NAME", "how lines of this command's own are written that the encoding does not have"),
+    "escape": ("", r"spell control characters in lines out, as \n, \x1b, \u2028; a tab stays"),
     "terminator": ("TEXT", r"what ends a line, here and there; \n \r \t \0 \xNN are understood"),
     "fsync": ("never|seal|always", "force to the disk: a closed segment; each write, too"),
     "debug": ("", "write decisions to LOG.debug"),

@@ -34,7 +34,12 @@ class LogStream:
         """Write text as one record; its terminator is added if it is missing."""
         data, terminator = text.encode(self.encoding, self.errors), self._writer.terminator
         if data and data != terminator:
-            self._sink.write(data if data.endswith(terminator) else data + terminator, self._writer.now())
+            data = data if data.endswith(terminator) else data + terminator
+            if self._writer.options.escape:
+                from .._pure.escaping import escaped_record  # the handler has imported it
+
+                data = escaped_record(data, terminator, self.encoding)
+            self._sink.write(data, self._writer.now())
         return len(text)
 
     def flush(self) -> None:

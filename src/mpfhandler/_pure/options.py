@@ -107,6 +107,7 @@ class Options:
     schedule: Schedule
     encoding: str = "utf-8"
     errors: str = "backslashreplace"
+    escape: bool = False  # control characters in records are spelled out
     backup_count: int = 0
     max_bytes: int = 0
     access: Access = Access()
