@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -43,6 +46,16 @@ def _add_path(session: nox.Session, folder: str) -> None:
     program = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = session.run("python", "-c", program, silent=True)
     Path(str(packages).strip(), "a0_path.pth").write_text(f"{Path(folder).resolve()}\n")
+
+
+@nox.session(venv_backend="none")
+def dev(session: nox.Session) -> None:
+    """What a contributor needs, in `.venv`: the checkout itself, the tests' packages, ruff, mypy and basedpyright."""
+    if not Path(".venv").exists():
+        session.run("python3", "-m", "venv", ".venv", external=True)
+    groups = [nox.project.dependency_groups(PROJECT, name) for name in ("test", "lint", "types")]
+    packages = sorted({package for group in groups for package in group})
+    session.run(".venv/bin/python", "-m", "pip", "install", "-q", "-e", ".", *packages, external=True)
 
 
 @nox.session
@@ -158,9 +171,44 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/matrix.py", "--out", f"docs/benchmarks/{session.python}", *session.posargs)
 
 
+def _build(session: nox.Session, source: Path, folder: Path) -> dict[str, str]:
+    """Wheel and source archive of a tree, in a folder of their own; their SHA-256 by name."""
+    env = {"SOURCE_DATE_EPOCH": "1577836800"}  # any time is good, if it is always the same
+    session.run("python", "-m", "build", "--outdir", str(folder), str(source), env=env, silent=True)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheel and source archive, and what the metadata looks like."""
+    """Wheel and source archive into `dist`, reproducibly: built again from the archive they are the same, byte for byte."""
     session.install("build", "twine")
-    session.run("python", "-m", "build", "--outdir", session.create_tmp())
-    session.run("twine", "check", "--strict", *map(str, Path(session.create_tmp()).glob("mpfhandler-*")))
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    first = _build(session, Path.cwd(), dist)
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
+            archive.extractall(folder)
+        [tree] = Path(folder).iterdir()
+        for path in tree.rglob("*"):  # another time, and other rights
+            os.utime(path)
+            path.chmod(path.stat().st_mode | 0o022)
+        second = _build(session, tree, Path(folder) / "dist")
+    if first != second:
+        session.error(f"not reproducible: {first} and {second}")
+    session.run("twine", "check", "--strict", *(str(dist / name) for name in first))
+    for name, digest in first.items():
+        session.log(f"sha256 {digest} {name}")
+
+
+@nox.session(python=PYTHONS, reuse_venv=False)
+def install(session: nox.Session) -> None:
+    """The wheel in a clean environment on each interpreter found: nothing comes with it, and a record is logged. Then with the
+    extras cli, zstd and s3."""
+    folder = Path(session.create_tmp())
+    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(folder), ".")
+    wheel = next(folder.resolve().glob("mpfhandler-*.whl"))
+    session.install("--no-index", str(wheel))
+    session.run("python", "-I", "tests/packaging/clean.py")
+    session.install(f"mpfhandler[cli,zstd,s3] @ {wheel.as_uri()}")
+    session.run("python", "-I", "tests/packaging/extras.py")
+    session.run("python", "-m", "pip", "check")

@@ -7,6 +7,7 @@ import logging
 import logging.handlers
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
@@ -153,6 +154,14 @@ def surface(handler: MultProcTimedRotatingFileHandler, record: logging.LogRecord
     assert_type(handler.atTime, "time | None")
     assert_type(handler.suffix, str)
     assert_type(handler.rolloverAt, int)
+    assert_type(handler.maxBytes, int)
+    assert_type(handler.delay, bool)
+    assert_type(handler.debug, bool)
+    assert_type(handler.lock_timeout, float)
+    assert_type(handler.late_grace, float)
+    assert_type(handler.flush_level, int)
+    assert_type(handler.dayOfWeek, int)
+    assert_type(handler.extMatch, re.Pattern[str])
     assert_type(handler.shouldRollover(record), bool)
     assert_type(handler.computeRollover(1_700_000_000.5), int)
     assert_type(handler.getFilesToDelete(), list[str])

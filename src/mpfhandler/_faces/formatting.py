@@ -18,6 +18,7 @@ from collections.abc import Callable, Sized
 from functools import cache
 from math import floor
 
+from .._resources.importing import importing
 from .compiled import text_of
 
 TYPE_CHECKING = False
@@ -67,7 +68,8 @@ def is_untouched(formatter: logging.Formatter) -> bool:
 
 def escaping(format_record: Callable[[logging.LogRecord], str]) -> Callable[[logging.LogRecord], str]:
     """The same text with its control characters spelled out."""
-    from .._pure.escaping import escaped  # only a log that asks for it pays for it
+    with importing():
+        from .._pure.escaping import escaped  # only a log that asks for it pays for it
 
     return lambda record: escaped(format_record(record))
 

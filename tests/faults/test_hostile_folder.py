@@ -1,0 +1,128 @@
+"""A log of root's in a folder that somebody else may write to, and does: what is linked there is not written to, read, given away
+or deleted, and the program goes on."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import signal
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from _disk_support import NOBODY, handler_at, needs_root, record
+
+from mpfhandler import MultProcTimedRotatingFileHandler
+from mpfhandler._platform import OPERATIONS
+
+SECONDS = 4.0
+SECRET = "nobody's business\n"
+
+
+def attack(folder: Path, precious: Path) -> None:
+    """Put links where files of the log are, or will be, over and over; in a process of its own, as another user."""
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    choice = random.Random(7)
+    while True:
+        second = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(time.time() + choice.choice([-1, 0, 1])))
+        names = {"app.log.lock", "app.log.debug", f"app.log.{second}", f"app.log.{second}.gz", *os.listdir(folder)} - {"app.log"}
+        name = folder / (choice.choice(sorted(names)) if choice.random() < 0.99 else "app.log")
+        with suppress(OSError):
+            os.rename(name, folder / f"aside.{choice.randrange(20)}")
+        with suppress(OSError):
+            os.symlink(choice.choice([precious, folder.parent / "made"]), name)
+        time.sleep(0.002)
+        if time.monotonic() % 0.85 > 0.35:  # a pause: the log is to be written as well
+            for left in (folder / "app.log", folder / "app.log.lock"):
+                with suppress(OSError):
+                    os.readlink(left)
+                    left.unlink()
+            time.sleep(0.5)
+
+
+@contextmanager
+def attacked(folder: Path, precious: Path) -> Iterator[None]:
+    """While it goes on."""
+    child = os.fork()
+    if not child:
+        try:
+            attack(folder, precious)
+        finally:
+            os._exit(1)
+    try:
+        yield
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "the attacker has given up"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
+
+
+@needs_root
+def test_nothing_that_is_linked_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotation, compression, deletion, a mode and an owner that are given to every file: none of it reaches the target of a link
+    that somebody has made, neither one that is there nor one that would be. No call raises, and none waits for long."""
+    monkeypatch.setattr(sys, "stderr", io.StringIO())  # what is refused is told, again and again
+    folder, precious = tmp_path / "logs", tmp_path / "precious"
+    for above in (tmp_path, *list(tmp_path.parents)[:3]):
+        with suppress(OSError):
+            above.chmod(above.stat().st_mode | 0o011)
+    folder.mkdir()
+    folder.chmod(0o777)
+    precious.write_text(SECRET)
+    precious.chmod(0o600)
+    before = precious.stat()
+    handler = handler_at(
+        folder / "app.log", "S", backupCount=3, compress="gz", compress_delay=0, late_grace=0.1, lock_timeout=0.2,
+        chmod=0o666, owner=NOBODY, debug=True, rotate_idle=True,
+    )  # fmt: skip
+    longest, number = 0.0, 0
+    with attacked(folder, precious):
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            handler.handle(record(f"record {number}"))
+            longest = max(longest, time.monotonic() - begun)
+            number += 1
+            if number % 100 == 0:
+                with suppress(OSError):
+                    handler.doRollover()
+            time.sleep(0.001)
+    handler.close()
+    after = precious.stat()
+    assert precious.read_text() == SECRET
+    assert (after.st_mode, after.st_uid, after.st_gid, after.st_mtime_ns) == (
+        before.st_mode, before.st_uid, before.st_gid, before.st_mtime_ns,
+    )  # fmt: skip
+    assert not (tmp_path / "made").exists()
+    assert not any(SECRET.encode() in path.read_bytes() for path in folder.iterdir() if stat.S_ISREG(path.lstat().st_mode))
+    assert handler.stats().rotations > 0
+    assert longest < 5
+
+
+@needs_root
+def test_a_new_folder_is_given_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: object) -> None:
+    """Between the making of a folder and its owner somebody may put a link in its place: the target keeps its owner."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+
+    def swapped(path: str, mode: int = 0o777) -> None:
+        os.mkdir(path, mode)
+        os.rename(path, f"{path}.aside")
+        os.symlink(precious, path)
+
+    assert callable(system)
+    system(make_folder=swapped)
+    MultProcTimedRotatingFileHandler(tmp_path / "logs" / "app.log", mkdir=True, owner=NOBODY, delay=True).close()
+    with suppress(OSError):
+        MultProcTimedRotatingFileHandler(tmp_path / "logs" / "app.log", mkdir=True, owner=NOBODY).close()
+    assert (tmp_path / "logs").is_symlink(), "the test has come too late"
+    assert precious.stat().st_uid == 0
+    OPERATIONS.give_folder(str(tmp_path / "logs"), NOBODY, -1)
+    assert precious.stat().st_uid == 0
