@@ -171,6 +171,25 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/matrix.py", "--out", f"docs/benchmarks/{session.python}", *session.posargs)
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site in `site`: strict, its links looked at, nothing in it that is fetched from another host. With Chromium no
+    page is wider than a phone."""
+    _install(session, "docs")
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run("python", "tools/docs/links.py", "site")
+    session.run("python", "tools/docs/narrow.py", "site")
+
+
+@nox.session
+def screens(session: nox.Session) -> None:
+    """The pictures of commands and the drawings of the documentation, made anew. `nox -s screens -- ls` makes one picture."""
+    _install(session, "docs")
+    _install(session, "bench")
+    session.run("python", "tools/docs/drawings.py", "docs/assets")
+    session.run("python", "tools/docs/screens.py", "docs/assets", *session.posargs)
+
+
 def _build(session: nox.Session, source: Path, folder: Path) -> dict[str, str]:
     """Wheel and source archive of a tree, in a folder of their own; their SHA-256 by name."""
     env = {"SOURCE_DATE_EPOCH": "1577836800"}  # any time is good, if it is always the same

@@ -1,0 +1,186 @@
+"""Who is compared by `compare.py`, each in the way that its documentation shows, rotating every second unless told otherwise.
+
+A line has the time at which its record was made before the message, so that a file can be held against the clock.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import platform
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["PEERS", "Log", "Wanted", "open_log", "problem", "serving", "version"]
+
+FORMAT = "%(created)r %(message)s"
+PATIENCE = 10.0  # seconds for the end of a queue
+LOGROTATE = shutil.which("logrotate", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+PEERS = {
+    "mpfhandler": "mpfhandler",
+    "timed": "TimedRotatingFileHandler",
+    "watched": "WatchedFileHandler + logrotate",
+    "clh": "concurrent-log-handler",
+    "loguru": "loguru",
+    "queue": "QueueHandler + TimedRotatingFileHandler",
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a log is to be kept.
+
+    Attributes:
+        interval: seconds of a period.
+        keep: how many closed files are kept; 0 keeps all.
+        packed: closed files are compressed.
+    """
+
+    interval: int = 1
+    keep: int = 0
+    packed: bool = False
+
+
+class Log:
+    """A process's way to the log: `log(text)`, `close()`."""
+
+    def __init__(self, log: Any, close: Any) -> None:
+        self.log = log
+        self.close = close
+
+
+def version(peer: str) -> str:
+    """What was compared."""
+    names = {"mpfhandler": "mpfhandler", "clh": "concurrent-log-handler", "loguru": "loguru"}
+    if peer in names:
+        return importlib.metadata.version(names[peer])
+    if peer == "watched" and LOGROTATE is not None:
+        told = subprocess.run([LOGROTATE, "--version"], capture_output=True, text=True, check=False)
+        return f"CPython {platform.python_version()}, {(told.stdout + told.stderr).splitlines()[0]}"
+    return f"CPython {platform.python_version()}"
+
+
+def problem(peer: str) -> str | None:
+    """Why it cannot be compared here."""
+    module = {"clh": "concurrent_log_handler", "loguru": "loguru"}.get(peer)
+    if module is not None and importlib.util.find_spec(module) is None:
+        return f"not installed: {module}"
+    if peer == "watched" and LOGROTATE is None:
+        return "not installed: logrotate"
+    return None
+
+
+def open_log(peer: str, path: str, wanted: Wanted, shared: Any = None) -> Log:
+    """A process's own."""
+    if peer == "loguru":
+        return _loguru(path, wanted)
+    handler = _handler(peer, path, wanted, shared)
+    if peer != "queue":
+        handler.setFormatter(logging.Formatter(FORMAT))
+    logger = logging.Logger("compared")
+    logger.addHandler(handler)
+    return Log(logger.info, handler.close)
+
+
+def _handler(peer: str, path: str, wanted: Wanted, shared: Any) -> logging.Handler:
+    if peer == "mpfhandler":
+        from mpfhandler import MultProcTimedRotatingFileHandler
+
+        packed: dict[str, Any] = {"compress": "gz", "compress_delay": 0, "late_grace": 1} if wanted.packed else {}
+        return MultProcTimedRotatingFileHandler(path, "S", wanted.interval, wanted.keep, "utf-8", **packed)
+    if peer == "watched":
+        return logging.handlers.WatchedFileHandler(path, encoding="utf-8")
+    if peer == "clh":
+        module: Any = importlib.import_module("concurrent_log_handler")
+        made: logging.Handler = module.ConcurrentTimedRotatingFileHandler(
+            path, when="S", interval=wanted.interval, backupCount=wanted.keep, encoding="utf-8", use_gzip=wanted.packed
+        )
+        return made
+    if peer == "queue":
+        return logging.handlers.QueueHandler(shared)
+    return _timed(path, wanted)
+
+
+def _timed(path: str, wanted: Wanted) -> logging.Handler:
+    handler = logging.handlers.TimedRotatingFileHandler(path, "S", wanted.interval, wanted.keep, "utf-8")
+    if wanted.packed:  # as the standard library's cookbook has it
+        handler.namer, handler.rotator = _gz, _pack
+    handler.setFormatter(logging.Formatter(FORMAT))
+    return handler
+
+
+def _gz(name: str) -> str:
+    return f"{name}.gz"
+
+
+def _pack(source: str, target: str) -> None:
+    with open(source, "rb") as plain, gzip.open(target, "wb") as packed:
+        shutil.copyfileobj(plain, packed)
+    os.remove(source)
+
+
+def _loguru(path: str, wanted: Wanted) -> Log:
+    logger: Any = importlib.import_module("loguru").logger
+    logger.remove()
+    sink = logger.add(
+        path, format=lambda record: f"{record['time'].timestamp()!r} {{message}}\n", rotation=f"{wanted.interval} seconds",
+        retention=wanted.keep or None, compression="gz" if wanted.packed else None, watch=True, encoding="utf-8",
+    )  # fmt: skip
+    return Log(logger.info, lambda: logger.remove(sink))
+
+
+@contextmanager
+def serving(peer: str, path: str, wanted: Wanted) -> Iterator[Any]:
+    """What runs beside the processes that log: logrotate, once in a period; what writes the records that others have queued.
+    Gives what they need to know of it."""
+    if peer == "watched":
+        with _rotated(path, wanted):
+            yield None
+    elif peer == "queue":
+        shared: Any = multiprocessing.get_context("spawn").Queue()
+        handler = _timed(path, wanted)
+        listener = logging.handlers.QueueListener(shared, handler)
+        listener.start()
+        try:
+            yield shared
+        finally:
+            shared.cancel_join_thread()
+            stopping = threading.Thread(target=listener.stop, daemon=True)
+            stopping.start()
+            stopping.join(PATIENCE)  # a process that was killed may have taken the queue's lock with it
+    else:
+        yield None
+
+
+@contextmanager
+def _rotated(path: str, wanted: Wanted) -> Iterator[None]:
+    """By logrotate, as cron would begin it."""
+    folder, ended = Path(path).parent / "logrotate", threading.Event()
+    folder.mkdir(exist_ok=True)
+    rules = ["nocreate", "missingok", f"rotate {wanted.keep or 1000}", "compress" if wanted.packed else "nocompress"]
+    (folder / "conf").write_text(f"{path} {{\n" + "\n".join(rules) + "\n}\n")
+
+    def rotate() -> None:
+        while not ended.wait(wanted.interval):
+            command = [str(LOGROTATE), "--force", "--state", str(folder / "state"), str(folder / "conf")]
+            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+    thread = threading.Thread(target=rotate)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

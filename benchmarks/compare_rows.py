@@ -1,0 +1,326 @@
+"""The questions of `compare.py`. Each is asked of real processes and files; the answer is yes or no, and what was seen."""
+
+from __future__ import annotations
+
+import gzip
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compare_peers import Wanted, open_log, serving
+
+__all__ = ["ROWS", "Answer"]
+
+SPAWN = multiprocessing.get_context("spawn")
+PROCESSES, RECORDS = 4, 3000
+HANGS = 10.0  # seconds after which a call, or a child, does not come back any more
+
+
+class Answer(NamedTuple):
+    """Yes or no, and why."""
+
+    yes: bool
+    seen: str
+
+
+# --- processes that log -----------------------------------------------------------------------------------------------
+
+
+def steadily(peer: str, path: str, wanted: Wanted, shared: Any, start: Any, number: int, count: int, pause: float) -> None:
+    """So many records, with a pause between two."""
+    log = open_log(peer, path, wanted, shared)
+    start.wait()
+    for record in range(count):
+        log.log(f"{number} {record}")
+        time.sleep(pause)
+    log.close()
+    if shared is not None:
+        shared.close()
+        shared.join_thread()
+
+
+def until_killed(peer: str, path: str, wanted: Wanted, shared: Any, count: int) -> None:
+    """So many records, and a SIGKILL after the last call has returned."""
+    log = open_log(peer, path, wanted, shared)
+    for record in range(count):
+        log.log(f"0 {record}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def timed(
+    peer: str, path: str, wanted: Wanted, shared: Any, start: Any, longest: Any, number: int, seconds: float, pause: float
+) -> None:
+    """For so long, with the longest call in a place of its own."""
+    log = open_log(peer, path, wanted, shared)
+    start.wait()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        log.log(f"{number} record of a load that goes on")
+        longest[number] = max(longest[number], time.monotonic() - begun)
+        time.sleep(pause)
+    os._exit(0)
+
+
+def begun(target: Callable[..., None], *arguments: Any) -> Any:
+    """A process, spawned."""
+    process = SPAWN.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def ended(processes: list[Any], patience: float = 60.0) -> None:
+    """Wait, and kill what does not end."""
+    deadline = time.monotonic() + patience
+    for process in processes:
+        process.join(max(0.1, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+# --- what is in the files ---------------------------------------------------------------------------------------------
+
+
+def files(folder: Path) -> dict[str, list[str]]:
+    """The lines of every file of the log."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.name.startswith("app.") and not path.name.endswith((".lock", ".debug")):
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            found[path.name] = data.decode("utf-8", "replace").splitlines()
+    return found
+
+
+def messages(folder: Path) -> Counter[str]:
+    """How often each message stands there, without its time."""
+    return Counter(line.partition(" ")[2] for lines in files(folder).values() for line in lines)
+
+
+def seconds_of(lines: list[str], interval: int = 1) -> set[int]:
+    """The periods of a file's records."""
+    return {int(float(line.partition(" ")[0])) // interval for line in lines if line}
+
+
+# --- the questions ----------------------------------------------------------------------------------------------------
+
+
+def run_of_four(peer: str, folder: Path) -> None:
+    """Four processes, three rotations and more."""
+    path, wanted = str(folder / "app.log"), Wanted()
+    with serving(peer, path, wanted) as shared:
+        start = SPAWN.Barrier(PROCESSES + 1)
+        crew = [begun(steadily, peer, path, wanted, shared, start, number, RECORDS, 0.001) for number in range(PROCESSES)]
+        start.wait(HANGS * 6)
+        ended(crew)
+
+
+def kept(peer: str, folder: Path) -> Answer:
+    """Every record is there, once."""
+    run_of_four(peer, folder)
+    there = messages(folder)
+    wanted = {f"{number} {record}" for number in range(PROCESSES) for record in range(RECORDS)}
+    lost, doubled = len(wanted - set(there)), sum(count - 1 for count in there.values())
+    odd = len(set(there) - wanted)
+    return Answer(
+        not lost and not doubled and not odd, f"{lost} of {len(wanted)} lost, {doubled} doubled, in {len(files(folder))} files"
+    )
+
+
+def period(peer: str, folder: Path) -> Answer:
+    """Each file has the records of one second."""
+    run_of_four(peer, folder)
+    found = files(folder)
+    mixed, lost = sum(len(seconds_of(lines)) > 1 for lines in found.values()), PROCESSES * RECORDS - len(messages(folder))
+    return Answer(
+        not mixed and not lost and len(found) > 2, f"{mixed} of {len(found)} files have records of several; {lost} lost"
+    )
+
+
+def durable(peer: str, folder: Path) -> Answer:
+    """What a call has returned for survives a SIGKILL of the process."""
+    path, wanted = str(folder / "app.log"), Wanted(3600)
+    with serving(peer, path, wanted) as shared:
+        ended([begun(until_killed, peer, path, wanted, shared, 1000)])
+        time.sleep(0.5)
+    count = len(messages(folder))
+    return Answer(count == 1000, f"{count} of 1000 records")
+
+
+def stopped(peer: str, folder: Path) -> Answer:
+    """While one process is stopped (SIGSTOP) the others go on."""
+    path, wanted, seconds = str(folder / "app.log"), Wanted(), 10.0
+    longest: Any = SPAWN.RawArray("d", PROCESSES)
+    with serving(peer, path, wanted) as shared:
+        start = SPAWN.Barrier(PROCESSES + 1)
+        crew = [begun(timed, peer, path, wanted, shared, start, longest, number, seconds, 0.0) for number in range(PROCESSES)]
+        start.wait(HANGS * 6)
+        for _ in range(4):
+            time.sleep(0.37)
+            os.kill(crew[0].pid, signal.SIGSTOP)
+            time.sleep(1.5)
+            os.kill(crew[0].pid, signal.SIGCONT)
+        ended(crew, 20)
+    worst = max(longest[1:])
+    return Answer(worst < 1.0, f"the longest call of the others: {worst:.2f} s; stopped for 1.5 s")
+
+
+def forked(peer: str, folder: Path) -> Answer:
+    """Children that are forked while threads log can log."""
+    path, wanted, hung = str(folder / "app.log"), Wanted(), 0
+    with serving(peer, path, wanted) as shared:
+        log, over = open_log(peer, path, wanted, shared), threading.Event()
+
+        def busy() -> None:
+            while not over.is_set():
+                log.log("x " * 50)
+
+        threads = [threading.Thread(target=busy) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(60):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                child = os.fork()
+            if not child:
+                log.log(f"child {number}")
+                os._exit(0)
+            hung += not came_back(child)
+            if hung >= 2:
+                break
+        over.set()
+        for thread in threads:
+            thread.join(HANGS)
+        log.close()
+    return Answer(not hung, f"{hung} of {number + 1} children hung")
+
+
+def came_back(child: int) -> bool:
+    """Whether it ended in time; else it is killed."""
+    deadline = time.monotonic() + HANGS / 3
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def moved(peer: str, folder: Path) -> Answer:
+    """After an `mv` of the log the next records are in a new one."""
+    path, wanted = str(folder / "app.log"), Wanted(3600)
+    with serving(peer, path, wanted) as shared:
+        log = open_log(peer, path, wanted, shared)
+        log.log("before")
+        time.sleep(0.5)
+        os.rename(path, folder / "aside")
+        time.sleep(1.2)
+        log.log("after")
+        time.sleep(0.5)
+        log.close()
+    there = (folder / "app.log").exists() and "after" in (folder / "app.log").read_text()
+    return Answer(there, "the record is in the new file" if there else "the record is in the file that was moved away")
+
+
+NEIGHBOURS = [
+    "app.error.log",
+    "app.log.old",
+    "app.error.log.2020-01-01_00-00-00",
+    "app.log.error.2020-01-01_00-00-00",
+    "app.2020.log",
+]
+
+
+def foreign(peer: str, folder: Path) -> Answer:
+    """Files that are not the log's stay, whatever is deleted by rule."""
+    path, wanted = str(folder / "app.log"), Wanted(1, keep=1)
+    for name in NEIGHBOURS:
+        (folder / name).write_text("somebody else's\n")
+        os.utime(folder / name, (1, 1))
+    with serving(peer, path, wanted) as shared:
+        log = open_log(peer, path, wanted, shared)
+        for number in range(45):
+            log.log(str(number))
+            time.sleep(0.1)
+        time.sleep(0.5)
+        log.close()
+    ours = [name for name in files(folder) if name not in NEIGHBOURS]
+    gone = [name for name in NEIGHBOURS if not (folder / name).exists()]
+    deleted = len(ours) <= 3
+    return Answer(not gone and deleted, f"deleted of others: {', '.join(gone) or 'none'}; {len(ours)} files of its own are left")
+
+
+def odd(peer: str, folder: Path) -> Answer:
+    """A record with a character that cannot be encoded is there."""
+    path, wanted = str(folder / "app.log"), Wanted(3600)
+    with serving(peer, path, wanted) as shared:
+        log = open_log(peer, path, wanted, shared)
+        for number in range(10):
+            log.log(f"{number} \udcff")
+        time.sleep(0.5)
+        log.close()
+    count = sum(len(lines) for lines in files(folder).values())
+    return Answer(count == 10, f"{count} of 10 records")
+
+
+def aligned(peer: str, folder: Path) -> Answer:
+    """Five-second periods begin at :00, :05, …, whenever the process was started."""
+    path, wanted = str(folder / "app.log"), Wanted(5)
+    time.sleep(5.0 - (time.time() - 2.5) % 5.0)  # in the middle of a period
+    with serving(peer, path, wanted) as shared:
+        log = open_log(peer, path, wanted, shared)
+        end = time.monotonic() + 7
+        while time.monotonic() < end:
+            log.log("record")
+            time.sleep(0.02)
+        time.sleep(0.3)
+        log.close()
+    found = files(folder).values()
+    mixed = [lines for lines in found if len(seconds_of(lines, 5)) > 1]
+    return Answer(not mixed and len(found) > 1, f"{len(mixed)} of {len(found)} files have records of several periods")
+
+
+def packed(peer: str, folder: Path) -> Answer:
+    """While a file of 100 MB is compressed no logging call takes a tenth of a second."""
+    path, wanted, seconds = str(folder / "app.log"), Wanted(1, packed=True), 12.0
+    line = f"{time.time() - 7200!r} " + "some text of a record, not too regular: " + os.urandom(30).hex() + "\n"
+    Path(path).write_text(line * (100_000_000 // len(line)))
+    os.utime(path, (time.time() - 7200,) * 2)
+    longest: Any = SPAWN.RawArray("d", 1)
+    with serving(peer, path, wanted) as shared:
+        start = SPAWN.Barrier(2)
+        process = begun(timed, peer, path, wanted, shared, start, longest, 0, seconds, 0.01)
+        start.wait(HANGS * 6)
+        ended([process], 90)
+    done = [one for one in folder.iterdir() if one.suffix == ".gz"]
+    return Answer(longest[0] < 0.1 and bool(done), f"the longest call: {longest[0]:.3f} s; {len(done)} compressed")
+
+
+class Row(NamedTuple):
+    """A question, and who can be asked."""
+
+    text: str
+    ask: Callable[[str, Path], Answer]
+    not_asked: tuple[str, ...] = ()
+
+
+ROWS = {
+    "kept": Row("Four processes, a rotation each second: every record is there, once", kept),
+    "period": Row("… and in the file of its own second", period, ("watched",)),
+    "aligned": Row("Periods are aligned to the clock, whenever a process was started", aligned, ("watched",)),
+    "durable": Row("What a call has returned for survives a SIGKILL of the process", durable),
+    "stopped": Row("While one process is stopped the others go on", stopped),
+    "forked": Row("Children that are forked while threads log can log", forked),
+    "moved": Row("After an `mv` of the log the next records are in a new one", moved),
+    "foreign": Row("Deletion by rule leaves other people's files alone", foreign),
+    "odd": Row("A character that cannot be encoded costs no record", odd),
+    "packed": Row("While 100 MB are compressed no call takes 0.1 s", packed),
+}
