@@ -173,8 +173,8 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation site in `site`: strict, its links looked at, nothing in it that is fetched from another host. With Chromium no
-    page is wider than a phone."""
+    """The documentation site in `site`: strict, with links that work, and nothing that is fetched from another host. With
+    Chromium: no page is wider than a phone."""
     _install(session, "docs")
     session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
     session.run("python", "tools/docs/links.py", "site")

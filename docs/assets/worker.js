@@ -38,6 +38,7 @@
     }
   }
   FramedWorker.framed = true;
+  window.IFrameWorker = FramedWorker;  // the name by which the worker finds its other scripts
   function load(inside, url) {
     return new Promise((done, failed) => {
       const script = inside.document.createElement("script");

@@ -52,7 +52,7 @@ def test_each_cell_has_a_question() -> None:
 
 
 @pytest.mark.load
-@pytest.mark.parametrize("row", ["kept", "period", "aligned", "durable", "stopped", "forked", "foreign", "packed"])
+@pytest.mark.parametrize("row", ["kept", "period", "aligned", "durable", "held", "forked", "foreign", "packed"])
 def test_the_page_says_what_is_so(row: str) -> None:
     """Asked anew, this handler and the standard library's answer what the page has."""
     page, found = table(PAGE.read_text(encoding="utf-8"))[row], asked([row], "mpfhandler,timed")[row]

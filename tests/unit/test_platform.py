@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -654,6 +655,22 @@ def test_other_systems_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UnsupportedPlatform, match="Windows") as caught:
         current._operations()
     assert isinstance(caught.value, ImportError)
+
+
+def test_the_import_works_on_windows() -> None:
+    """A program for several systems may import the package there, and is told when it makes a log; by an `ImportError`."""
+    code = """
+import logging.handlers, sys
+sys.platform, sys.modules["fcntl"], sys.modules["resource"] = "win32", None, None
+import mpfhandler
+try:
+    mpfhandler.MultProcTimedRotatingFileHandler("app.log")
+except mpfhandler.UnsupportedPlatform as error:
+    print(isinstance(error, ImportError), error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("True ")
+    assert "Windows" in done.stdout
 
 
 def test_modes_and_owners_are_set_by_descriptor(descriptor: int) -> None:

@@ -62,6 +62,13 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         self.wfile.write(self.harness)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Does not mind a browser that goes away."""
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing."""
+
+
 def browsed(*words: str) -> str:
     """What the browser prints."""
     with tempfile.TemporaryDirectory() as profile:
@@ -100,7 +107,7 @@ def main() -> int:
         print("Skipped: no Chromium to look with")
         return 0
     pages = options.pages or sorted(path.relative_to(options.site).as_posix() for path in options.site.rglob("*.html"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(options.site)))
+    server = Server(("127.0.0.1", 0), functools.partial(Quiet, directory=str(options.site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     found = widths(server.server_port, pages)
     wide = {page: told for page, told in found.items() if told[0] > WIDTH or told[1]}
@@ -114,7 +121,7 @@ def main() -> int:
             )
             browsed(
                 f"--window-size={WIDTH},2400",
-                "--timeout=4000",
+                "--virtual-time-budget=30000",
                 f"--screenshot={target}",
                 f"http://127.0.0.1:{server.server_port}/narrow.html",
             )
