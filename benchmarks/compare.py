@@ -24,8 +24,12 @@ __all__ = ["asked", "table"]
 
 def asked(row: str, peer: str) -> Answer:
     """One cell. What the peer writes to stderr meanwhile (failed renames, tracebacks) is not shown."""
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        return ROWS[row].ask(peer, Path(folder))
+    for _ in range(ROWS[row].rounds):
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            answer = ROWS[row].ask(peer, Path(folder))
+        if not answer.yes:
+            break
+    return answer
 
 
 @contextlib.contextmanager

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import shutil
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,17 @@ pytestmark = pytest.mark.integration
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def missing(blocks: list[Block]) -> list[str]:
+    """What a page needs and this machine lacks: packages that it imports or starts, and programs."""
+    code = "\n".join(block.code for block in blocks if block.language in RUN and not block.reason)
+    packages = ["celery", "django", "fastapi", "flask", "gunicorn", "uvicorn"]
+    needed = [one for one in packages if re.search(rf"^\s*(from|import|pip install .*)?\b{one}\b", code, re.MULTILINE)]
+    lacking = [one for one in needed if importlib.util.find_spec(one) is None]
+    programs = [one for one in ("curl", "uwsgi") if re.search(rf"^{one} |\b{one} -s", code, re.MULTILINE)]
+    beside = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return lacking + [one for one in programs if shutil.which(one, path=beside) is None]
 
 
 def english_of(path: Path) -> Path:
@@ -55,6 +69,8 @@ def test_blocks_run(page: Path, tmp_path: Path) -> None:
     for block in blocks:
         if block.reason:
             print(f"{block.page}:{block.line}: not run: {block.reason}")
+    if lacking := missing(blocks):
+        pytest.skip(f"not installed: {', '.join(lacking)}")
     folder = tmp_path / "page"
     folder.mkdir()
     done = run_page([block for block in blocks if not block.reason], folder, free_port())
