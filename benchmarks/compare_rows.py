@@ -243,12 +243,9 @@ def moved(peer: str, folder: Path) -> Answer:
 
 
 NEIGHBOURS = [
-    "app.error.log",
-    "app.log.old",
-    "app.error.log.2020-01-01_00-00-00",
-    "app.log.error.2020-01-01_00-00-00",
-    "app.2020.log",
-]
+    "app.error.log", "app.log.old", "app.2020.log",
+    "app.error.log.2020-01-01_00-00-00", "app.log.error.2020-01-01_00-00-00", "app.log.audit.2020-01-01_00-00-00",
+]  # fmt: skip
 
 
 def foreign(peer: str, folder: Path) -> Answer:

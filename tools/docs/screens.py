@@ -95,7 +95,8 @@ def shown(command: str, columns: int) -> str:
         os.close(ours)
     if process.returncode:
         raise SystemExit(f"{command}: exit code {process.returncode}\n{data.decode()}")
-    return data.decode().replace("\r\n", "\n")
+    text = data.decode().replace("\r\n", "\n")
+    return re.sub(r"(Linux \d+\.\d+)[.\w-]*", r"\1", text)  # which build it was says nothing to others
 
 
 def picture(command: str, text: str, columns: int) -> str:
