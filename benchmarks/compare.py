@@ -22,9 +22,9 @@ from compare_rows import ROWS, Answer
 __all__ = ["asked", "table"]
 
 
-def asked(row: str, peer: str) -> Answer:
-    """One cell. What the peer writes to stderr meanwhile (failed renames, tracebacks) is not shown."""
-    for _ in range(ROWS[row].rounds):
+def asked(row: str, peer: str, rounds: int) -> Answer:
+    """One cell; of what is rare the first no in so many rounds. What the peer writes to stderr meanwhile (failed renames, tracebacks) is not shown."""
+    for _ in range(rounds if ROWS[row].rare else 1):
         with tempfile.TemporaryDirectory() as folder, quiet():
             answer = ROWS[row].ask(peer, Path(folder))
         if not answer.yes:
@@ -60,6 +60,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="yes or no: what handlers do in the same situations")
     parser.add_argument("--rows", default=",".join(ROWS), help=f"which questions, with commas: {', '.join(ROWS)}")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"who, with commas: {', '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, default=8, help="of questions about what is rare: one no is a no (default: 8)")
     options = parser.parse_args()
     rows, peers = options.rows.split(","), options.peers.split(",")
     for peer in list(peers):
@@ -72,7 +73,7 @@ def main() -> int:
     for row in rows:
         for peer in peers:
             if peer not in ROWS[row].not_asked:
-                cells[row, peer] = answer = asked(row, peer)
+                cells[row, peer] = answer = asked(row, peer, options.rounds)
                 print(f"{row:8} {PEERS[peer]:42} {'yes' if answer.yes else 'no':3} {answer.seen}", flush=True)
     print(f"\n{table(cells, rows, peers)}")
     return 0 if all(answer.yes for (_, peer), answer in cells.items() if peer == "mpfhandler") else 1

@@ -19,14 +19,15 @@ pytestmark = pytest.mark.integration
 
 def table(text: str) -> dict[str, dict[str, str]]:
     """By the row's key: what stands under each peer's name, without versions and notes."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    [found] = re.findall(r"^\|[^\n]*\| asked by \|\n(?:\|.*\n?)+", text, re.MULTILINE)
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in found.splitlines()]
     heads = [re.sub(r" [\d.]+.*", "", cell) for cell in rows[0]]
     return {row[-1].strip("`").split()[-1]: {"": row[0], **dict(zip(heads[1:-1], row[1:-1], strict=True))} for row in rows[2:]}
 
 
 def asked(rows: list[str], peers: str) -> dict[str, dict[str, str]]:
     """The table that the script prints."""
-    command = [sys.executable, str(SCRIPT), "--rows", ",".join(rows), "--peers", peers]
+    command = [sys.executable, str(SCRIPT), "--rows", ",".join(rows), "--peers", peers, "--rounds", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert "| asked by |" in done.stdout, done.stdout + done.stderr
     print(done.stdout)
