@@ -23,7 +23,7 @@ __all__ = ["asked", "table"]
 
 
 def asked(row: str, peer: str, rounds: int) -> Answer:
-    """One cell; of what is rare the first no in so many rounds. What the peer writes to stderr meanwhile (failed renames, tracebacks) is not shown."""
+    """One cell; of what is rare the first no in so many rounds. What the peer writes to stderr meanwhile is not shown."""
     for _ in range(rounds if ROWS[row].rare else 1):
         with tempfile.TemporaryDirectory() as folder, quiet():
             answer = ROWS[row].ask(peer, Path(folder))

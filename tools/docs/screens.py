@@ -115,12 +115,11 @@ def main() -> None:
     folder = Path(sys.argv[1]).resolve()
     for name in sys.argv[2:] or SCREENS:
         command, columns, around = SCREENS[name]
-        with (
-            tempfile.TemporaryDirectory() as place,
-            contextlib.chdir(place) if sys.version_info >= (3, 11) else nothing(),
-            around(),
-        ):
-            (folder / f"{name}.svg").write_text(picture(command, shown(command, columns), columns), encoding="utf-8")
+        with tempfile.TemporaryDirectory() as place:
+            os.chdir(place)
+            with around():
+                (folder / f"{name}.svg").write_text(picture(command, shown(command, columns), columns), encoding="utf-8")
+            os.chdir(folder)
 
 
 if __name__ == "__main__":
