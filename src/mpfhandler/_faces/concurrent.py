@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     class More(TypedDict, total=False):
         """Options of `MultProcTimedRotatingFileHandler` beside those of concurrent-log-handler; they count before these."""
 
+        escape: bool | str
         tz: str | tzinfo | None
         mkdir: bool | str
         lock_dir: str | os.PathLike[str] | None
