@@ -112,7 +112,7 @@ def coverage(session: nox.Session) -> None:
         calendar = "--ignore=tests/property/test_schedule_properties.py"  # a minute, and no branch that others do not take
         session.run(*measured, "-m", QUICK, calendar, *session.posargs, env=env)
         programs = [f"tests/integration/test_{name}.py" for name in ("check", "bench", "read_follow")]
-        session.run(*measured, "-m", "slow", *programs, env=env)
+        session.run(*measured, "-m", "slow", *programs, "tests/faults/test_sealing_crash.py", env=env)
         # In one process, for it counts the process's threads; what it kills at a moment is not met when everything is slower.
         alone, archive = measured[:-2], "tests/integration/test_archive.py"
         session.run(*alone, "-m", "integration", "-k", "not killed", archive, env=env)

@@ -115,6 +115,7 @@ def every_call(tmp_path: Path, kind: str, error: Callable[[], BaseException], ch
         position += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_at_any_call(tmp_path: Path, kind: str) -> None:
     """A SIGKILL before each call: the content is there all the time, the next process brings it to its end, and a step is done
@@ -139,6 +140,7 @@ def test_killed_at_any_call(tmp_path: Path, kind: str) -> None:
         assert 0 < again < calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALL)
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.ENOENT, errno.EACCES, errno.EEXIST])
 def test_any_call_fails_once(tmp_path: Path, kind: str, number: int) -> None:
@@ -154,6 +156,7 @@ def test_any_call_fails_once(tmp_path: Path, kind: str, number: int) -> None:
     every_call(tmp_path, kind, lambda: OSError(number, os.strerror(number)), check)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SMALL)
 def test_interrupted_at_any_call(tmp_path: Path, kind: str) -> None:
     """Control-C in a command: it goes through, every lock is given back at once, and the next run brings it to its end."""
