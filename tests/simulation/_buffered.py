@@ -71,8 +71,9 @@ class BufferedProgram(Program):
         self._flushing(self.buffer.flush)
 
     def close(self) -> None:
+        waited = self.world.ledger.waiting(self.process)
         self._flushing(self.buffer.close)
-        self.world.ledger.closed(self.process)
+        self.world.ledger.closed(self.process, waited)
 
     def fork(self, *_: str) -> None:
         self.log()

@@ -89,6 +89,7 @@ class Record:
     in_log: bool = False  # it was written to what was the log, or had been when the process looked last
     at_home: bool = False  # it was written within its period, to a log that was made within it
     given_up: bool = False  # it could not be written before its program called close, and is to be counted as lost
+    perhaps: bool = False  # so it may be: it began to wait while close was under way, or after its last try
     buffered: bool = False  # its call has returned, and promises nothing yet
 
 
@@ -156,8 +157,9 @@ class Ledger(Watcher):
         failed = process.failures > record.failures
         failed_for_others = any(call.failed for call in under_way)
         waits = process.segment_failed_at + PATIENCE > record.begun_up and not self._has_a_file(process)
-        waiting = [one for one in self._waiting(process) if one is not record and not one.given_up]
-        excused = failed or failed_for_others or waits or waiting
+        others = [one for one in self.waiting(process) if one is not record]
+        waiting = [one for one in others if not one.given_up]
+        excused = failed or failed_for_others or waits or waiting or any(one.perhaps for one in others)
         if record.landed is None and not excused and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
@@ -185,25 +187,25 @@ class Ledger(Watcher):
     def left(self, process: Process, lost: int) -> None:
         """A program has ended well, and says that it has lost so many records."""
         self.well.append(process)
-        behind = [record for record in self._waiting(process) if self._stands_behind_a_fragment(record)]
+        behind = [record for record in self.waiting(process) if self._stands_behind_a_fragment(record)]
         self.to_mend += behind
-        waiting = [record.name for record in self._waiting(process) if record not in behind]
+        waiting = [record.name for record in self.waiting(process) if record not in behind]
         if len(waiting) != lost:
             self.broken.append(f"P5: {process.name} has lost {waiting}, and counts {lost}")
 
     def remembered(self, process: Process, number: int) -> None:
         """A program is about to end, and knows that so many records of it wait."""
-        waiting = [one for one in self._waiting(process) if not one.given_up and not one.buffered]
+        waiting = [one for one in self.waiting(process) if not one.given_up and not one.buffered]
         missing = [one.name for one in waiting if not self._stands_behind_a_fragment(one)]
         if len(missing) > number:
             self.broken.append(f"P1: {process.name} waits to write {number} records, and {missing} are nowhere")
 
-    def closed(self, process: Process) -> None:
-        """A program has called close: what waits no disk will get."""
-        for record in self._waiting(process):
-            record.given_up = True
+    def closed(self, process: Process, waited: Sequence[Record]) -> None:
+        """A program has called close: what waited before no disk will get, nor perhaps what began to wait meanwhile."""
+        for record in self.waiting(process):
+            record.given_up, record.perhaps = True, all(one is not record for one in waited)
 
-    def _waiting(self, process: Process) -> list[Record]:
+    def waiting(self, process: Process) -> list[Record]:
         return [one for one in self.records.values() if one.process is process and one.landed is None and one.returned]
 
     def clock_set(self, before: float) -> None:
@@ -454,7 +456,7 @@ class Ledger(Watcher):
         clock = record.highest >= over, record.lowest >= over, self._start(record.created) > record.lowest
         landed = record.landed is not None and self._period(record.landed)
         fixed = record.name, record.created, record.returned is not None, landed
-        marks = record.hindered, record.at_home, record.in_log, record.given_up
+        marks = record.hindered, record.at_home, record.in_log, record.given_up, record.perhaps
         open_still = record.returned is None or record.landed is None
         return *fixed, *marks, *clock, open_still and (record.begun_up, record.process.failures > record.failures)
 

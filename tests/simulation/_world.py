@@ -360,8 +360,9 @@ class Program:
 
     def close(self) -> None:
         """Somebody calls close, and goes on logging."""
+        waited = self.world.ledger.waiting(self.process)
         self._call(self.writer.close)
-        self.world.ledger.closed(self.process)
+        self.world.ledger.closed(self.process, waited)
 
     def nap(self, seconds: str) -> None:
         """The program does something else."""
