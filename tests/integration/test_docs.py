@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from _docs import DOCS, ROOT, Block, blocks_of, run_page
+from _programs import wait_until
 from _readers import Missing, Refused, read
 
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "benchmarks" not in path.parts)
@@ -155,3 +159,49 @@ def test_a_configuration_that_is_wrong_is_told() -> None:
                 read(language, text, title)
         except Missing as missing:
             print(missing)
+
+
+WORKER = """\
+import signal, sys, time
+
+def end(*_):
+    for number in range(500):
+        print("last", number)
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+print("first", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_service_that_is_stopped_loses_no_line(tmp_path: Path) -> None:
+    """The unit whose output is piped: its main process gets SIGTERM and says its last words, which are in the log. What its
+    `KillMode` does to the others is done as systemd.kill(5) has it."""
+    [unit] = [block for block in blocks_of(DOCS / "how-to" / "systemd.md") if block.title == "worker.service"]
+    options = dict(line.split("=", 1) for line in unit.code.splitlines() if "=" in line)
+    (tmp_path / "worker.py").write_text(WORKER)
+    log, program = tmp_path / "worker.log", Path(sys.executable).with_name("mpfhandler")
+    command = options["ExecStart"].replace("/srv/worker/bin/worker", f"{sys.executable} {tmp_path}/worker.py")
+    command = command.replace("/srv/worker/.venv/bin/mpfhandler", str(program)).replace("/var/log/worker/worker.log", str(log))
+    with subprocess.Popen(shlex.split(command), start_new_session=True) as main:
+        try:
+            wait_until(lambda: log.exists() and log.read_text() == "first\n", "its first line")
+            mode = options.get("KillMode", "control-group")
+            (os.killpg if mode == "control-group" else os.kill)(main.pid, signal.SIGTERM)
+            main.wait(60)
+            if mode == "process":
+                wait_until(lambda: not in_group(main.pid), "the end of the pipe")
+        finally:
+            if in_group(main.pid):
+                os.killpg(main.pid, signal.SIGKILL)
+    assert log.read_text() == "first\n" + "".join(f"last {number}\n" for number in range(500))
+
+
+def in_group(group: int) -> bool:
+    """Whether a process of it lives."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
