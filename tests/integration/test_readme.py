@@ -40,7 +40,7 @@ def test_links_lead_somewhere(readme: str) -> None:
 
 
 def test_both_languages_say_the_same() -> None:
-    """The two READMEs have the same code, the same figures, and name the same parameters, methods and files."""
+    """The two READMEs have the same code, the same figures and links, and name the same parameters, methods and files."""
     english, chinese = ((ROOT / readme).read_text(encoding="utf-8") for readme in READMES)
     assert blocks("README.md", "sh") == blocks("README.zh-CN.md", "sh")
     assert len(blocks("README.md", "python")) == len(blocks("README.zh-CN.md", "python"))
@@ -49,6 +49,8 @@ def test_both_languages_say_the_same() -> None:
     assert len(figures[0]) == 5
     spans = [sorted(re.findall(r"`([!-~]+)`", text)) for text in (english, chinese)]
     assert spans[0] == spans[1]
+    links = [sorted(re.findall(r"\]\(([^)]+)\)", text.replace(".zh.md", ".md"))) for text in (english, chinese)]
+    assert [link for link in links[0] if link != "README.zh-CN.md"] == [link for link in links[1] if link != "README.md"]
 
 
 @pytest.mark.parametrize("readme", READMES)
