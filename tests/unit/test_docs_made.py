@@ -31,6 +31,16 @@ def test_the_page_of_options_has_them_all() -> None:
         assert re.search(rf"^## {name}\n\n[A-Z\"`].{{10,}}", page, re.MULTILINE), name
 
 
+def test_a_link_to_a_place_of_the_readme_has_a_page() -> None:
+    """README.md is none of the site's pages, so mkdocs stops at a link to a heading of it, unless the page is known that has the
+    same."""
+    pages = [path for path in (ROOT / "docs").rglob("*.md") if "benchmarks" not in path.parts]
+    linked = {anchor for path in pages for anchor in re.findall(r"README\.md(#[^)]+)\)", path.read_text(encoding="utf-8"))}
+    hooks = (ROOT / "tools" / "docs" / "hooks.py").read_text(encoding="utf-8")
+    assert linked
+    assert [anchor for anchor in linked if f'"README.md{anchor}": ' not in hooks] == []
+
+
 def test_the_drawings_are_made() -> None:
     """Each SVG is what the script draws now."""
     drawings = tool("drawings")

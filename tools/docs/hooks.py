@@ -35,6 +35,7 @@ PAGES = {
 }
 SHIM = "https://unpkg.com/iframe-worker/shim"  # the theme's
 ELSEWHERE = {"README.md": "index.md"}
+PLACES = {"README.md#options": "reference/options.md"}  # of files that are not pages as they are
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -105,7 +106,8 @@ def _moved(markdown: str, source: str, page: str) -> str:
     def new(found: re.Match[str]) -> str:
         text, target, anchor = found[1], found[2], found[3] or ""
         path = os.path.normpath(os.path.join(os.path.dirname(source), target))
-        name = PAGES.get(path) or ELSEWHERE.get(path)
+        place = PLACES.get(path + anchor)
+        name, anchor = (place, "") if place else (PAGES.get(path) or ELSEWHERE.get(path), anchor)
         if name is None and path.startswith("docs/") and path.endswith((".md", ".svg", ".png")):
             name = path.removeprefix("docs/")
         if name is not None:
