@@ -21,6 +21,7 @@ import pytest
 
 import mpfhandler
 from mpfhandler import ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler
+from mpfhandler._pure.options import Access, Compression
 
 Closing = Callable[[Any], Any]
 KINDS = [ConcurrentRotatingFileHandler, ConcurrentTimedRotatingFileHandler]
@@ -182,6 +183,34 @@ def test_characters_that_the_encoding_does_not_have(kind: Any, tmp_path: Path, c
     errors = closing(ConcurrentTimedRotatingFileHandler(tmp_path / "e.log", encoding="ascii", errors="backslashreplace"))
     write(errors, "caf\u00e9")
     assert (tmp_path / "e.log").read_bytes() == b"caf\\xe9\n"
+
+
+NOTHING: list[tuple[dict[str, Any], dict[str, object]]] = [
+    ({"maxBytes": -1, "backupCount": -1}, {"max_bytes": 0, "backup_count": 0}),
+    ({"owner": []}, {"access": Access()}),
+    ({"owner": ()}, {"access": Access()}),
+    ({"owner": ""}, {"access": Access()}),
+    ({"use_gzip": None, "debug": None, "utc": None}, {"compression": Compression(), "debug": False}),
+]
+
+
+@both
+@pytest.mark.parametrize(("given", "found"), NOTHING, ids=lambda part: ",".join(part))
+def test_what_means_nothing_there_means_nothing_here(kind: Any, given: Any, found: Any, tmp_path: Path, closing: Closing) -> None:
+    """concurrent-log-handler asks whether a value is true, or above zero: what has lived with that starts here."""
+    handler = closing(kind(tmp_path / "app.log", **given))
+    assert {name: getattr(options_of(handler), name) for name in found} == found
+    write(handler, "one")
+    assert (tmp_path / "app.log").read_bytes() == b"one\n"
+
+
+@both
+def test_no_word_on_delay(kind: Any, tmp_path: Path, closing: Closing) -> None:
+    """None opens the file at the first record, as concurrent-log-handler always does."""
+    handler = closing(kind(tmp_path / "app.log", delay=None))
+    assert list(tmp_path.iterdir()) == []
+    write(handler, "one")
+    assert (tmp_path / "app.log").read_bytes() == b"one\n"
 
 
 @both

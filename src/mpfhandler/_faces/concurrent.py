@@ -67,12 +67,12 @@ class ConcurrentTimedRotatingFileHandler(MultProcTimedRotatingFileHandler):
 
     Args:
         filename, when, interval, backupCount, encoding, utc, atTime, maxBytes, debug: as in `MultProcTimedRotatingFileHandler`.
-        delay: open the file at the first record (concurrent-log-handler always does).
+        delay: open the file at the first record (concurrent-log-handler always does); None does.
         errors: how characters are written that the encoding does not have; None leaves it to `unicode_error_policy`.
         use_gzip: `compress="gz"`: in the background, `compress_delay` after the period's end.
         owner: a pair of user and group.
         chmod: mode of the files.
-        umask: the same, by the bits that new files do not get; `chmod` counts before it.
+        umask: the same, by the bits that are missing; `chmod` counts before it.
         newline: "\\r\\n" or "\\r" ends each record by that; line feeds within a record stay.
         terminator: what ends a record.
         unicode_error_policy: "ignore", "replace" or "strict".
@@ -95,7 +95,7 @@ class ConcurrentTimedRotatingFileHandler(MultProcTimedRotatingFileHandler):
         interval: int | str = 1,
         backupCount: int | str = 0,
         encoding: str | None = None,
-        delay: bool | str = False,
+        delay: bool | str | None = False,
         utc: bool | str = False,
         atTime: TimeOfDay | str | None = None,
         errors: str | None = None,
@@ -120,9 +120,9 @@ class ConcurrentTimedRotatingFileHandler(MultProcTimedRotatingFileHandler):
             keep_file_open=keep_file_open, mode=mode,
         )  # fmt: skip
         self.terminator = line_end(terminator, newline)
-        super().__init__(
-            filename, when, interval, backupCount, encoding, delay, utc, debug, atTime=atTime, maxBytes=maxBytes, **given
-        )
+        late, utc, debug = (True if delay is None else delay), _on(utc), _on(debug)
+        kept, size = _count(backupCount), _count(maxBytes)
+        super().__init__(filename, when, interval, kept, encoding, late, utc, debug, atTime=atTime, maxBytes=size, **given)
         self.finalize_handler_configuration()
 
     def finalize_handler_configuration(self) -> None:
@@ -182,13 +182,12 @@ class ConcurrentRotatingFileHandler(MultProcTimedRotatingFileHandler):
             keep_file_open=keep_file_open, mode=mode,
         )  # fmt: skip
         self.terminator = line_end(terminator, newline)
-        late = True if delay is None else delay
-        super().__init__(
-            filename, when, interval, backupCount, encoding, late, utc, debug, atTime=atTime, maxBytes=maxBytes, **given
-        )
+        late, utc, debug = (True if delay is None else delay), _on(utc), _on(debug)
+        kept, size = _count(backupCount), _count(maxBytes)
+        super().__init__(filename, when, interval, kept, encoding, late, utc, debug, atTime=atTime, maxBytes=size, **given)
         if self.maxBytes and not self.backupCount:
-            kept = "all segments are kept, where concurrent-log-handler empties the log"
-            _warn("backupCount", 0, kept, "give the number of segments to keep, or max_age, max_total_bytes", _CALLER - 1)
+            problem = "all segments are kept, where concurrent-log-handler empties the log"
+            _warn("backupCount", 0, problem, "give the number of segments to keep, or max_age, max_total_bytes", _CALLER - 1)
 
 
 def mapped(
@@ -209,11 +208,12 @@ def mapped(
     Raises:
         InvalidOption, InvalidOptionType, OSError: one cannot be used.
     """
+    owner = None if owner in ((), [], "") else owner
     given: dict[str, Any] = {"chmod": chmod, "owner": tuple(owner) if isinstance(owner, list) else owner}
     if umask is not None:
         bits = _mask(umask)
         given["chmod"] = 0o666 & ~bits if chmod is None else chmod
-    if to_flag("use_gzip", use_gzip):
+    if to_flag("use_gzip", _on(use_gzip)):
         given["compress"] = "gz"
     if unicode_error_policy not in _POLICIES:
         _warn("unicode_error_policy", unicode_error_policy, "is taken as 'ignore'", f"use one of {', '.join(_POLICIES)}")
@@ -221,7 +221,7 @@ def mapped(
     given["errors"] = unicode_error_policy if errors is None else errors
     if lock_file_directory is not None and lock_file_directory != "":
         given["lock_dir"] = _folder(lock_file_directory)
-    if not to_flag("keep_file_open", keep_file_open):
+    if not to_flag("keep_file_open", _on(keep_file_open)):
         _warn("keep_file_open", keep_file_open, "has no meaning: the file is always kept open", "leave it out")
     if mode != "a":
         _warn("mode", mode, "has no meaning: the log is always appended to", "leave it out")
@@ -237,6 +237,16 @@ def line_end(terminator: str, newline: str | None) -> str:
         return ending
     _warn("newline", newline, "ends each record, but does not change line feeds within it", "set `terminator` instead")
     return ending.replace("\n", newline)
+
+
+def _on(flag: Any) -> Any:
+    """A flag; None is off, as it is with concurrent-log-handler."""
+    return False if flag is None else flag
+
+
+def _count(number: int | str) -> int | str:
+    """A number that counts from one on: below zero is none, as it is with concurrent-log-handler."""
+    return 0 if isinstance(number, (int, float)) and number < 0 else number
 
 
 def _mask(umask: object) -> int:
