@@ -111,11 +111,16 @@ def test_every_fence_is_understood(page: Path) -> None:
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=name)
 def test_translations_have_the_same_code(page: Path) -> None:
-    """A Chinese page has the blocks of the English one, so they are run as well; and speaks of the same parameters and files."""
+    """A Chinese page has the blocks of the English one, so they are run as well; its headings, lists and tables have as many
+    entries; and it speaks of the same parameters and files."""
     ours, theirs = blocks_of(page), blocks_of(english_of(page))
     assert [(block.language, block.title, block.code) for block in ours] == [
         (block.language, block.title, block.code) for block in theirs
     ]
+    entries = [
+        re.findall(r"^ *(#+ |- |\d+\. |\|)", path.read_text(encoding="utf-8"), re.MULTILINE) for path in (page, english_of(page))
+    ]
+    assert entries[0] == entries[1]
     spans = [
         set(re.findall(r"`([!-~]+)`", re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)))
         for path in (page, english_of(page))
