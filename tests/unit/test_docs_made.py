@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+import mpfhandler
+
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "docs" / "assets"
 
@@ -29,6 +31,14 @@ def test_the_page_of_options_has_them_all() -> None:
     page = tool("options").options_page()
     for name in ("filename", "escape", "rotate_idle"):
         assert re.search(rf"^## {name}\n\n[A-Z\"`].{{10,}}", page, re.MULTILINE), name
+
+
+def test_the_page_of_the_api_has_all_that_is_public() -> None:
+    """Each name that the package offers, but for its version."""
+    named = re.findall(
+        r"^::: mpfhandler\.(\w+)$", (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted([*named, "__version__"]) == sorted(mpfhandler.__all__)
 
 
 def test_a_link_to_a_place_of_the_readme_has_a_page() -> None:

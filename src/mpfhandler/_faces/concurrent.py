@@ -65,8 +65,9 @@ _CALLER = 4  # who has called the constructor, seen from a warning two calls bel
 class ConcurrentTimedRotatingFileHandler(MultProcTimedRotatingFileHandler):
     """`MultProcTimedRotatingFileHandler` with the parameters of concurrent-log-handler 0.9.31's class of this name.
 
+    `filename`, `when`, `interval`, `backupCount`, `encoding`, `utc`, `atTime`, `maxBytes` and `debug` are as in that one.
+
     Args:
-        filename, when, interval, backupCount, encoding, utc, atTime, maxBytes, debug: as in `MultProcTimedRotatingFileHandler`.
         delay: open the file at the first record (concurrent-log-handler always does); None does.
         errors: how characters are written that the encoding does not have; None leaves it to `unicode_error_policy`.
         use_gzip: `compress="gz"`: in the background, `compress_delay` after the period's end.
@@ -135,13 +136,12 @@ class ConcurrentRotatingFileHandler(MultProcTimedRotatingFileHandler):
     The log is split at `maxBytes`, and rotated by the clock, too: at midnight, unless `when` says otherwise. Segments keep
     their names: `app.log.2026-11-23`, `app.log.2026-11-23.1`, where concurrent-log-handler renames `app.log.1` to `app.log.2`.
 
+    `filename`, `maxBytes`, `backupCount`, `encoding` and `debug` are as in `MultProcTimedRotatingFileHandler`, and so are `when`,
+    `interval`, `utc` and `atTime`, the rotation by the clock; all others but these as in `ConcurrentTimedRotatingFileHandler`.
+
     Args:
-        filename, maxBytes, backupCount, encoding, debug: as in `MultProcTimedRotatingFileHandler`.
         mode: has no meaning: the log is always appended to.
         delay: open the file at the first record; None does.
-        use_gzip, owner, chmod, umask, newline, terminator, unicode_error_policy, lock_file_directory, keep_file_open: as in
-            `ConcurrentTimedRotatingFileHandler`.
-        when, interval, utc, atTime: the rotation by the clock.
         options: any other option of `MultProcTimedRotatingFileHandler`.
 
     Raises:
