@@ -137,6 +137,25 @@ def test_a_traceback_is_one_line(make: Make, path: Path, delivery: dict[str, Any
     assert line.endswith(f"ValueError: {SPELLED}")
 
 
+@pytest.mark.parametrize("delivery", DELIVERIES)
+@pytest.mark.parametrize(
+    ("encoding", "halves", "spelled"),
+    [("utf-8", "\udcc2\udc9b", r"\x9b"), ("utf-8", "\udce2\udc80\udca8", r"\u2028"), ("latin-1", "\udc9b", r"\x9b")],
+)
+def test_bytes_in_the_disguise_of_surrogates(
+    path: Path, closing: Closing, delivery: dict[str, Any], encoding: str, halves: str, spelled: str
+) -> None:
+    """With `errors="surrogateescape"` the encoder makes bytes of lone surrogates, which together may be a control character. What
+    makes none stays."""
+    handler = closing(
+        MultProcTimedRotatingFileHandler(path, encoding=encoding, errors="surrogateescape", escape=True, **delivery)
+    )
+    handler.handle(record("%s", f"{halves}2J"))
+    handler.handle(record("%s", "\udcff"))
+    handler.close()
+    assert path.read_bytes() == f"{spelled}2J\n".encode() + b"\xff\n"
+
+
 class Emits(MultProcTimedRotatingFileHandler):
     """With an `emit` of its own."""
 

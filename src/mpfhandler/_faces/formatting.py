@@ -66,11 +66,13 @@ def is_untouched(formatter: logging.Formatter) -> bool:
     return formatter.__dict__.keys() == _ATTRIBUTES
 
 
-def escaping(format_record: Callable[[logging.LogRecord], str]) -> Callable[[logging.LogRecord], str]:
-    """The same text with its control characters spelled out."""
+def escaping(format_record: Callable[[logging.LogRecord], str], encoding: str, errors: str) -> Callable[[logging.LogRecord], str]:
+    """The same text with its control characters spelled out, as it will be encoded."""
     with importing():
         from .._pure.escaping import escaped  # only a log that asks for it pays for it
 
+    if errors == "surrogateescape":  # several lone surrogates may become one character
+        return lambda record: escaped(format_record(record).encode(encoding, errors).decode(encoding, errors))
     return lambda record: escaped(format_record(record))
 
 

@@ -366,8 +366,9 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
                 self._lockless = formatter
             if formatter is not None and is_stock(self._of_class):
                 self._format = StockFormat(formatter).format
-        if self._writer.options.escape:
-            self._format = escaping(self._format)
+        options = self._writer.options
+        if options.escape:
+            self._format = escaping(self._format, options.encoding, options.errors)
 
     def _check_process(self) -> None:
         """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a
