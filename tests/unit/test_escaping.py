@@ -187,6 +187,16 @@ def test_subclasses(make: Make, path: Path, kind: type[MultProcTimedRotatingFile
     assert path.read_text() == f"INFO\t{SPELLED}\n"
 
 
+def test_another_end_of_who_writes_to_the_stream(make: Make, path: Path) -> None:
+    """An end that is set later counts for a subclass that writes to the stream, too: nothing of it is spelled out."""
+    handler = make(Streams)
+    handler.handle(record(FORGED))
+    handler.terminator = "\r\n"
+    handler.handle(record(FORGED))
+    handler.close()
+    assert path.read_bytes().decode() == f"INFO\t{SPELLED}\nINFO\t{SPELLED}\r\n"
+
+
 def test_whatever_is_set_later(make: Make, path: Path) -> None:
     """Another formatter, a `format` put on the object, another end, a stream of the program's: it still holds."""
     handler = make()

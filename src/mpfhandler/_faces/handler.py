@@ -237,6 +237,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         """A text file's face on the log while it is open, else None."""
         if self._foreign is not None:
             return self._foreign
+        if self.terminator is not self._terminator:
+            self._change_terminator(self.terminator)
         return None if self._writer.segment is None else self._stream
 
     @stream.setter
