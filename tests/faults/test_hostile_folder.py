@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from _disk_support import NOBODY, handler_at, needs_root, record
 
-from mpfhandler import MultProcTimedRotatingFileHandler
+from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
+from mpfhandler._engine.place import find_log
 from mpfhandler._platform import OPERATIONS
 
 SECONDS = 4.0
@@ -104,6 +105,38 @@ def test_nothing_that_is_linked_is_touched(tmp_path: Path, monkeypatch: pytest.M
     assert not any(SECRET.encode() in path.read_bytes() for path in folder.iterdir() if stat.S_ISREG(path.lstat().st_mode))
     assert handler.stats().rotations > 0
     assert longest < 5
+
+
+@needs_root
+@pytest.mark.parametrize("hops", [1, 2])
+@pytest.mark.parametrize("target", ["precious", "made"])
+def test_a_link_that_is_there_from_the_start_is_not_followed(target: str, hops: int, tmp_path: Path) -> None:
+    """A program that starts again finds a link in the place of its log, which somebody has made meanwhile: it is refused by its
+    name, and nothing is made, written or given away where it leads. Also if a link of root's leads there; and by the commands."""
+    folder, precious = tmp_path / "logs", tmp_path / "precious"
+    folder.mkdir()
+    os.chown(folder, NOBODY, NOBODY)
+    precious.write_text(SECRET)
+    link = folder / "app.log"
+    link.symlink_to(tmp_path / target)
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+    log = tmp_path / "roots.log" if hops == 2 else link
+    if hops == 2:
+        log.symlink_to(link)
+    before = sorted(os.listdir(tmp_path)), precious.stat()
+    for make in (MultProcTimedRotatingFileHandler, TimedLogFile):
+        for delay in (False, True):
+            with pytest.raises(OSError, match=rf"{link} is a symbolic link that another user has made"):
+                make(log, chmod=0o666, owner=NOBODY, delay=delay)
+    with pytest.raises(OSError, match="that another user has made"):
+        find_log("log", str(log), trusting=False)
+    assert (sorted(os.listdir(tmp_path)), precious.stat()) == before
+    assert os.listdir(folder) == ["app.log"]
+    os.chown(link, 0, 0, follow_symlinks=False)
+    handler = MultProcTimedRotatingFileHandler(log)
+    handler.handle(record("through a link of root's"))
+    handler.close()
+    assert (tmp_path / target).read_text().endswith("through a link of root's\n")
 
 
 @needs_root

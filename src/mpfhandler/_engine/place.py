@@ -21,6 +21,7 @@ from .streams import find_stream
 __all__ = ["Place", "absolute", "find_log", "find_place", "make_folders", "remove_folders"]
 
 _LONGEST_NAME = 255  # bytes, where the system does not tell
+_LINKS = 40  # behind each other, as for Linux
 _TRIES, _PAUSE = 20, 0.005  # looks whether the log may be written; seconds between two
 
 
@@ -48,8 +49,8 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
         ending: bytes that the longest name beside the log has more than its own.
 
     Raises:
-        OSError: the folder does not exist or is not writable, the path is a folder, a name is too long, `lock_dir` cannot
-            be used.
+        OSError: the folder does not exist or is not writable, the path is a folder, or a link that another user has made, a
+            name is too long, `lock_dir` cannot be used.
         InvalidOptionType: the path is none.
     """
     parameter = spelled(names, "path")
@@ -57,7 +58,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     stream = find_stream(parameter, given)
     if stream is not None:
         return Place(os.path.abspath(stream), "", "", special=True)
-    log = os.path.realpath(given)
+    log = _followed(parameter, given)
     folder = os.path.dirname(log)
     missing = _missing_folders(folder)
     if missing and not mkdir:
@@ -76,17 +77,22 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     return Place(log, lock, f"{log}.debug", special=False, missing=missing, warning=fixed)
 
 
-def find_log(parameter: str, path: object) -> str:
+def find_log(parameter: str, path: object, *, trusting: bool = True) -> str:
     """The real path of a log of which only the closed segments are looked at. It need not exist, its folder must.
 
+    Args:
+        parameter: for messages.
+        path: as the user gave it.
+        trusting: whether a link may be another user's: for who only reads.
+
     Raises:
-        OSError: there is no such folder, or the path is that of a folder or of a stream.
+        OSError: there is no such folder, or the path is that of a folder, of a stream, or a link that is not to be followed.
         InvalidOptionType: the path is none.
     """
     given = _text(parameter, path)
     if find_stream(parameter, given) is not None:
         raise path_error(OSError, parameter, given, "is a stream, which has no closed segments", "name a log file")
-    log = os.path.realpath(given)
+    log = os.path.realpath(given) if trusting else _followed(parameter, given)
     if os.path.isdir(log):
         raise path_error(IsADirectoryError, parameter, given, "is a folder", "name the log in it")
     if not os.path.isdir(os.path.dirname(log)):
@@ -131,6 +137,46 @@ def remove_folders(ops: Operations, made: list[str]) -> None:
             ops.remove_folder(folder)
         except OSError:
             return
+
+
+def _followed(parameter: str, given: str) -> str:
+    """The real path. A link in the log's own place is followed only if root or this user has made it: who else may write to the
+    folder must not choose a file that a privileged program writes to, rotates and gives away. The folders are believed.
+
+    What is looked at is looked at again after it was read, so nobody puts another link in its place meanwhile.
+
+    Raises:
+        OSError: such a link is another user's.
+    """
+    path, trusted = given.rstrip("/") or given, {0, os.geteuid()}
+    for _ in range(_LINKS):
+        folder, name = os.path.split(path)
+        if name in {"", ".", ".."}:
+            break
+        path = os.path.join(os.path.realpath(folder), name)
+        link = _link_at(path)
+        if link is None:
+            return path
+        try:
+            target = os.readlink(path)
+        except OSError:  # it is none any more
+            continue
+        if link[0] not in trusted:
+            problem = f"{path} is a symbolic link that another user has made"
+            remedy = "name the file that is meant, or have root make the link"
+            raise path_error(PermissionError, parameter, given, problem, remedy)
+        if _link_at(path) == link:
+            path = os.path.join(os.path.dirname(path), target).rstrip("/")
+    return os.path.realpath(given)  # a folder; or a loop, which is told
+
+
+def _link_at(path: str) -> tuple[int, int, int, int] | None:
+    """Whose link is there, and which."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return (found.st_uid, found.st_dev, found.st_ino, found.st_ctime_ns) if stat.S_ISLNK(found.st_mode) else None
 
 
 def _text(parameter: str, path: object) -> str:

@@ -101,7 +101,7 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
     Raises:
         InvalidOption, OSError: one of them cannot be used.
     """
-    log = find_log("LOG", arguments.log)
+    log = find_log("LOG", arguments.log, trusting=False)
     schedule, suffix = _schedule(log, arguments, ops)
     grace = to_seconds("late_grace", arguments.late_grace)
     names = Names(log, suffix)

@@ -118,7 +118,7 @@ def _find(arguments: argparse.Namespace, ops: Operations = OPERATIONS) -> _Log:
     found = find_log("rotate", arguments)
     given, files = given_by(arguments), ops.names(os.path.dirname(found.path))
     known = learn(found.path, given, files, found.state)
-    place = _place(ops, found.path, arguments.lock_dir, known.suffix)
+    place = _place(ops, arguments.log, arguments.lock_dir, known.suffix)
     if not known.sure:
         problem = "not given, and the lock file does not tell it"
         raise InvalidOption("when", arguments.when, problem, "give --when, --tz and what else the handler has, also --lock-dir")
