@@ -140,6 +140,27 @@ def test_a_link_that_is_there_from_the_start_is_not_followed(target: str, hops: 
 
 
 @needs_root
+@pytest.mark.parametrize("target", ["/dev/full", "/proc/sysrq-trigger-of-a-test", "fifo"])
+def test_a_link_to_a_device_is_not_followed(target: str, tmp_path: Path) -> None:
+    """What a program of root's logs does not go to a disk, or to the kernel as a command, because somebody has put a link there.
+    One of root's, as in containers, is followed."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    link = folder / "app.log"
+    link.symlink_to(tmp_path / target)
+    os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+    for delay in (False, True):
+        with pytest.raises(OSError, match=rf"{link} is a symbolic link that another user has made"):
+            MultProcTimedRotatingFileHandler(link, delay=delay)
+    if target == "/dev/full":
+        os.chown(link, 0, 0, follow_symlinks=False)
+        handler = MultProcTimedRotatingFileHandler(link)
+        assert handler.stream.name == "/dev/full"
+        handler.close()
+
+
+@needs_root
 def test_a_new_folder_is_given_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: object) -> None:
     """Between the making of a folder and its owner somebody may put a link in its place: the target keeps its owner."""
     precious = tmp_path / "precious"

@@ -2936,6 +2936,22 @@ MUTANTS = (
         ("simulation/test_sealing_worlds.py::test_every_schedule_of_a_small_world[a late segment, let go to be sealed]",),
     ),
     Mutant(
+        "anybodys-link-followed",
+        "who may write to the folder of root's log chooses, before a start, which file is written to, rotated and given away",
+        "_engine/place.py",
+        "        if link[0] not in trusted:\n",
+        "        if not trusted:\n",
+        ("faults/test_hostile_folder.py::test_a_link_that_is_there_from_the_start_is_not_followed[precious-1]",),
+    ),
+    Mutant(
+        "anybodys-link-for-a-pipe",
+        "a pipe in the place of root's log becomes a link to a disk, and the log is written there",
+        "_platform/posix.py",
+        "        return _lift(_open(path, flags))\n",
+        "        return _lift(os.open(path, flags | _OWN_NAME & ~os.O_NOFOLLOW))\n",
+        ("unit/test_platform.py::test_link_in_the_place_of_a_pipe_is_not_followed",),
+    ),
+    Mutant(
         "escape-forgotten-by-the-handler",
         "a line end in a message begins a line of the log, whatever `escape` says",
         HANDLER,

@@ -702,6 +702,20 @@ def test_link_in_the_place_of_a_file_of_ours_is_not_followed(tmp_path: Path, ope
         opener(str(tmp_path / "link"))
 
 
+def test_link_in_the_place_of_a_pipe_is_not_followed(tmp_path: Path) -> None:
+    """A stream that is no device of the system's is one of the folder's: what has become somebody's link leads nowhere. A link of
+    root's or our own, and those below /dev, are followed."""
+    link = tmp_path / "link"
+    link.symlink_to("/dev/full")
+    for path in (link, "/dev/stdout", "/dev/fd/1"):
+        os.close(OPERATIONS.open_stream(str(path)))
+    if os.geteuid():
+        pytest.skip("only root can make a link that belongs to somebody else")
+    os.lchown(link, 12345, 12345)
+    with pytest.raises(OSError, match="symbolic link"):
+        OPERATIONS.open_stream(str(link))
+
+
 @pytest.mark.parametrize("opener", OF_OURS[:3])
 def test_link_of_our_own_in_the_place_of_the_log_is_followed(tmp_path: Path, opener: Callable[[str], int]) -> None:
     """Who runs the program may move its log to another disk and leave a symbolic link: records go on there."""

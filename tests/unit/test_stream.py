@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mpfhandler._engine.place import find_place
 from mpfhandler._platform import OPERATIONS
 from mpfhandler._resources.stream import OpenStream
 
@@ -105,3 +107,12 @@ def test_number_of_a_stream_that_is_somebody_elses_is_left_alone() -> None:
     assert not stream.intact()
     stream.close()
     os.close(fd)  # would fail if we had
+
+
+@pytest.mark.parametrize("name", ["/proc/self/fd/1", "/dev/fd/1", "/dev/stdout", "/proc/self/../self/fd/1"])
+def test_a_standard_stream_keeps_its_name(name: str, tmp_path: Path) -> None:
+    """Also where a link leads there: `/proc/self` is another process's in a forked child, so its real path is not kept."""
+    (tmp_path / "link").symlink_to(name)
+    for path in (name, str(tmp_path / "link")):
+        place = find_place(OPERATIONS, path, None, False, {})
+        assert (place.log, place.special) == (os.path.normpath(name), True)

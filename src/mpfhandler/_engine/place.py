@@ -16,7 +16,7 @@ from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
 from .._pure.naming import lock_name
 from .._pure.options import Access
-from .streams import find_stream
+from .streams import find_stream, is_stream_folder
 
 __all__ = ["Place", "absolute", "find_log", "find_place", "make_folders", "remove_folders"]
 
@@ -55,10 +55,10 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     """
     parameter = spelled(names, "path")
     given = _text(parameter, path)
-    stream = find_stream(parameter, given)
+    log = _followed(parameter, given)
+    stream = find_stream(parameter, given, log)
     if stream is not None:
         return Place(os.path.abspath(stream), "", "", special=True)
-    log = _followed(parameter, given)
     folder = os.path.dirname(log)
     missing = _missing_folders(folder)
     if missing and not mkdir:
@@ -90,9 +90,9 @@ def find_log(parameter: str, path: object, *, trusting: bool = True) -> str:
         InvalidOptionType: the path is none.
     """
     given = _text(parameter, path)
+    log = os.path.realpath(given) if trusting else _followed(parameter, given)
     if find_stream(parameter, given) is not None:
         raise path_error(OSError, parameter, given, "is a stream, which has no closed segments", "name a log file")
-    log = os.path.realpath(given) if trusting else _followed(parameter, given)
     if os.path.isdir(log):
         raise path_error(IsADirectoryError, parameter, given, "is a folder", "name the log in it")
     if not os.path.isdir(os.path.dirname(log)):
@@ -153,7 +153,10 @@ def _followed(parameter: str, given: str) -> str:
         folder, name = os.path.split(path)
         if name in {"", ".", ".."}:
             break
-        path = os.path.join(os.path.realpath(folder), name)
+        real = os.path.join(os.path.realpath(folder), name)
+        if is_stream_folder(os.path.abspath(path)) or is_stream_folder(real):
+            return os.path.abspath(path)  # the system's own links; the real path of /proc/self is another process's after a fork
+        path = real
         link = _link_at(path)
         if link is None:
             return path

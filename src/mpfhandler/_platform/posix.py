@@ -144,9 +144,13 @@ def _open_debug(path: str, mode: int) -> int:
 
 
 def _open_stream(path: str) -> int:
-    """A pipe without a reader gives BUSY (ENXIO) at once instead of a program that hangs in open(2)."""
+    """A pipe without a reader gives BUSY (ENXIO) at once instead of a program that hangs in open(2). Links of the system's
+    folders are the system's, whoever has them; elsewhere one may have been put in the place of the pipe."""
+    flags = os.O_WRONLY | os.O_APPEND
     try:
-        return _lift(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | _CLOEXEC))
+        if path.startswith(("/dev/", "/proc/")):
+            return _lift(os.open(path, flags | _OWN_NAME & ~os.O_NOFOLLOW))
+        return _lift(_open(path, flags))
     except OSError:
         number = _standard_stream(path)
         if number is None:
