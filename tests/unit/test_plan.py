@@ -55,82 +55,86 @@ def decided(evidence: Evidence, demand: Demand = Demand.NOTHING, limit: int = 1 
 def test_own_memory_counts_first() -> None:
     """A process believes what it remembers of the file that it writes to, before state record and mtime."""
     found = file(mtime=T - 5 * HOUR)
-    assert period_of(found, seen(T + 60, found, state(BEFORE, T - HOUR), (ID, AFTER)), HOURLY) == AFTER
+    assert period_of(found, seen(T + 60, found, state(BEFORE, T - HOUR), (ID, AFTER)), HOURLY, GRACE) == AFTER
 
 
 def test_later_of_memory_and_record_counts() -> None:
     """A file is only ever adopted for a later period: an older memory, or an older record, gives way."""
     found = file()
-    assert period_of(found, seen(T + 60, found, state(NOW), (ID, BEFORE)), HOURLY) == NOW
-    assert period_of(found, seen(T + 60, found, state(BEFORE), (ID, NOW)), HOURLY) == NOW
+    assert period_of(found, seen(T + 60, found, state(NOW), (ID, BEFORE)), HOURLY, GRACE) == NOW
+    assert period_of(found, seen(T + 60, found, state(BEFORE), (ID, NOW)), HOURLY, GRACE) == NOW
 
 
 def test_memory_of_another_file_does_not_count() -> None:
     """Memory is of an inode, not of a name."""
     found = file()
-    assert period_of(found, seen(T + 60, found, state(BEFORE), (OTHER, AFTER)), HOURLY) == BEFORE
+    assert period_of(found, seen(T + 60, found, state(BEFORE), (OTHER, AFTER)), HOURLY, GRACE) == BEFORE
 
 
 def test_state_record_counts_before_the_file() -> None:
     """A record of this inode tells its period, whatever its mtime looks like by our schedule."""
     found = file(mtime=T + 60)
-    assert period_of(found, seen(T + 60, found, state(BEFORE, T - HOUR)), HOURLY) == BEFORE
+    assert period_of(found, seen(T + 60, found, state(BEFORE, T - HOUR)), HOURLY, GRACE) == BEFORE
 
 
 def test_state_record_holds_for_a_file_that_was_not_written_since() -> None:
     """An mtime that is exactly the recorded one is not older than it."""
     found = file(mtime=T - 7200.5)
-    assert period_of(found, seen(T, found, state(NOW, T - 7200.5)), HOURLY) == NOW
+    assert period_of(found, seen(T, found, state(NOW, T - 7200.5)), HOURLY, GRACE) == NOW
 
 
 def test_file_that_is_older_than_its_record_was_restored() -> None:
     """Both times are the file system's: an older mtime means that somebody set it back, and then it is believed."""
     found = file(mtime=T - HOUR - 1, ctime=T + 50)
-    assert period_of(found, seen(T + 60, found, state(NOW, T)), HOURLY) == Period(T - 2 * HOUR, T - HOUR)
+    assert period_of(found, seen(T + 60, found, state(NOW, T)), HOURLY, GRACE) == Period(T - 2 * HOUR, T - HOUR)
 
 
 def test_clock_that_was_set_back_is_no_restored_file() -> None:
     """A write by a clock that was set back gives an older mtime, too, but the same ctime: the record counts."""
     found = file(mtime=T - HOUR - 1)
-    assert period_of(found, seen(T - HOUR, found, state(NOW, T)), HOURLY) == NOW
+    assert period_of(found, seen(T - HOUR, found, state(NOW, T)), HOURLY, GRACE) == NOW
 
 
 def test_state_record_of_another_inode_does_not_count() -> None:
     """The record of a file that was moved away says nothing about the one that is there."""
     found = file(mtime=T - 1)
-    assert period_of(found, seen(T + 60, found, state(NOW, 0, OTHER)), HOURLY) == BEFORE
+    assert period_of(found, seen(T + 60, found, state(NOW, 0, OTHER)), HOURLY, GRACE) == BEFORE
 
 
 @pytest.mark.parametrize("mtime", [1e18, -1e18])
 def test_file_with_a_time_that_no_calendar_has_belongs_to_now(mtime: float) -> None:
     """A file system may have times that no calendar has: they tell nothing, and the file is taken to be of now."""
     found = file(mtime=mtime)
-    assert period_of(found, seen(T + 60, found), HOURLY) == NOW
+    assert period_of(found, seen(T + 60, found), HOURLY, GRACE) == NOW
 
 
 def test_file_without_record_belongs_to_the_period_of_its_last_write() -> None:
     """Without memory and record mtime tells."""
     found = file(mtime=T - 1)
-    assert period_of(found, seen(T + 60, found), HOURLY) == BEFORE
+    assert period_of(found, seen(T + 60, found), HOURLY, GRACE) == BEFORE
 
 
 def test_empty_file_without_record_belongs_to_now() -> None:
     """A file that somebody created and nobody has written to is not rotated for its age."""
     found = file(size=0, mtime=T - 5 * HOUR)
-    assert period_of(found, seen(T + 60, found), HOURLY) == NOW
+    assert period_of(found, seen(T + 60, found), HOURLY, GRACE) == NOW
 
 
-@pytest.mark.parametrize(("age", "period"), [(9.0, BEFORE), (11.0, NOW), (-30.0, NOW)])
-def test_empty_file_that_was_made_just_now_belongs_to_its_own_time(age: float, period: Period) -> None:
-    """Seconds old, it may be the log of the period that is just ending, whose record went with the lock file."""
+@pytest.mark.parametrize(
+    ("age", "grace", "period"),
+    [(9.0, 0.0, BEFORE), (11.0, 0.0, NOW), (-30.0, 0.0, NOW), (30.0, 6.0, BEFORE), (30.0, 5.0, NOW), (HOUR + 30.0, 6.0, NOW)],
+)
+def test_empty_file_that_may_be_the_log_of_the_period_before_is_not_of_now(age: float, grace: float, period: Period) -> None:
+    """Seconds old, or made in the period whose late records may still come, it may be that one's log, whose record went with the
+    lock file, and which another process has open."""
     found = file(size=0, mtime=T + 5 - age)
-    assert period_of(found, seen(T + 5, found), HOURLY) == period
+    assert period_of(found, seen(T + 5, found), HOURLY, grace) == period
 
 
 def test_empty_file_of_a_moment_from_now_belongs_to_its_own_time() -> None:
     """The clock was set back after it was made: it is the log that others have open for the period that comes again."""
     found = file(size=0, mtime=T + 2)
-    assert period_of(found, seen(T - 3, found), HOURLY) == NOW
+    assert period_of(found, seen(T - 3, found), HOURLY, GRACE) == NOW
 
 
 def test_mtime_is_never_compared_with_our_clock_while_the_record_is_good() -> None:
@@ -253,12 +257,17 @@ def oracle(evidence: Evidence, demand: Demand, limit: int) -> Plan:
     restored = named and record is not None and touched and found.mtime_ns < record.mtime_ns
     memory = evidence.remembered[1] if evidence.remembered else NOW
     recorded = record.period if record else NOW
+    own = hour_of(found.mtime_ns / 1e9)
+    fresh = abs(evidence.now - found.mtime_ns / 1e9) < 10
     by_rule = [
         (remembered and named and not restored, lambda: max(memory, recorded)),
         (remembered, lambda: memory),
         (named and not restored, lambda: recorded),
-        (not named and found.size == 0 and abs(evidence.now - found.mtime_ns / 1e9) >= 10, lambda: hour_of(evidence.now)),
-        (True, lambda: hour_of(found.mtime_ns / 1e9)),
+        (
+            not named and found.size == 0 and not fresh and not -GRACE < own.end - evidence.now <= HOUR,
+            lambda: hour_of(evidence.now),
+        ),
+        (True, lambda: own),
     ]
     period = next(rule() for holds, rule in by_rule if holds)
     foreign = named and record is not None and record.fingerprint != HOURLY.fingerprint

@@ -184,7 +184,7 @@ class Rotation:
         if found is None:
             return self.period(now), False
         state = self._lock.peek()
-        period = period_of(found, Evidence(now, found, state, None), self._options.schedule)
+        period = period_of(found, Evidence(now, found, state, None), self._options.schedule, self._options.late_grace)
         return period, state is not None and state.file == found.id
 
     def reopen(self, created: float, terminator: bytes, wait: float) -> OpenSegment | None:

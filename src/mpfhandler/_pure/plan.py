@@ -69,7 +69,7 @@ def decide(seen: Evidence, schedule: Schedule, grace: float, demand: Demand, lim
     """
     if seen.file is None:
         return Plan(Action.CREATE, schedule.period(seen.now))
-    period = period_of(seen.file, seen, schedule)
+    period = period_of(seen.file, seen, schedule, grace)
     foreign = _chosen_by_another(seen.file, seen.state, schedule)
     if demand is Demand.JOIN:
         return Plan(Action.ADOPT, period, None, foreign)
@@ -82,7 +82,7 @@ def decide(seen: Evidence, schedule: Schedule, grace: float, demand: Demand, lim
     return Plan(Action.ADOPT, period, None, foreign)
 
 
-def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
+def period_of(file: FileStat, seen: Evidence, schedule: Schedule, grace: float) -> Period:
     """The period that a file belongs to.
 
     What is known of it is what this process remembers and what the state record says; the later of the two, because a
@@ -90,8 +90,8 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
     time back. Otherwise mtime is not compared with anything while there is a record.
 
     An empty file that nobody knows belongs to now: somebody has prepared it, and a segment without records helps nobody. But not
-    if it was made just now: then it may be the log of the period that is just ending, whose record went with the lock file, or of
-    one that comes again, because the clock was set back.
+    if it was made just now, or in a period whose records may still come (`grace`, seconds): it may be the log of that period,
+    whose record went with the lock file, or of one that comes again, because the clock was set back.
     """
     state, known = seen.state, list[Period]()
     if seen.remembered is not None and seen.remembered[0] == file.id:
@@ -103,9 +103,9 @@ def period_of(file: FileStat, seen: Evidence, schedule: Schedule) -> Period:
         return max(known)
     if named:
         return _by_mtime(file, seen.now, schedule)
-    if file.size == 0 and abs(seen.now - file.mtime_ns / 1e9) >= _FRESH:
-        return schedule.period(seen.now)
-    return _by_mtime(file, seen.now, schedule)
+    period = _by_mtime(file, seen.now, schedule)
+    is_young = abs(seen.now - file.mtime_ns / 1e9) < _FRESH or period.start <= seen.now < period.end + grace
+    return period if file.size or is_young else schedule.period(seen.now)
 
 
 def names_present(state: State, file: FileStat, now: float, schedule: Schedule) -> bool:
