@@ -140,6 +140,28 @@ def test_a_link_that_is_there_from_the_start_is_not_followed(target: str, hops: 
 
 
 @needs_root
+@pytest.mark.parametrize(
+    ("user", "owner", "followed"), [(1234, 1234, True), (1234, 4321, False), (4321, 4321, True), (0, 1234, False)]
+)
+def test_a_link_of_the_folders_owner(
+    user: int, owner: int, followed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is followed by the programs of other users, as a deployment has it (`user` logs, the folder is 1234's); not by root's."""
+    folder, link = tmp_path / "logs", tmp_path / "logs" / "app.log"
+    folder.mkdir()
+    os.chown(folder, 1234, 1234)
+    link.symlink_to(tmp_path / "elsewhere.log")
+    os.chown(link, owner, owner, follow_symlinks=False)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if followed:
+        MultProcTimedRotatingFileHandler(link).close()
+        assert (tmp_path / "elsewhere.log").exists()
+    else:
+        with pytest.raises(OSError, match="that another user has made"):
+            MultProcTimedRotatingFileHandler(link)
+
+
+@needs_root
 @pytest.mark.parametrize("target", ["/dev/full", "/proc/sysrq-trigger-of-a-test", "fifo"])
 def test_a_link_to_a_device_is_not_followed(target: str, tmp_path: Path) -> None:
     """What a program of root's logs does not go to a disk, or to the kernel as a command, because somebody has put a link there.

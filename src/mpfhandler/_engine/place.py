@@ -140,15 +140,16 @@ def remove_folders(ops: Operations, made: list[str]) -> None:
 
 
 def _followed(parameter: str, given: str) -> str:
-    """The real path. A link in the log's own place is followed only if root or this user has made it: who else may write to the
-    folder must not choose a file that a privileged program writes to, rotates and gives away. The folders are believed.
+    """The real path. A link in the log's own place is followed only if root or this user has made it, or, unless this user is
+    root, the folder's owner: who else may write to the folder must not choose a file that another user's program writes to,
+    rotates and gives away. The folders are believed.
 
     What is looked at is looked at again after it was read, so nobody puts another link in its place meanwhile.
 
     Raises:
         OSError: such a link is another user's.
     """
-    path, trusted = given.rstrip("/") or given, {0, os.geteuid()}
+    path = given.rstrip("/") or given
     for _ in range(_LINKS):
         folder, name = os.path.split(path)
         if name in {"", ".", ".."}:
@@ -164,13 +165,19 @@ def _followed(parameter: str, given: str) -> str:
             target = os.readlink(path)
         except OSError:  # it is none any more
             continue
-        if link[0] not in trusted:
+        if link[0] not in _trusted(os.path.dirname(path)):
             problem = f"{path} is a symbolic link that another user has made"
             remedy = "name the file that is meant, or have root make the link"
             raise path_error(PermissionError, parameter, given, problem, remedy)
         if _link_at(path) == link:
             path = os.path.join(os.path.dirname(path), target).rstrip("/")
     return os.path.realpath(given)  # a folder; or a loop, which is told
+
+
+def _trusted(folder: str) -> set[int]:
+    """Whose links there are followed."""
+    user = os.geteuid()
+    return {0, user} if user == 0 else {0, user, os.stat(folder).st_uid}
 
 
 def _link_at(path: str) -> tuple[int, int, int, int] | None:
