@@ -17,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ PEERS = {
     "clh": "concurrent-log-handler",
     "loguru": "loguru",
     "queue": "QueueHandler + TimedRotatingFileHandler",
+    "pico": "picologging",
 }
+DISTRIBUTIONS = {"mpfhandler": "mpfhandler", "clh": "concurrent-log-handler", "loguru": "loguru", "pico": "picologging"}
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,8 @@ class Log:
 
 def version(peer: str) -> str:
     """What was compared."""
-    names = {"mpfhandler": "mpfhandler", "clh": "concurrent-log-handler", "loguru": "loguru"}
-    if peer in names:
-        return importlib.metadata.version(names[peer])
+    if peer in DISTRIBUTIONS:
+        return importlib.metadata.version(DISTRIBUTIONS[peer])
     if peer == "watched" and LOGROTATE is not None:
         told = subprocess.run([LOGROTATE, "--version"], capture_output=True, text=True, check=False)
         return f"CPython {platform.python_version()}, {(told.stdout + told.stderr).splitlines()[0]}"
@@ -74,9 +76,9 @@ def version(peer: str) -> str:
 
 def problem(peer: str) -> str | None:
     """Why it cannot be compared here."""
-    module = {"clh": "concurrent_log_handler", "loguru": "loguru"}.get(peer)
-    if module is not None and importlib.util.find_spec(module) is None:
-        return f"not installed: {module}"
+    name = DISTRIBUTIONS.get(peer)
+    if name is not None and importlib.util.find_spec(name.replace("-", "_")) is None:
+        return f"not installed: {name}"
     if peer == "watched" and LOGROTATE is None:
         return "not installed: logrotate"
     return None
@@ -84,8 +86,8 @@ def problem(peer: str) -> str | None:
 
 def open_log(peer: str, path: str, wanted: Wanted, shared: Any = None) -> Log:
     """A process's own."""
-    if peer == "loguru":
-        return _loguru(path, wanted)
+    if peer in {"loguru", "pico"}:
+        return _loguru(path, wanted) if peer == "loguru" else _pico(path, wanted)
     handler = _handler(peer, path, wanted, shared)
     if peer != "queue":
         handler.setFormatter(logging.Formatter(FORMAT))
@@ -139,6 +141,20 @@ def _loguru(path: str, wanted: Wanted) -> Log:
         retention=wanted.keep or None, compression="gz" if wanted.packed else None, watch=True, encoding="utf-8",
     )  # fmt: skip
     return Log(logger.info, lambda: logger.remove(sink))
+
+
+def _pico(path: str, wanted: Wanted) -> Log:
+    """It has no attribute for a record's time that is as exact as the others'; a program puts it there."""
+    module: Any = importlib.import_module("picologging")
+    handler = importlib.import_module("picologging.handlers").TimedRotatingFileHandler(
+        path, "S", wanted.interval, wanted.keep, "utf-8"
+    )
+    if wanted.packed:
+        handler.namer, handler.rotator = _gz, _pack
+    handler.setFormatter(module.Formatter("%(message)s"))
+    logger = module.Logger("compared", module.INFO)
+    logger.addHandler(handler)
+    return Log(lambda text: logger.info(f"{time.time()!r} {text}"), handler.close)
 
 
 @contextmanager

@@ -327,7 +327,7 @@ ROWS = {
     "period": Row("… and in the file of its own second", period, ("watched",), rare=True),
     "aligned": Row("Periods are aligned to the clock, whenever a process was started", aligned, ("watched",)),
     "durable": Row("What a call has returned for survives a SIGKILL of the process", durable),
-    "held": Row("While somebody holds the lock file the others go on", held, ("timed", "watched", "loguru", "queue")),
+    "held": Row("While somebody holds the lock file the others go on", held, ("timed", "watched", "loguru", "queue", "pico")),
     "forked": Row("Children that are forked while threads log can log", forked),
     "moved": Row("After an `mv` of the log the next records are in a new one", moved),
     "foreign": Row("Deletion by rule leaves other people's files alone", foreign),
