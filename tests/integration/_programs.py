@@ -6,6 +6,7 @@ program appends after each logging call. The period in which a record belongs is
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import os
 import re
@@ -32,7 +33,7 @@ FLUSH_INTERVAL = 0.2  # the default
 SLACK = 1.5  # seconds that a flusher's thread may wait for its turn on a machine with too much to do
 
 _WHOLE = re.compile(rb"(\d+\.\d+) ((\d+)-[a-z]+-[0-9a-f]{12}) (\d+) (x*) ([0-9a-f]{8})")
-_SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:\.[1-9]\d*)?")
+_SEGMENT = re.compile(r"(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:\.[1-9]\d*)?(?:\.gz)?")
 _TIME = re.compile(rb"(\d+\.\d+) ")
 
 
@@ -253,7 +254,8 @@ def read(folder: Path, log: str, interval: int, others: str | None = None) -> Ac
 
 
 def _read_file(account: Account, path: Path, period: str | None, interval: int, foreign: re.Pattern[bytes] | None) -> None:
-    *lines, rest = path.read_bytes().split(b"\n")
+    data = path.read_bytes()
+    *lines, rest = (gzip.decompress(data) if path.suffix == ".gz" else data).split(b"\n")
     if rest:
         account.fragments.append(f"{path.name}: {rest[:80]!r}, without its end")
     for line in lines:

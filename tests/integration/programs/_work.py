@@ -7,6 +7,7 @@ account outlives any end of the process. Who ends a process in a way that may co
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import random
@@ -23,6 +24,8 @@ INTERVAL = int(os.environ.get("WORK_INTERVAL", "1"))  # seconds of a period
 SECONDS = float(os.environ.get("WORK_SECONDS", "2.5"))  # that a program logs
 PAUSE = float(os.environ.get("WORK_PAUSE", "0.002"))  # after some records
 FOLDER = os.environ.get("WORK_FOLDER", ".")
+OPTIONS = json.loads(os.environ.get("WORK_OPTIONS", "{}"))  # of the handlers, beside the delivery
+PIDS_FROM = int(os.environ.get("WORK_PIDS_FROM", "0"))  # in the account: in another namespace another process has the same number
 
 
 def path(log: str) -> str:
@@ -33,7 +36,7 @@ def path(log: str) -> str:
 def handler(log: str, file: str | None = None) -> logging.Handler:
     """One for this log, as a program makes its own."""
     module, _, name = HANDLER.rpartition(".")
-    options = {"delivery": log} if module == "mpfhandler" else {}
+    options = {**OPTIONS, "delivery": log} if module == "mpfhandler" else {}
     made: logging.Handler = getattr(importlib.import_module(module), name)(file or path(log), "S", INTERVAL, **options)
     made.setFormatter(logging.Formatter(FORMAT))
     return made
@@ -63,7 +66,7 @@ class Writer:
 
     def _begin(self) -> None:
         self._pid, self._number = os.getpid(), 0
-        self._name = f"{self._pid}-{self._kind}-{os.urandom(6).hex()}"
+        self._name = f"{PIDS_FROM + self._pid}-{self._kind}-{os.urandom(6).hex()}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._account = os.open(os.path.join(FOLDER, "acknowledged", f"{self._log}.{self._name}"), flags, 0o666)
 
@@ -123,14 +126,15 @@ def wait_for_records(pid: int) -> None:
     """Of this process, which has just been started."""
     folder = os.path.join(FOLDER, "acknowledged")
     while not any(
-        name.startswith(f"{LOGS[-1]}.{pid}-") and os.stat(os.path.join(folder, name)).st_size for name in os.listdir(folder)
+        name.startswith(f"{LOGS[-1]}.{PIDS_FROM + pid}-") and os.stat(os.path.join(folder, name)).st_size
+        for name in os.listdir(folder)
     ):
         time.sleep(0.02)
 
 
 def dies(pid: int) -> None:
     """This process is about to be ended from now on."""
-    with open(os.path.join(FOLDER, "deaths", str(pid)), "w", encoding="ascii") as file:
+    with open(os.path.join(FOLDER, "deaths", str(PIDS_FROM + pid)), "w", encoding="ascii") as file:
         file.write(repr(time.time()))
 
 
