@@ -260,6 +260,18 @@ def test_what_it_inherits() -> None:
     assert set(links) <= handed_on, "what the program itself hands on to every child"
 
 
+def test_blocked_signals_are_let_through() -> None:
+    """Where it was begun by `subprocess`, what our thread blocks is blocked in it until it begins its work."""
+    code = (
+        "import os, signal; from mpfhandler._platform import helper; helper._watch = lambda _parent: None; "
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]); helper.end_with_parent(os.getppid()); "
+        "print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    )
+    environment = {"PYTHONPATH": os.pathsep.join(search_path())}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
 @pytest.mark.parametrize("way", ["ignored", "reaped"])
 def test_what_the_host_does_with_its_children(way: str, helped: Archive, tmp_path: Path) -> None:
     """A program may ignore SIGCHLD, or wait for any child in a loop of its own."""

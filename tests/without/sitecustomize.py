@@ -1,5 +1,7 @@
-"""Takes away what another system, C library or interpreter does not have, before anything of the program is imported. The variable
-`WITHOUT` names it; the folder of this file is in `PYTHONPATH`, so the programs that a program starts do without it, too."""
+"""Takes away what another system, C library or interpreter does not have, before anything of the program is imported.
+
+The variable `WITHOUT` names it; the folder of this file is in `PYTHONPATH`, so programs that a program starts do without it, too.
+"""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 its own children.
 
 It is this interpreter with this program's search path, in a process group of its own (Ctrl-C is the program's), with no signal
-blocked. It is begun by posix_spawn(2), not by fork(2): no hook of anybody's runs, no lock is copied. The real calls are taken
-where gevent has put its own in their place: those want their event loop's thread. It always exits with 0: there are servers that
-wait for any child and draw conclusions from its code (gunicorn ends at 3 and 4).
+blocked. It is begun by posix_spawn(2), or by `subprocess` where Python has none, not by `os.fork`: no hook of anybody's runs, no
+lock is copied. The real calls are taken where gevent has put its own in their place: those want their event loop's thread. It
+always exits with 0: there are servers that wait for any child and draw conclusions from its code (gunicorn ends at 3 and 4).
 
 It ends by itself once this process is gone: its standard input ends, or its parent is another one. The former alone would not do,
 since a child that is forked meanwhile has the other end, too.
@@ -157,10 +157,23 @@ def _pipes() -> tuple[int, int, int, int]:
 
 
 def _start(arguments: list[str], stdin: int, stdout: int) -> int:
+    if not hasattr(os, "posix_spawn"):
+        return _start_otherwise(arguments, stdin, stdout)
     actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1), (os.POSIX_SPAWN_DUP2, stdout, 2)]
     spawn = _original("posix", "posix_spawn")
     defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]
     pid: int = spawn(arguments[0], arguments, os.environ, file_actions=actions, setpgroup=0, setsigmask=[], setsigdef=defaults)
+    return pid
+
+
+def _start_otherwise(arguments: list[str], stdin: int, stdout: int) -> int:
+
+    import subprocess
+
+    begin = _original(subprocess.__name__, "Popen")
+    process = begin(arguments, stdin=stdin, stdout=stdout, stderr=stdout, start_new_session=True)
+    process.returncode = 0  # it is waited for here, by its number
+    pid: int = process.pid
     return pid
 
 
@@ -197,6 +210,7 @@ def end_with_parent(parent: int) -> None:
     """In the helper: from now on end when the process with this number has gone, or has closed the pipe. At a low priority."""
     import threading
 
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # `subprocess` leaves them as they are in the thread that has started it
     try:
         os.nice(19)
     except OSError:

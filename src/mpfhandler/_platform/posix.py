@@ -22,7 +22,7 @@ from .threads import THREADS
 __all__ = ["POSIX"]
 
 _PAGE = 4096  # a fatal signal ends a write at a page boundary (measured on ext4, XFS, btrfs, tmpfs)
-_CLOEXEC = os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0)  # without it the interpreter sets it itself, after the open
 # The names that are opened are real paths: a symbolic link in the place of one was put there by somebody else, perhaps
 # to have a privileged process write to, or give away, another file. O_NONBLOCK means nothing to a regular file, and
 # keeps a fifo in its place from stopping the program.

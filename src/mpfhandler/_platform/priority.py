@@ -26,7 +26,7 @@ def low_priority() -> Callable[[], None]:
     """Give the calling thread a low priority for processor and disk, until what this returns is called by it. Only on Linux,
     where these are a thread's own: elsewhere the whole program would be slowed down. Never raises: it is a courtesy.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(threading, "get_native_id"):
         return _nothing
     thread = threading.get_native_id()
     undo = _batch(thread), _idle_disk(thread)
@@ -49,7 +49,7 @@ def _batch(thread: int) -> Callable[[], None]:
         if os.sched_getscheduler(thread) != os.SCHED_OTHER:
             return _nothing  # somebody has chosen another one
         os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
-    except OSError:
+    except (AttributeError, OSError):  # not every interpreter has them, and in musl they answer that there are none
         return _nothing
     return as_before
 

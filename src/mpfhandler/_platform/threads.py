@@ -65,7 +65,7 @@ class _Thread:
 
     def _run(self) -> None:
         try:
-            self._native = threading.get_native_id()
+            self._native = _native_id()
             block_signals()
             self._work()
         finally:
@@ -75,10 +75,16 @@ class _Thread:
         """Wait at most so long for its end; a moment longer until the system has let it go, for a fork counts threads."""
         if self._end.wait(threading.TIMEOUT_MAX if timeout is None else timeout):
             self._end.give()
-            for _ in range(_LOOKS if self._native != threading.get_native_id() else 0):
+            for _ in range(_LOOKS if self._native != _native_id() else 0):
                 if not os.path.exists(f"/proc/self/task/{self._native}"):
                     return
                 _pause(_LOOK)
+
+
+def _native_id() -> int:
+    """The calling thread's number in the system; 0 where that is not told: then nobody looks whether the system has let it go."""
+    tell: Callable[[], int] | None = getattr(threading, "get_native_id", None)
+    return 0 if tell is None else tell()
 
 
 def block_signals() -> None:

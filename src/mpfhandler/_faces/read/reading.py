@@ -64,7 +64,7 @@ def open_file(path: str) -> int:
         OSError: it cannot be opened.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except PermissionError:
         raise denied(path) from None
 

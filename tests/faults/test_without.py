@@ -1,0 +1,92 @@
+"""Without what only Linux, only the GNU C library or only CPython has, a part of the tests passes, in an interpreter of its own.
+
+What is taken away (`tests/without/sitecustomize.py`) is not there for the programs that those tests start, either. What holds
+then is the same but for what the fallback is known to give up: descriptors have low numbers, a rename looks first.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+SWITCHES = (
+    "F_DUPFD_CLOEXEC", "O_CLOEXEC", "renameat2", "ctypes", "statx", "posix_spawn", "get_native_id", "sched_setscheduler",
+    "ENOSYS",
+)  # fmt: skip
+MUSL = "F_DUPFD_CLOEXEC O_CLOEXEC renameat2 statx posix_spawn get_native_id ENOSYS"  # all at once
+PART = (
+    "unit/test_append.py", "unit/test_handler.py", "unit/test_lock.py", "unit/test_timedlogfile.py", "unit/test_helper.py",
+    "unit/test_housekeeper.py", "unit/test_descriptors.py", "faults/test_fork.py", "faults/test_sealing.py",
+    "faults/test_external.py", "faults/test_buffered.py", "faults/test_late.py", "faults/test_rotation_lock.py",
+    "faults/test_lanes.py",
+)  # fmt: skip
+FEW = ("unit/test_handler.py", "unit/test_timedlogfile.py")
+NOT_SO = {
+    "posix_spawn": "unit/test_helper.py::test_what_it_inherits"
+}  # signals stay blocked until the process itself changes that
+QUICK = "not slow and not torture and not integration"
+
+
+def run(files: tuple[str, ...], tmp_path: Path, without: str, *before: str) -> str:
+    """What pytest says of these files; they have passed."""
+    path = os.pathsep.join([str(TESTS / "without"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "WITHOUT": without}
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        QUICK,
+        "-p",
+        "no:cacheprovider",
+        "--basetemp",
+        str(tmp_path / "t"),
+    ]
+    command += [f"--deselect={TESTS.name}/{test}" for switch, test in NOT_SO.items() if switch in without.split()]
+    command += [str(TESTS / one) for one in files]
+    done = subprocess.run(
+        command,
+        cwd=TESTS.parent,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=290,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    return done.stdout
+
+
+def test_few_with_nothing_of_it(tmp_path: Path) -> None:
+    """The handler, and the log without `logging`, where all of it is missing at once."""
+    assert "passed" in run(FEW, tmp_path, MUSL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", [*SWITCHES, pytest.param(MUSL, id="all")])
+def test_part_without_one(tmp_path: Path, without: str) -> None:
+    """Rotations, late records, forks, threads, locks, sealing, and buffers, where one of it is missing, and where all is."""
+    assert "passed" in run(PART, tmp_path, without)
+
+
+def _hidden(folder: str) -> tuple[str, ...]:
+    """The command that runs another one where this folder is empty."""
+    return ("unshare", "--mount", "--propagation", "private", "sh", "-c", f'mount -t tmpfs none {folder} && exec "$@"', "sh")
+
+
+@pytest.mark.slow
+def test_part_without_proc(tmp_path: Path) -> None:
+    """The same where "/proc" is an empty folder, as on macOS and the BSDs, which have none."""
+    try:
+        subprocess.run([*_hidden("/proc"), "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"/proc cannot be hidden here: {getattr(error, 'stderr', None) or error}")
+    assert "passed" in run(PART, tmp_path, "", *_hidden("/proc"))
