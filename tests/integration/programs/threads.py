@@ -1,0 +1,79 @@
+"""Eight threads at three logs, and a forked child with as many in the middle of that: two logs that are counted, and one whose
+rotation lock somebody else has all the time. Without the interpreter's lock they really run at the same time; with it, it goes
+from one to the other as often as it can.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+
+import _work
+
+from mpfhandler import MultProcTimedRotatingFileHandler
+
+THREADS = 8
+errors: list[int] = []  # failures that a handler has told of
+
+
+class Told(MultProcTimedRotatingFileHandler):
+    """Tells of failures here, not on standard error."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Counted."""
+        errors.append(os.getpid())
+
+
+def work(until: float, kind: str, ready: threading.Barrier) -> None:
+    """One thread: a record to each log in turn."""
+    everyone = [*_work.writers(kind), _work.Writer("held", kind=kind)]
+    ready.wait()
+    while time.time() < until:
+        for one in everyone:
+            one.log()
+        time.sleep(_work.PAUSE)
+    for one in everyone:
+        one.close()
+
+
+def crew(until: float, kind: str) -> list[threading.Thread]:
+    """They begin at the same moment."""
+    ready = threading.Barrier(THREADS)
+    threads = [threading.Thread(target=work, args=(until, kind, ready)) for _ in range(THREADS)]
+    for one in threads:
+        one.start()
+    return threads
+
+
+def main() -> None:
+    """Says what has been told of the lock that is not to be had, and whether the threads were parallel."""
+    sys.setswitchinterval(1e-5)
+    _work.configure()
+    held = Told(_work.path("held"), "S", _work.INTERVAL, lock_timeout=0.2, backupCount=1)
+    held.setFormatter(logging.Formatter(_work.FORMAT))
+    _work.logger("held", held)
+    until = _work.until()
+    threads = crew(until, "thread")
+    time.sleep(_work.SECONDS / 3)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for one in crew(until, "forked"):
+                one.join()
+            logging.shutdown()
+            code = 0
+        finally:
+            os._exit(code)
+    for one in threads:
+        one.join()
+    assert os.waitpid(child, 0)[1] == 0
+    free = not getattr(sys, "_is_gil_enabled", lambda: True)()
+    _work.say("told", len(errors), "timeouts", held.stats().lock_timeouts, "free", free)
+
+
+if __name__ == "__main__":
+    main()
