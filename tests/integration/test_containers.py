@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from _containers import USERS, Container, needs_containers, user_namespace
-from _programs import LOAD, PATIENCE, Scale, count, wait_until
+from _programs import PATIENCE, Scale, count, wait_until
 
 pytestmark = [pytest.mark.integration, needs_containers]
 
-QUICK = Scale(4.5, 1, 0.004)
-GRACE = 2
+QUICK = Scale(6.0, 1, 0.004)
+LOAD = Scale(14.0, 2, 0.0005)
+GRACE = {QUICK: 3, LOAD: 6}  # seconds; long enough for a busy machine, short enough that segments are compressed meanwhile
 GROUP = 63_000
 SAME_NUMBER = """
 import ctypes, logging, os, sys
@@ -49,7 +50,7 @@ def test_two_containers_write_one_log(tmp_path: Path, kind: str, scale: Scale) -
     group that they run as have the same number inside, and are others for the machine, and for each other nobody.
     """
     modes = {"user namespaces": (0o777, "0666"), "one group": (0o2770, "0660")}
-    options = json.dumps({"chmod": modes[kind][1], "late_grace": GRACE, "compress": "gz", "compress_delay": 0})
+    options = json.dumps({"chmod": modes[kind][1], "late_grace": GRACE[scale], "compress": "gz", "compress_delay": 0})
     for folder in (tmp_path, tmp_path / "acknowledged", tmp_path / "deaths"):
         folder.mkdir(exist_ok=True)
         os.chown(folder, -1, GROUP)

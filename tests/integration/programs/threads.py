@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import _work
 
@@ -27,11 +28,11 @@ class Told(MultProcTimedRotatingFileHandler):
         errors.append(os.getpid())
 
 
-def work(until: float, kind: str, ready: threading.Barrier) -> None:
+def work(over: Callable[[], bool], kind: str, ready: threading.Barrier) -> None:
     """One thread: a record to each log in turn."""
     everyone = [*_work.writers(kind), _work.Writer("held", kind=kind)]
     ready.wait()
-    while time.time() < until:
+    while not over():
         for one in everyone:
             one.log()
         time.sleep(_work.PAUSE)
@@ -39,10 +40,10 @@ def work(until: float, kind: str, ready: threading.Barrier) -> None:
         one.close()
 
 
-def crew(until: float, kind: str) -> list[threading.Thread]:
+def crew(over: Callable[[], bool], kind: str) -> list[threading.Thread]:
     """They begin at the same moment."""
     ready = threading.Barrier(THREADS)
-    threads = [threading.Thread(target=work, args=(until, kind, ready)) for _ in range(THREADS)]
+    threads = [threading.Thread(target=work, args=(over, kind, ready)) for _ in range(THREADS)]
     for one in threads:
         one.start()
     return threads
@@ -55,22 +56,25 @@ def main() -> None:
     held = Told(_work.path("held"), "S", _work.INTERVAL, lock_timeout=0.2, backupCount=1)
     held.setFormatter(logging.Formatter(_work.FORMAT))
     _work.logger("held", held)
-    until = _work.until()
-    threads = crew(until, "thread")
+    over = threading.Event()
+    threads = crew(over.is_set, "thread")
     time.sleep(_work.SECONDS / 3)
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            for one in crew(until, "forked"):
+            until = time.time() + _work.SECONDS * 2 / 3
+            for one in crew(lambda: time.time() >= until, "forked"):
                 one.join()
             logging.shutdown()
             code = 0
         finally:
             os._exit(code)
+    ended = os.waitpid(child, 0)[1]
+    over.set()
     for one in threads:
         one.join()
-    assert os.waitpid(child, 0)[1] == 0
+    assert ended == 0
     free = not getattr(sys, "_is_gil_enabled", lambda: True)()
     _work.say("told", len(errors), "timeouts", held.stats().lock_timeouts, "free", free)
 

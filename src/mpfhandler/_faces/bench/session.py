@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -79,6 +80,8 @@ def select(keys: tuple[str, ...]) -> tuple[list[Contender], list[Named]]:
 def machine(folder: str) -> Machine:
     """Where this runs."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        python += ", free-threaded"
     system = f"{platform.system()} {platform.release()}"
     return Machine(python, system, os.cpu_count() or 1, os.getloadavg()[0], file_system(folder).kind, __version__)
 
