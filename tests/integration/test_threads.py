@@ -14,7 +14,7 @@ from _programs import LOAD, PATIENCE, QUICK, Program, Scale, count, read, suffix
 
 pytestmark = pytest.mark.integration
 
-PROGRAM = Program("eight threads, and a forked child with as many", ("threads.py",))
+PROGRAM = Program("eight threads, and a second process with as many", ("threads.py",))
 SOMEBODY = "somebody's"
 
 
@@ -51,7 +51,7 @@ def test_promises_hold_with_eight_threads(tmp_path: Path, scale: Scale) -> None:
     for path in theirs:
         if path.name.endswith("x") or path.name.startswith("held"):
             path.unlink()
-    count(tmp_path, scale, workers=2, kinds=("thread", "forked"), others=SOMEBODY)
+    count(tmp_path, scale, workers=2, kinds=("thread", "second"), others=SOMEBODY)
     account = read(tmp_path, "held", scale.interval)
     wanted = {(writer, number): 1 for writer, times in account.acknowledged.items() for number in range(len(times))}
     assert dict(account.found) == wanted
