@@ -2,8 +2,8 @@
 rotation lock somebody else has all the time. Without the interpreter's lock they really run at the same time; with it, it goes
 from one to the other as often as it can.
 
-The second process is a forked child, but not without that lock: CPython 3.13.5 gives the lock of a dictionary to a thread that
-waits for it and is not awake yet; the child has no such thread, and `logging` waits for ever for `sys.modules` there.
+The second process is a forked child, but not without that lock: with CPython 3.13.5 a child has been seen to wait for ever in
+the interpreter, where it looks something up in a dictionary that other threads of its parent used at the fork.
 """
 
 from __future__ import annotations
