@@ -230,14 +230,14 @@ def test_memory_counts_where_the_record_went_with_the_lock_file(path: Path, monk
     assert lines(path) == ["second"]
 
 
-@pytest.mark.parametrize(("age", "of_now"), [(2.0, False), (60.0, True)])
-def test_empty_log_that_is_seconds_old_belongs_to_its_own_time(
-    path: Path, monkeypatch: pytest.MonkeyPatch, age: float, of_now: bool
+@pytest.mark.parametrize(("age", "after", "of_now"), [(2.0, 1.0, False), (60.0, 1.0, False), (60.0, 11.0, True)])
+def test_empty_log_of_a_grace_belongs_to_its_own_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch, age: float, after: float, of_now: bool
 ) -> None:
-    """P2: an empty log without a record: made seconds ago, before the boundary, it is the log of the period that has just ended,
-    whose first record may be under way; older, it has been prepared by somebody and belongs to now."""
+    """P2: an empty log without a state record: made before the boundary, it is the log of the period that has just ended, whose
+    first record may be under way; when that one's grace is over it has been prepared by somebody and belongs to now."""
     clock = use_clock(monkeypatch)
-    clock.step(40 * 60 + 1)  # 11:00:01
+    clock.step(40 * 60 + after)  # 11:00:01, or 11:00:11
     path.touch()
     os.utime(path, (clock.now() - age, clock.now() - age))
     handler = handler_at(path, "H")

@@ -177,7 +177,7 @@ def _followed(parameter: str, given: str) -> str:
 def _trusted(folder: str) -> set[int]:
     """Whose links there are followed."""
     user = os.geteuid()
-    return {0, user} if user == 0 else {0, user, os.stat(folder).st_uid}
+    return {0, user} if user == 0 else {0, user, os.lstat(folder).st_uid}
 
 
 def _link_at(path: str) -> tuple[int, int, int, int] | None:
