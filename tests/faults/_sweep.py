@@ -60,6 +60,7 @@ FAULTS = {
     "mkdir": ("EIO", "ENOSPC", "EACCES", "EROFS"),
     "chown": ("EIO", "EPERM", "EROFS"),
     "fchown": ("EIO", "EPERM", "EROFS"),
+    "lchown": ("EIO", "EPERM", "EROFS"),
     "fchmod": ("EIO", "EPERM", "EROFS"),
     "rmdir": (),  # of a folder that was just made for nothing: it comes after another failure only
     "readlink": ("EIO", "EACCES", "ESTALE"),

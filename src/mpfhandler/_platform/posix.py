@@ -71,12 +71,14 @@ def _file_stat(found: os.stat_result) -> FileStat:
 
 def _lift(fd: int) -> int:
     """The same open file on a high descriptor number, or on the one it has where that is not to be had."""
-    duplicate = getattr(fcntl, "F_DUPFD_CLOEXEC", None)
+    at_once = getattr(fcntl, "F_DUPFD_CLOEXEC", None)
     lowest = min(_HIGH, resource.getrlimit(resource.RLIMIT_NOFILE)[0] * 3 // 4)
-    if duplicate is None or fd >= lowest:
+    if fd >= lowest:
         return fd
     try:
-        high: int = fcntl.fcntl(fd, duplicate, lowest)
+        high: int = fcntl.fcntl(fd, fcntl.F_DUPFD if at_once is None else at_once, lowest)
+        if at_once is None:
+            os.set_inheritable(high, False)
     except (OSError, ValueError):  # RLIMIT_NOFILE is lower than that
         return fd
     try:
