@@ -96,7 +96,7 @@ def tests(session: nox.Session) -> None:
         for package in nox.project.dependency_groups(PROJECT, "test"):
             session.install("--only-binary", ":all:", package, success_codes=[0, 1])
     env = {"PYTHON_GIL": "0"} if str(session.python).endswith("t") else {}
-    session.run("pytest", "-q", "-n", "4", "-m", QUICK, *session.posargs, env=env)
+    session.run("pytest", "-q", "-n", "6", "-m", QUICK, *session.posargs, env=env)
     files = ("cpython", "configuration", "everything", "threads")
     session.run("pytest", "-q", "-m", "not load", *(f"tests/integration/test_{name}.py" for name in files), env=env)
 
