@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import gc
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 from _buffer_support import at_point
+from _support import leased
 
 from mpfhandler._engine.build import Parameters, build
 from mpfhandler._engine.writer import Writer
@@ -54,17 +54,6 @@ def interrupt_at(point: int, writer: Writer, data: bytes, created: float) -> str
     return at_point(point, interrupt, write)
 
 
-def is_free(path: Path) -> bool:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
 @pytest.mark.usefixtures("young_heap")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of generators that are interrupted
@@ -85,7 +74,8 @@ def test_an_exception_at_any_point_of_a_rotation(tmp_path: Path, late_grace: flo
         for number in (1, 2, 3):
             clock[0] += 70
             writer.write(b"r%d\n" % number, clock[0])
-        assert is_free(folder / "app.log.lock"), where
+        lock = folder / "app.log.lock"
+        assert not lock.exists() or not leased(lock), where
         assert not writer._busy, where
         writer.close()
         gc.collect()

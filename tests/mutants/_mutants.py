@@ -2948,8 +2948,8 @@ MUTANTS = (
         "anybodys-link-followed",
         "who may write to the folder of root's log chooses, before a start, which file is written to, rotated and given away",
         "_engine/place.py",
-        "        if link[0] not in _trusted(os.path.dirname(path)):\n",
-        "        if not _trusted(os.path.dirname(path)):\n",
+        "        if not trusting and not may_follow(link[0], os.path.dirname(path)):\n",
+        "        if not trusting and not may_follow(0, os.path.dirname(path)):\n",
         ("faults/test_hostile_folder.py::test_a_link_that_is_there_from_the_start_is_not_followed[precious-1]",),
     ),
     Mutant(

@@ -731,6 +731,26 @@ def test_link_of_our_own_in_the_place_of_the_log_is_followed(tmp_path: Path, ope
         os.close(fd)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a link that belongs to somebody else")
+@pytest.mark.parametrize(("user", "followed"), [(12346, True), (0, False)])
+def test_link_of_the_folders_owner_in_the_place_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, followed: bool
+) -> None:
+    """Who has the folder may move the log of others' programs to another disk, but not of root's."""
+    folder, moved = tmp_path / "logs", tmp_path / "moved"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+    moved.write_text("before")
+    (folder / "link").symlink_to(moved)
+    os.lchown(folder / "link", 12345, 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    if followed:
+        os.close(OPERATIONS.open_existing(str(folder / "link")))
+    else:
+        with pytest.raises(OSError, match="symbolic link"):
+            OPERATIONS.open_existing(str(folder / "link"))
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("opener", OF_OURS)
 def test_fifo_in_the_place_of_a_file_of_ours_hangs_nobody(tmp_path: Path, opener: Callable[[str], int]) -> None:

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._platform import FileId, Operations
+from .._platform.links import may_follow
 from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
 from .._pure.naming import lock_name
 from .._pure.options import Access
-from .streams import find_stream, is_stream_folder
+from .streams import find_stream, is_among_streams
 
 __all__ = ["Place", "absolute", "find_log", "find_place", "make_folders", "remove_folders"]
 
@@ -90,8 +91,8 @@ def find_log(parameter: str, path: object, *, trusting: bool = True) -> str:
         InvalidOptionType: the path is none.
     """
     given = _text(parameter, path)
-    log = os.path.realpath(given) if trusting else _followed(parameter, given)
-    if find_stream(parameter, given) is not None:
+    log = _followed(parameter, given, trusting=trusting)
+    if find_stream(parameter, given, log) is not None:
         raise path_error(OSError, parameter, given, "is a stream, which has no closed segments", "name a log file")
     if os.path.isdir(log):
         raise path_error(IsADirectoryError, parameter, given, "is a folder", "name the log in it")
@@ -139,10 +140,9 @@ def remove_folders(ops: Operations, made: list[str]) -> None:
             return
 
 
-def _followed(parameter: str, given: str) -> str:
-    """The real path. A link in the log's own place is followed only if root or this user has made it, or, unless this user is
-    root, the folder's owner: who else may write to the folder must not choose a file that another user's program writes to,
-    rotates and gives away. The folders are believed.
+def _followed(parameter: str, given: str, *, trusting: bool = False) -> str:
+    """The real path; among streams the first one there. Unless trusting, a link in the log's own place is followed only if its
+    maker may choose what this program writes to. The folders are believed.
 
     What is looked at is looked at again after it was read, so nobody puts another link in its place meanwhile.
 
@@ -154,10 +154,9 @@ def _followed(parameter: str, given: str) -> str:
         folder, name = os.path.split(path)
         if name in {"", ".", ".."}:
             break
-        real = os.path.join(os.path.realpath(folder), name)
-        if is_stream_folder(os.path.abspath(path)) or is_stream_folder(real):
-            return os.path.abspath(path)  # the system's own links; the real path of /proc/self is another process's after a fork
-        path = real
+        if is_among_streams(path):  # with the system's own links; the real path of /proc/self is another process's after a fork
+            return os.path.abspath(path)
+        path = os.path.join(os.path.realpath(folder), name)
         link = _link_at(path)
         if link is None:
             return path
@@ -165,19 +164,13 @@ def _followed(parameter: str, given: str) -> str:
             target = os.readlink(path)
         except OSError:  # it is none any more
             continue
-        if link[0] not in _trusted(os.path.dirname(path)):
+        if not trusting and not may_follow(link[0], os.path.dirname(path)):
             problem = f"{path} is a symbolic link that another user has made"
             remedy = "name the file that is meant, or have root make the link"
             raise path_error(PermissionError, parameter, given, problem, remedy)
         if _link_at(path) == link:
             path = os.path.join(os.path.dirname(path), target).rstrip("/")
     return os.path.realpath(given)  # a folder; or a loop, which is told
-
-
-def _trusted(folder: str) -> set[int]:
-    """Whose links there are followed."""
-    user = os.geteuid()
-    return {0, user} if user == 0 else {0, user, os.lstat(folder).st_uid}
 
 
 def _link_at(path: str) -> tuple[int, int, int, int] | None:

@@ -167,7 +167,7 @@ def _start(arguments: list[str], stdin: int, stdout: int) -> int:
 
 
 def _start_otherwise(arguments: list[str], stdin: int, stdout: int) -> int:
-
+    """Where Python has no posix_spawn (PyPy)."""
     import subprocess
 
     begin = _original(subprocess.__name__, "Popen")

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from .links import may_follow
 from .table import Fault, FileId, FileStat, Operations
 from .threads import THREADS
 
@@ -110,12 +111,12 @@ def _open_side_of(fd: int) -> int:
 
 
 def _open(path: str, flags: int, mode: int = 0) -> int:
-    """Open by a name of ours; through a symbolic link only if root or this user made it, as somebody does who moves a log to
-    another disk while it is written."""
+    """Open by a name of ours; through a symbolic link only if that may be followed, as after somebody has moved a log to another
+    disk while it is written."""
     try:
         return os.open(path, flags | _OWN_NAME, mode)
     except OSError as error:
-        if error.errno != errno.ELOOP or os.lstat(path).st_uid not in {0, os.geteuid()}:
+        if error.errno != errno.ELOOP or not may_follow(os.lstat(path).st_uid, os.path.dirname(path)):
             raise
     return os.open(path, flags | _OWN_NAME & ~os.O_NOFOLLOW, mode)
 
