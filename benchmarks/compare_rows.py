@@ -328,7 +328,7 @@ ROWS = {
     "aligned": Row("Periods are aligned to the clock, whenever a process was started", aligned, ("watched",)),
     "durable": Row("What a call has returned for survives a SIGKILL of the process", durable),
     "held": Row("While somebody holds the lock file the others go on", held, ("timed", "watched", "loguru", "queue", "pico")),
-    "forked": Row("Children that are forked while threads log can log", forked),
+    "forked": Row("Children that are forked while threads log can log", forked, ("pico",)),  # whose threads block each other
     "moved": Row("After an `mv` of the log the next records are in a new one", moved),
     "foreign": Row("Deletion by rule leaves other people's files alone", foreign),
     "odd": Row("A character that cannot be encoded costs no record", odd),
