@@ -1050,9 +1050,13 @@ def test_full_disk_is_emptied_while_records_wait_for_it(tmp_path: Path, closing:
         segments = len(log_files(disk)) - 1
         log.write("the last")
         store.mkdir()
-        log._writer._active.closed._sealer._retry.clear()
-        log._writer._live_on()  # it may have decided to wait for minutes
-        wait_for(lambda: not log.stats().spilled, "room")
+
+        def roomy() -> bool:
+            log._writer._active.closed._sealer._retry.clear()  # it may have decided to wait for minutes, or just be about to
+            log._writer._live_on()
+            return not log.stats().spilled
+
+        wait_for(roomy, "room")
         wait_for(lambda: len([path for path in store.rglob("app.log.*") if path.is_file()]) >= segments, "the archive")
         assert segments > 0
 
