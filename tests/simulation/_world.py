@@ -12,6 +12,7 @@ from _choices import Choices
 from _kernel import BLOCK, EXCLUSIVE, Kernel
 from _oracle import LOG, OLD, UNIT, Ledger, Record, Violation
 from _process import LOCK_RETRY, CrowdedLock, Process
+from _remote import RemoteKernel
 from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
 
 from mpfhandler._engine.place import Place
@@ -47,6 +48,8 @@ class Spec:
     late_grace: float = 10.0
     lock_timeout: float = 2.0
     backup_count: int = 0
+    locking: str = "append"
+    remote: bool = False  # each process is on a machine of its own
     spill_bytes: int = 1 << 20
     size: int = 40
     granularity: int = 64
@@ -77,7 +80,7 @@ def _options(spec: Spec) -> Options:
     return Options(
         Schedule.create(spec.when, 1, None, zone is None, zone),
         max_bytes=spec.max_bytes, lock_timeout=spec.lock_timeout, late_grace=spec.late_grace,
-        backup_count=spec.backup_count, spill_bytes=spec.spill_bytes,
+        backup_count=spec.backup_count, spill_bytes=spec.spill_bytes, locking=spec.locking,
     )  # fmt: skip
 
 
@@ -95,7 +98,7 @@ class World:
     ) -> None:
         self.spec = spec
         self.choices = choices
-        self.kernel = Kernel(spec.boundary - spec.before, spec.capacity)
+        self.kernel = (RemoteKernel if spec.remote else Kernel)(spec.boundary - spec.before, spec.capacity)
         self.kernel.mkdir("/logs")
         self.ledger = self.make_ledger()
         self.scheduler = Scheduler(
@@ -156,6 +159,7 @@ class World:
 
     def engine(self, process: Process) -> Writer:
         """The engine of a new process."""
+        process.locks_records = self.options.locks_records
         writer = Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
         if self.spec.lanes:
             writer.lanes.met, writer.lock = True, CrowdedLock(self.scheduler)
@@ -172,6 +176,7 @@ class World:
         name = f"{program.name}+{len(self.scheduler.processes)}"
         child = self.scheduler.child(parent, name)
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
+        child.locks_records = parent.locks_records
         child.slow_until, child.late_until = parent.slow_until, parent.late_until
         child.stalled = parent.stalled or parent.waits_in_vain()
         forked = self.program(child, twin, name)

@@ -15,7 +15,7 @@ from .._protocols.hooks import Hooks
 from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Options, to_delivery
+from .._pure.options import Access, Options, to_delivery, to_locking
 from .._pure.schedule import Schedule
 from .._resources.importing import importing
 from .appender import UNLIMITED
@@ -47,6 +47,7 @@ class Parameters(HousekeepingParameters):
     mkdir: object
     lock_dir: object
     lock_timeout: object
+    locking: object
     late_grace: object
     spill_bytes: object
     delivery: object
@@ -87,6 +88,7 @@ def build(
         late_grace=to_seconds("late_grace", given["late_grace"]),
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
+        locking=to_locking(given["locking"]),
         delivery=to_delivery(given["delivery"], given["flush_interval"], given["buffer_bytes"], given["overflow"]),
     )
     options = with_housekeeping(options, given)

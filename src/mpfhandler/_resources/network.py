@@ -1,0 +1,114 @@
+"""Looking at a file system that several machines write to: what this one remembers of it is not believed.
+
+A client of NFS or SMB remembers which file a name leads to, that there is none, and how long a file is, for seconds. So a name is
+looked at by opening it: that asks the server, and what it answers of the file is what the next write goes by
+("close-to-open"). What is missing is looked for once more after its folder was opened, and the log, which an SMB client takes
+for missing for up to a second, in the list of the folder.
+
+Two mounts of one folder have two device numbers, so a file is known by its inode alone: a log and its segments are in one file
+system. A shared lock would keep everybody from writing where locks are mandatory (SMB), so nobody keeps a lease: who asks for
+one learns only whether somebody has the file for himself just now.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable
+from dataclasses import replace
+
+from .._platform import Fault, FileId, FileStat, Operations
+from .descriptors import close_quietly
+
+__all__ = ["networked"]
+
+_TRIES, _PAUSE = 30, 0.1  # looks at a log that is there by the list of its folder; seconds between two
+
+
+def networked(ops: Operations, log: str) -> Operations:
+    """The same calls, for a log whose folder other machines may write to.
+
+    Args:
+        ops: the system calls.
+        log: its path.
+    """
+    network = _Network(ops, log)
+    return replace(
+        ops,
+        stat_path=network.stat_path,
+        stat_link=network.stat_link,
+        stat_fd=network.stat_fd,
+        try_lock=network.try_lock,
+    )
+
+
+class _Network:
+    """Keeps nothing. Every descriptor that it opens it closes."""
+
+    def __init__(self, ops: Operations, log: str) -> None:
+        self._ops = ops
+        self._log = log
+
+    def stat_path(self, path: str) -> FileStat:
+        """What the name leads to, as the server has it."""
+        return self._look(path, self._ops.stat_path)
+
+    def stat_link(self, path: str) -> FileStat:
+        """The same, of a symbolic link itself."""
+        return self._look(path, self._ops.stat_link)
+
+    def stat_fd(self, fd: int) -> FileStat:
+        """Of an open file."""
+        return _anywhere(self._ops.stat_fd(fd))
+
+    def try_lock(self, fd: int, exclusive: bool) -> bool:
+        """A shared one is given back at once: it tells that nobody has an exclusive one."""
+        if not self._ops.try_lock(fd, True):
+            return False
+        if not exclusive:
+            self._ops.unlock(fd)
+        return True
+
+    def _look(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
+        try:
+            return self._opened(path, stat)
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.MISSING:
+                raise
+        if path != self._log:
+            self._open_folder(path)
+            return self._opened(path, stat)
+        for _ in range(_TRIES):
+            listed = os.path.basename(path) in self._ops.names(os.path.dirname(path))
+            try:
+                return self._opened(path, stat)
+            except OSError as error:
+                if self._ops.fault(error) is not Fault.MISSING or not listed:
+                    raise
+            self._ops.sleep(_PAUSE)
+        return self._opened(path, stat)
+
+    def _opened(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
+        try:
+            fd = self._ops.open_read(path)
+        except OSError as error:
+            if self._ops.fault(error) in {Fault.MISSING, Fault.STALE}:
+                raise
+            return _anywhere(stat(path))  # a link, or a file that this user may only write to
+        try:
+            return _anywhere(self._ops.stat_fd(fd))
+        finally:
+            close_quietly(self._ops, fd)
+
+    def _open_folder(self, path: str) -> None:
+        """Have the client ask how old what it knows of the folder is."""
+        try:
+            self._ops.fsync_folder(os.path.dirname(path))
+        except OSError:
+            pass
+
+
+def _anywhere(found: FileStat) -> FileStat:
+    return FileStat(
+        FileId(0, found.id.inode), found.size, found.mtime_ns, found.ctime_ns, found.mode, found.uid, found.gid, found.regular,
+        found.links,
+    )  # fmt: skip
