@@ -21,7 +21,7 @@ from .._resources.importing import importing
 from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
 from .owner import find_owner
-from .place import absolute, find_place, remove_folders
+from .place import absolute, find_place, lasting_path, remove_folders
 from .writer import Writer
 
 __all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
@@ -112,7 +112,7 @@ def change(writer: Writer, name: Literal["backup_count", "max_bytes"], value: in
 def lasting(given: Parameters) -> Parameters:
     """The same parameters for a copy that is made when the current folder may be another one."""
     kept = given.copy()
-    kept["path"] = absolute(given["path"])
+    kept["path"] = lasting_path(given["path"])
     if given["lock_dir"] is not None:
         kept["lock_dir"] = absolute(given["lock_dir"])
     return kept

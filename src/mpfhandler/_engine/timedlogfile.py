@@ -36,7 +36,7 @@ class TimedLogFile:
     of them becomes a record. Join them first: `print(" ".join(texts), file=log)`.
 
     Args:
-        path: of the log; a symbolic link is followed.
+        path: of the log; a symbolic link is followed, and `{host}` is the machine's name.
         when: `S`, `M`, `H`, `D`, `midnight`, `W0` (Monday) to `W6`, `MONTH`, in any case. Aligned to the wall clock.
         interval: how many of these units a period has.
         backup_count: how many closed segments are kept; 0 keeps all.

@@ -53,7 +53,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     kernel's hands: whole, once, on a line of its own, in the file of the period of its `record.created`.
 
     Args:
-        filename: of the log; a symbolic link is followed. The rotation lock is `<filename>.lock`.
+        filename: of the log; a symbolic link is followed, `{host}` is the machine's name. The rotation lock is `<filename>.lock`.
         when: `S`, `M`, `H`, `D`, `midnight`, `W0` (Monday) to `W6`, `MONTH`, in any case. Aligned to the wall clock,
             whatever the time at which a process starts.
         interval: how many of these units a period has.
