@@ -225,6 +225,7 @@ def log_by_name(folder: Path, tell: Callable[[Exception], None]) -> TimedLogFile
         max_bytes=1000,
         encoding="utf-8",
         errors="replace",
+        locking="append",
         escape=True,
         terminator="\r\n",
         delay=True,

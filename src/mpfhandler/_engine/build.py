@@ -20,8 +20,9 @@ from .._pure.schedule import Schedule
 from .._resources.importing import importing
 from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
+from .locking import Locking, decide_locking, tell
 from .owner import find_owner
-from .place import absolute, find_place, lasting_path, remove_folders
+from .place import absolute, find_place, is_of_machine, lasting_path, remove_folders
 from .writer import Writer
 
 __all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
@@ -97,6 +98,12 @@ def build(
     with importing():
         ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
+    locking = Locking("append")
+    if not place.special:
+        own = is_of_machine(given["path"])
+        locking = decide_locking(ops, options.locking, place.log, place.lock, own=own)
+    tell(locking)
+    options = replace(options, locking=locking.mode)
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
 
 

@@ -56,8 +56,8 @@ class TimedLogFile:
         mkdir: create missing folders.
         lock_dir: a folder for the lock file; None is beside the log.
         lock_timeout: seconds that a call waits at most for the rotation lock.
-        locking: "append" relies on the file system's atomic appends, as local ones have them; "record" looks, writes and flushes
-            each record under the rotation lock, for network and other odd file systems.
+        locking: "append" relies on atomic appends, as local file systems have them; "record" looks, writes and flushes each
+            record under the rotation lock; "auto" does that on network and other odd file systems, and says so once.
         late_grace: seconds after a period's end in which a record of it still goes to its own segment.
         spill_bytes: memory for records that cannot be written (bytes).
         delivery: "direct", or "buffered": records are gathered in memory and written together, which costs less; a SIGKILL may
@@ -110,7 +110,7 @@ class TimedLogFile:
         mkdir: bool = False,
         lock_dir: str | os.PathLike[str] | None = None,
         lock_timeout: float = 2.0,
-        locking: str = "append",
+        locking: str = "auto",
         late_grace: float = 10.0,
         spill_bytes: int = 1 << 20,
         delivery: str = "direct",

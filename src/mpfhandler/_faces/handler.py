@@ -73,8 +73,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         mkdir: create missing folders.
         lock_dir: a folder for the lock file; None is beside the log.
         lock_timeout: seconds that a logging call waits at most for the rotation lock.
-        locking: "append" relies on the file system's atomic appends, as local ones have them; "record" looks, writes and flushes
-            each record under the rotation lock, for network and other odd file systems.
+        locking: "append" relies on atomic appends, as local file systems have them; "record" looks, writes and flushes each
+            record under the rotation lock; "auto" does that on network and other odd file systems, and says so once.
         late_grace: seconds after a period's end in which a record of it still goes to its own segment. 0: nothing is
             written to a segment once it has its name.
         spill_bytes: memory for records that cannot be written because the disk is full (bytes).
@@ -127,7 +127,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         mkdir: bool | str = False,
         lock_dir: str | os.PathLike[str] | None = None,
         lock_timeout: float | str = 2.0,
-        locking: str = "append",
+        locking: str = "auto",
         late_grace: float | str = 10.0,
         spill_bytes: int | str = 1 << 20,
         delivery: str = "direct",

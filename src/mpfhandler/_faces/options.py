@@ -47,7 +47,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "escape": ("", r"spell control characters in lines out, as \n, \x1b, \u2028; a tab stays"),
     "terminator": ("TEXT", r"what ends a line, here and there; \n \r \t \0 \xNN are understood"),
     "fsync": ("never|seal|always", "force to the disk: a closed segment; each write, too"),
-    "locking": ("append|record", "what is under the rotation lock: renames alone; each write, too, for network file systems"),
+    "locking": ("auto|append|record", "under the rotation lock: renames alone; each write, too; as the file system needs it"),
     "debug": ("", "write decisions to LOG.debug"),
     "lock_timeout": ("SECONDS", "to wait for the rotation lock at most"),
     "late_grace": ("SECONDS", "after a period's end in which a line of it still goes to its file"),

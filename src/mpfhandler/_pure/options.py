@@ -202,7 +202,7 @@ def to_retention(age: object, total: object, free: object) -> Retention:
 
 def to_locking(value: object) -> str:
     """What is under the rotation lock."""
-    return to_word("locking", value, "append", "record")
+    return to_word("locking", value, "auto", "append", "record")
 
 
 def to_fsync(value: object) -> str:
