@@ -820,7 +820,7 @@ MUTANTS = (
         "record-takes-no-turns",
         'locking="record": who logs all the time lets nobody else have the lock',
         LOCKED,
-        "            self._ops.sleep(_PAUSE)\n",
+        "            self._ops.sleep(pause)\n",
         "",
         ("faults/test_record_locking.py::test_who_logs_all_the_time_takes_turns",),
     ),

@@ -23,6 +23,7 @@ from mpfhandler._pure.schedule import Schedule
 
 BOUNDARY = 1_700_000_000  # a whole second; and, with these `when`, see `start_of`
 See = Callable[[Callable[[], int], int], None]  # of a scheduler
+RETRIES = 0.45  # the same with the lock for each record: after it has waited in vain it waits for 0.2 s, for a rotation, too
 STALL = 0.05  # seconds that a call may sleep beyond lock_timeout: the last pause of its polling
 
 
@@ -433,7 +434,8 @@ class Program:
             process.may_wait = not process.stalled
         if call.failed:
             process.notice_failure()
-        if call.slept > (patience if call.may_wait or call.followed else 0) + STALL:
+        again = RETRIES if self.world.options.locks_records else 0.0
+        if call.slept > (patience if call.may_wait or call.followed else 0) + STALL + again:
             raise Violation(f"P3: a call of {self.name} slept {call.slept} s")
         if call.waited > patience * call.worth + STALL:
             raise Violation(f"P3: a call of {self.name} waited {call.waited} s, some of it behind other threads")

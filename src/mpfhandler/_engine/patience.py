@@ -10,7 +10,7 @@ from .._resources.tracefile import Trace
 __all__ = ["LockPatience"]
 
 # With `locking="record"` a busy log's lock is nearly always somebody's: a look alone would never find it free.
-_SHORT = 0.02  # seconds
+_SHORT = 0.2  # seconds
 _LOCK_RETRY = 1.0  # seconds between two tries at a rotation without the lock
 
 

@@ -51,7 +51,7 @@ def _find_statfs() -> Callable[..., int] | None:
     try:
         import ctypes  # which every log has imported by then
 
-        return ctypes.CDLL(None).statfs  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).statfs
     except (ImportError, OSError, AttributeError):
         return None
 

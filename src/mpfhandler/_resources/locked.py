@@ -35,7 +35,8 @@ from .troubles import LockBusy, Superseded
 __all__ = ["LockedAppends"]
 
 _TURN = 0.1  # seconds of records one after the other
-_PAUSE = 0.025  # seconds; who waits for the lock looks every 20 ms
+_PAUSE = 0.025  # seconds, and the time that two tries take; who waits for the lock pauses for 20 ms between two
+_TRIES, _TRY_PAUSE = 8, 0.002  # of the lock that is given back; seconds between two
 
 
 class LockedAppends:
@@ -58,6 +59,7 @@ class LockedAppends:
         self._patience = patience
         self._stalled = stalled
         self._since = self._until = float("-inf")  # monotonic: records one after the other
+        self._cost = 0.0  # seconds that it took to give the lock back: a try takes as long, and does not wait either
         self._doubt: tuple[FileId, int, bytes] | None = None  # a file, and what may stand at an offset there
 
     def append(self, segment: OpenSegment, data: bytes, append: Callable[[], int]) -> int:
@@ -88,20 +90,27 @@ class LockedAppends:
             finally:
                 self._give_back(segment)
         finally:
+            began = self._ops.monotonic()
             self._lock.release(held)
             self._until = self._ops.monotonic()
+            self._cost = self._until - began
 
     def _take_turns(self) -> None:
         now = self._ops.monotonic()
-        if now - self._until > _PAUSE:
+        pause = _PAUSE + 2 * min(self._cost, _TURN)
+        if now - self._until > pause:
             self._since = now
-        elif now - self._since > _TURN:
-            self._ops.sleep(_PAUSE)
+        elif now - self._since > max(_TURN, 2 * pause):
+            self._ops.sleep(pause)
             self._since = self._ops.monotonic()
 
     def _look(self, segment: OpenSegment) -> None:
+        gate = segment.fileno() if segment._side is None else segment._side
         try:
-            self._ops.try_lock(segment.fileno() if segment._side is None else segment._side, False)
+            for _ in range(_TRIES):
+                if self._ops.try_lock(gate, False):
+                    break
+                self._ops.sleep(_TRY_PAUSE)  # somebody is just opening it; who sits on it is none of ours
         except OSError:
             pass  # a file system without locks on every file; the one that counts is had
         if not segment.named():
