@@ -1,9 +1,9 @@
-"""Several machines on one: user-mode Linux runs a kernel of its own as a process, with the real clients and servers of NFS and SMB.
+"""Several machines on one: user-mode Linux runs a kernel of its own as a process, with real clients and servers of NFS and SMB.
 
 The kernel boots on this machine's files, so it writes to them: what a scenario writes outside of its own mounts is to be in its
-folder. A machine of the scenario is a network of its own with a name of its own, for two mounts of one client share what it knows:
-`on 1 COMMAND` and `on 2 COMMAND` run one there. Both see the mounts of both. The server has 10.0.1.1 for the one and 10.0.2.1
-for the other.
+folder. A machine of the scenario is a network of its own with a name of its own, for two mounts of one NFS client share what it
+knows: `on 1 COMMAND` and `on 2 COMMAND` run one there. Both see the mounts of both. The server has 10.0.1.1 for the one and
+10.0.2.1 for the other.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def missing() -> str | None:
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     absent = [name for name in _NEEDED if shutil.which(name, path=path) is None]
     if absent:
-        return f"{', '.join(absent)} missing (Debian: apt-get install user-mode-linux kmod rpcbind nfs-kernel-server samba cifs-utils)"
+        packages = "user-mode-linux kmod rpcbind nfs-kernel-server samba cifs-utils"
+        return f"{', '.join(absent)} missing (Debian: apt-get install {packages})"
     return None if any(_MODULES.glob("*/modules.dep")) else f"no modules of user-mode Linux in {_MODULES}"
 
 
@@ -138,9 +139,13 @@ def run_scenario(folder: Path, scenario: str, seconds: float = 170.0) -> str:
     command += ["con=null", "con0=fd:0,fd:1", "quiet"]
     with open(folder / "console", "wb") as console:
         kernel = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, env={**environment, "TMPDIR": str(folder)},
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            env={**environment, "TMPDIR": str(folder)},
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             kernel.wait(seconds)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ LINE = re.compile(rb"(\w+ \d+) (x{20}|x{100}|x{5000})")
 
 # Two processes on each machine for some seconds, and one more on each that is killed.
 TRAFFIC = """
-for n in 1 2 3 4; do M=$(( (n + 1) / 2 )); start $M $PYTHON $WRITER /mnt/${MOUNT[$M]}/app.log p$n $FOLDER/acks.p$n {seconds} {options}; P[$n]=$!; done
+for n in 1 2 3 4; do
+  M=$(( (n + 1) / 2 ))
+  start $M $PYTHON $WRITER /mnt/${MOUNT[$M]}/app.log p$n $FOLDER/acks.p$n {seconds} {options}; P[$n]=$!
+done
 start 1 $PYTHON $WRITER /mnt/a/app.log k5 $FOLDER/acks.k5 600 {options}; P[5]=$!
 start 2 $PYTHON $WRITER /mnt/b/app.log k6 $FOLDER/acks.k6 600 {options}; P[6]=$!
 until [ -s $FOLDER/acks.k5 ] && [ -s $FOLDER/acks.k6 ]; do sleep 0.1; done
@@ -192,6 +196,29 @@ def test_nfs_whose_locks_stay_on_the_machine(tmp_path: Path) -> None:
     """NFSv3 mounted with `nolock`."""
     printed = run_scenario(tmp_path, f"serve_nfs; mount_nfs vers=3,nolock /mnt/disk/e\n{REFUSED}{ONES}")
     check_refusal(printed)
+
+
+CHECK = """
+on 1 $PYTHON -m mpfhandler check /mnt/a /mnt/b --secs 3 --json; echo "exit $?"
+"""
+
+
+def checked(printed: str) -> tuple[bool, bool, int]:
+    """What `mpfhandler check DIR DIR2` said: locks, all in all, its exit code."""
+    (told,) = [json.loads(line) for line in printed.splitlines() if line.startswith('{"first"')]
+    (code,) = re.findall(r"^exit (\d+)", printed, re.MULTILINE)
+    return told["locks"], told["excludes"], int(code)
+
+
+def test_check_of_two_mounts(tmp_path: Path) -> None:
+    """NFSv4.2: they exclude each other."""
+    assert checked(run_scenario(tmp_path, NFS + CHECK)) == (True, True, 0)
+
+
+def test_check_of_two_mounts_whose_locks_are_local(tmp_path: Path) -> None:
+    """NFSv3 with `nolock`: they do not."""
+    printed = run_scenario(tmp_path, f"serve_nfs; mount_nfs vers=3,nolock /mnt/disk/e\n{CHECK}")
+    assert checked(printed) == (False, False, 1)
 
 
 SFTP = "/usr/lib/openssh/sftp-server"
