@@ -28,8 +28,8 @@ _PATIENCE = 5.0  # seconds until the other mount shows what has changed: clients
 _PAUSE = 0.05
 _MODULE = f"{__package__}.pair" if __package__ else "pair"
 _REMEDY = (
-    "give each machine a file of its own (a path may contain {host}), log to a local disk and have a shipper or archive= bring it "
-    "together, or name a folder whose locks exclude by lock_dir"
+    "give each machine a file of its own (a path may contain {host}), log to a local disk and have a shipper or archive= bring "
+    "it together, or name a folder whose locks exclude by lock_dir"
 )
 
 
