@@ -182,8 +182,8 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def network(session: nox.Session) -> None:
-    """Real NFS and SMB mounts of two machines, in user-mode Linux, as root: some minutes. What is missing is named (Debian: apt-get
-    install user-mode-linux kmod rpcbind nfs-kernel-server samba cifs-utils sshfs openssh-sftp-server)."""
+    """Real NFS and SMB mounts of two machines, in user-mode Linux, as root: some minutes. What is missing is named (Debian:
+    apt-get install user-mode-linux kmod rpcbind nfs-kernel-server samba cifs-utils sshfs openssh-sftp-server)."""
     _install(session, "test")
     session.run("pytest", "-q", "tests/integration/test_network.py", *session.posargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from dataclasses import replace
@@ -49,6 +50,30 @@ def test_log_that_is_taken_for_missing(tmp_path: Path) -> None:
     ops = networked(replace(OPERATIONS, open_read=open_read, sleep=slept.append), str(path))
     assert ops.stat_path(str(path)).size == 5
     assert len(slept) == 3
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> None:
+    """ESTALE: the client remembers a file that the server has no more. Once the folder was listed it asks again."""
+    path, listed = tmp_path / "app.log", [False]
+    if there:
+        path.write_text("another\n")
+
+    def open_read(name: str) -> int:
+        if not listed[0]:
+            raise OSError(errno.ESTALE, "made to fail", name)
+        return OPERATIONS.open_read(name)
+
+    def names(folder: str) -> list[str]:
+        listed[0] = True
+        return OPERATIONS.names(folder)
+
+    ops = networked(replace(OPERATIONS, open_read=open_read, names=names), str(path))
+    if there:
+        assert ops.stat_path(str(path)).size == 8
+    else:
+        with pytest.raises(FileNotFoundError):
+            ops.stat_path(str(path))
 
 
 def test_file_that_is_missing(tmp_path: Path) -> None:

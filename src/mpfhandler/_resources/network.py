@@ -21,6 +21,7 @@ from .descriptors import close_quietly
 
 __all__ = ["networked"]
 
+_REMEMBERED = {Fault.MISSING, Fault.STALE}  # what this machine may tell of a name without having asked
 _TRIES, _PAUSE = 30, 0.1  # looks at a log that is there by the list of its folder; seconds between two
 
 
@@ -72,7 +73,7 @@ class _Network:
         try:
             return self._opened(path, stat)
         except OSError as error:
-            if self._ops.fault(error) is not Fault.MISSING:
+            if self._ops.fault(error) not in _REMEMBERED:
                 raise
         if path != self._log:
             self._open_folder(path)
@@ -82,7 +83,8 @@ class _Network:
             try:
                 return self._opened(path, stat)
             except OSError as error:
-                if self._ops.fault(error) is not Fault.MISSING or not listed:
+                fault = self._ops.fault(error)
+                if fault not in _REMEMBERED or (fault is Fault.MISSING and not listed):
                     raise
             self._ops.sleep(_PAUSE)
         return self._opened(path, stat)
@@ -91,7 +93,7 @@ class _Network:
         try:
             fd = self._ops.open_read(path)
         except OSError as error:
-            if self._ops.fault(error) in {Fault.MISSING, Fault.STALE}:
+            if self._ops.fault(error) in _REMEMBERED:
                 raise
             return _anywhere(stat(path))  # a link, or a file that this user may only write to
         try:

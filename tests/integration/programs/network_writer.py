@@ -12,6 +12,7 @@ import os
 import random
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,13 +40,12 @@ def main(path: str, name: str, acks: str, first: str, *rest: str) -> None:
     """Log, and end well."""
     options = dict(one.split("=", 1) for one in rest if "=" in one)
     with open(f"{acks}.told", "a", encoding="utf-8") as told:
-        log = TimedLogFile(
-            path,
-            "S",
-            2,
-            on_error=lambda error: print(repr(error), file=told, flush=True),
-            **options,  # type: ignore[arg-type]
-        )
+
+        def tell(error: Exception) -> None:
+            traceback.print_exception(error, file=told)
+            told.flush()
+
+        log = TimedLogFile(path, "S", 2, on_error=tell, **options)  # type: ignore[arg-type]
         out = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         for number in turns(first, list(rest), acks):
             log.write(f"{name} {number} {'x' * random.choice(SIZES)}")
