@@ -57,7 +57,8 @@ EXITS, HANDLER, OVERFLOW, EMITTING = "_resources/exits.py", "_faces/handler.py",
 SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.py", "_protocols/compression.py"
 MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure/closing.py"
 LANE, PATIENCE = "_engine/lane.py", "_engine/patience.py"
-LOCKED, NETWORK = "_resources/locked.py", "_resources/network.py"
+LOCKED, NETWORK, LOCKING = "_resources/locked.py", "_resources/network.py", "_engine/locking.py"
+BUILD = "_engine/build.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
 FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
@@ -847,6 +848,74 @@ MUTANTS = (
         "        if not exclusive:\n",
         "        if False:\n",
         ("faults/test_record_locking.py::test_nobody_keeps_a_lease",),
+    ),
+    Mutant(
+        "folder-not-opened",
+        "a name leads to what this machine remembers",
+        NETWORK,
+        "        self._ops.open_folder(folder)\n",
+        "",
+        (
+            "unit/test_network.py::test_folder_is_opened_first",
+            "simulation/test_every_schedule.py::test_random_schedules[two machines]",
+        ),
+    ),
+    Mutant(
+        "stale-names-are-believed",
+        "a file that a server has no more is not looked for again",
+        NETWORK,
+        "_REMEMBERED = {Fault.MISSING, Fault.STALE}",
+        "_REMEMBERED = {Fault.MISSING}",
+        ("unit/test_network.py::test_name_that_leads_to_a_file_of_before",),
+    ),
+    Mutant(
+        "stale-descriptor-stays-open",
+        "a descriptor of a file that a server has forgotten is not closed",
+        APPEND,
+        "return stale and ops.fault(error) is Fault.STALE",
+        "return False",
+        ("unit/test_append.py::test_close_of_a_file_that_a_server_has_forgotten",),
+    ),
+    Mutant(
+        "lock-of-another-client-is-an-error",
+        "an SMB server that denies a lock is taken for one without locks",
+        POSIX,
+        "except (BlockingIOError, PermissionError):",
+        "except BlockingIOError:",
+        ("unit/test_network.py::test_lock_that_a_server_denies",),
+    ),
+    # locking="auto"
+    Mutant(
+        "every-mount-is-local",
+        "auto: a network file system is taken for a local one",
+        LOCKING,
+        "return mount.kind in _ODD or",
+        "return False and",
+        ("unit/test_locking.py::test_others_lock_each_record",),
+    ),
+    Mutant(
+        "second-machine-is-let-in",
+        "auto: where locks do not exclude other machines, several may write",
+        LOCKING,
+        '        if owner in {"", me}:',
+        "        if True:",
+        ("unit/test_locking.py::test_second_machine_is_refused_where_locks_are_local",),
+    ),
+    Mutant(
+        "locks-not-tried-out",
+        "auto: a file system without locks is not noticed",
+        LOCKING,
+        "    if not excludes:\n",
+        "    if False:\n",
+        ("unit/test_locking.py::test_file_system_without_locks_is_refused",),
+    ),
+    Mutant(
+        "name-of-the-copier",
+        "{host}: a copy on another machine writes to the file of the first one",
+        BUILD,
+        'kept["path"] = lasting_path(given["path"])',
+        'kept["path"] = absolute(given["path"])',
+        ("unit/test_host.py::test_copy_on_another_machine_has_its_own_file",),
     ),
     # the engine
     Mutant(

@@ -356,6 +356,11 @@ class Kernel:
         inode = self._description(table, fd).inode
         inode.synced = bytes(inode.data)
 
+    def open_folder(self, path: str, _table: Table | None = None) -> None:
+        """open(2) and close(2) of a folder."""
+        if not self._find(path).folder:
+            raise fail(errno.ENOTDIR, path)
+
     def sync_folder(self, path: str, _table: Table | None = None) -> None:
         """fsync(2) of a folder: its entries are safe."""
         if not self._find(path).folder:

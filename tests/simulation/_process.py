@@ -400,6 +400,9 @@ class Process:
     def _fsync_folder(self, path: str) -> None:
         self.kernel.sync_folder(path, self.table)
 
+    def _open_folder(self, path: str) -> None:
+        self.kernel.open_folder(path, self.table)
+
     def _free_bytes(self, _folder: str) -> int:
         return self.kernel.room()
 
@@ -491,6 +494,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "rename_over": Process._rename_over,
     "unlink": Process._unlink,
     "names": Process._names,
+    "open_folder": Process._open_folder,
     "make_folder": Process._make_folder,
     "give_folder": _nothing,
     "remove_folder": Process._remove_folder,

@@ -1,7 +1,7 @@
 """A server's file system as its clients see it: each process is a machine of its own, and remembers.
 
-What NFS and SMB clients do, at their worst: a name leads to what it led to when it was last opened, or its folder; a name that
-was missing stays missing; a file ends where it ended when it was last opened or locked, so an append may go where another machine
+What NFS and SMB clients do, at their worst: a name leads to what it led to until its folder is opened; a name that was missing
+stays missing; a file ends where it ended when it was last opened or locked, so an append may go where another machine
 has written meanwhile. Nothing is forgotten by itself: the real ones do that after seconds.
 """
 
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from weakref import WeakKeyDictionary
 
-from _kernel import Inode, Kernel, Stat, Table, fail
+from _kernel import Description, Inode, Kernel, Stat, Table, fail
 
 __all__ = ["RemoteKernel"]
 
@@ -39,16 +39,30 @@ class RemoteKernel(Kernel):
         return self.memories.setdefault(table, Memory())
 
     def open(self, table: Table, path: str, flags: int, mode: int = 0o666, least: int = 3) -> int:
+        """By the file that the name is known to lead to, as NFSv4.1 does it; an exclusive one asks the server."""
         memory = self.memory(table)
-        if not flags & os.O_CREAT and memory.names.get(path, _UNKNOWN) is None:
+        known = memory.names.get(path, _UNKNOWN)
+        if known is None and not flags & os.O_CREAT:
             raise fail(errno.ENOENT, path)
-        try:
-            number = super().open(table, path, flags, mode, least)
-        except FileNotFoundError:
-            memory.names[path] = None
-            raise
+        if known not in (None, _UNKNOWN, self.names.get(path)) and not flags & os.O_EXCL:
+            number = self._open_known(table, path, known, flags, least)
+        else:
+            try:
+                number = super().open(table, path, flags, mode, least)
+            except FileNotFoundError:
+                memory.names[path] = None
+                raise
         inode = table.open[number].inode
         memory.names[path], memory.ends[inode] = inode, len(inode.data)
+        return number
+
+    def _open_known(self, table: Table, path: str, inode: Inode | None, flags: int, least: int) -> int:
+        if inode is None or (not inode.links and not inode.openings):
+            self.memory(table).names[path] = self.names.get(path)
+            raise fail(errno.ESTALE, path)
+        number = table.lowest(least)
+        table.open[number] = Description(inode, flags)
+        inode.openings += 1
         return number
 
     def stat(self, path: str, table: Table | None = None) -> Stat:
@@ -77,9 +91,9 @@ class RemoteKernel(Kernel):
         self._forget(path, table)
         return super().listdir(path)
 
-    def sync_folder(self, path: str, table: Table | None = None) -> None:
+    def open_folder(self, path: str, table: Table | None = None) -> None:
         self._forget(path, table)
-        super().sync_folder(path)
+        super().open_folder(path)
 
     def write(self, table: Table, fd: int, data: bytes) -> int:
         description = self._description(table, fd, writing=True)

@@ -38,7 +38,7 @@ def test_descriptor_and_name_agree(tmp_path: Path) -> None:
 
 def test_log_that_is_taken_for_missing(tmp_path: Path) -> None:
     """It is in the list of the folder, so it is looked for until the client knows better."""
-    path, tries, slept = tmp_path / "app.log", [3], [0.0]
+    path, tries, slept = tmp_path / "app.log", [3], list[float]()
     path.write_text("here\n")
 
     def open_read(name: str) -> int:
@@ -55,7 +55,7 @@ def test_log_that_is_taken_for_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("there", [True, False])
 def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> None:
     """ESTALE: the client remembers a file that the server has no more. Once the folder was listed it asks again."""
-    path, listed = tmp_path / "app.log", [False]
+    path, listed, slept = tmp_path / "app.log", [False], [0.0]
     if there:
         path.write_text("another\n")
 
@@ -68,7 +68,7 @@ def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> Non
         listed[0] = True
         return OPERATIONS.names(folder)
 
-    ops = networked(replace(OPERATIONS, open_read=open_read, names=names), str(path))
+    ops = networked(replace(OPERATIONS, open_read=open_read, names=names, sleep=slept.append), str(path))
     if there:
         assert ops.stat_path(str(path)).size == 8
     else:
@@ -79,11 +79,25 @@ def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> Non
 def test_file_that_is_missing(tmp_path: Path) -> None:
     """It is told at once, after the folder was opened."""
     opened: list[str] = []
-    ops = networked(replace(OPERATIONS, fsync_folder=opened.append), str(tmp_path / "app.log"))
+    ops = networked(replace(OPERATIONS, open_folder=opened.append), str(tmp_path / "app.log"))
     for name in ("app.log", "app.log.2"):
         with pytest.raises(FileNotFoundError):
             ops.stat_path(str(tmp_path / name))
-    assert opened == [str(tmp_path)]
+    assert opened == [str(tmp_path)] * 2
+
+
+def test_folder_is_opened_first(tmp_path: Path) -> None:
+    """An NFS client opens what it remembers the name to lead to, as long as it does not know that the folder has changed."""
+    old, new = tmp_path / "moved", tmp_path / "app.log"
+    old.write_text("of before\n")
+    new.write_text("of now\n")
+    known = [False]
+
+    def open_read(path: str) -> int:
+        return OPERATIONS.open_read(path if known[0] else str(old))
+
+    ops = networked(replace(OPERATIONS, open_read=open_read, open_folder=lambda _path: known.__setitem__(0, True)), str(new))
+    assert ops.stat_path(str(new)).id.inode == new.stat().st_ino
 
 
 def test_symbolic_link(tmp_path: Path) -> None:

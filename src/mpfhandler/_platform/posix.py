@@ -210,6 +210,10 @@ def _fsync_folder(path: str) -> None:
         os.close(fd)
 
 
+def _open_folder(path: str) -> None:
+    os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC))
+
+
 def _free_bytes(folder: str) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
@@ -356,6 +360,7 @@ POSIX = Operations(
     rename_over=os.rename,
     unlink=os.unlink,
     names=os.listdir,
+    open_folder=_open_folder,
     make_folder=os.mkdir,
     give_folder=os.lchown,  # whoever may write beside it may put a link in its place
     remove_folder=os.rmdir,

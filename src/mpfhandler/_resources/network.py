@@ -1,9 +1,10 @@
 """Looking at a file system that several machines write to: what this one remembers of it is not believed.
 
 A client of NFS or SMB remembers which file a name leads to, that there is none, and how long a file is, for seconds. So a name is
-looked at by opening it: that asks the server, and what it answers of the file is what the next write goes by
-("close-to-open"). What is missing is looked for once more after its folder was opened, and the log, which an SMB client takes
-for missing for up to a second, in the list of the folder.
+looked at by opening its folder, and then it. By the first an NFS client learns whether it has to ask again what the name leads to
+(since NFSv4.1 its open goes by what it remembers of that); by the second an SMB client asks. What the server answers of the file
+is what the next write goes by ("close-to-open"). The log, which an SMB client takes for missing for up to a second, is looked for
+in the list of the folder, too.
 
 Two mounts of one folder have two device numbers, so a file is known by its inode alone: a log and its segments are in one file
 system. A shared lock would keep everybody from writing where locks are mandatory (SMB), so nobody keeps a lease: who asks for
@@ -70,21 +71,16 @@ class _Network:
         return True
 
     def _look(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
-        try:
-            return self._opened(path, stat)
-        except OSError as error:
-            if self._ops.fault(error) not in _REMEMBERED:
-                raise
+        folder, name = os.path.split(path)
+        self._ops.open_folder(folder)
         if path != self._log:
-            self._open_folder(path)
             return self._opened(path, stat)
         for _ in range(_TRIES):
-            listed = os.path.basename(path) in self._ops.names(os.path.dirname(path))
             try:
                 return self._opened(path, stat)
             except OSError as error:
                 fault = self._ops.fault(error)
-                if fault not in _REMEMBERED or (fault is Fault.MISSING and not listed):
+                if fault not in _REMEMBERED or (name not in self._ops.names(folder) and fault is Fault.MISSING):
                     raise
             self._ops.sleep(_PAUSE)
         return self._opened(path, stat)
@@ -100,13 +96,6 @@ class _Network:
             return _anywhere(self._ops.stat_fd(fd))
         finally:
             close_quietly(self._ops, fd)
-
-    def _open_folder(self, path: str) -> None:
-        """Have the client ask how old what it knows of the folder is."""
-        try:
-            self._ops.fsync_folder(os.path.dirname(path))
-        except OSError:
-            pass
 
 
 def _anywhere(found: FileStat) -> FileStat:
