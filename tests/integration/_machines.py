@@ -107,7 +107,7 @@ def missing() -> str | None:
     return None if any(_MODULES.glob("*/modules.dep")) else f"no modules of user-mode Linux in {_MODULES}"
 
 
-def run_scenario(folder: Path, scenario: str, seconds: float = 170.0) -> str:
+def run_scenario(folder: Path, scenario: str, seconds: float = 280.0) -> str:
     """Boot, run a scenario (of bash), copy what the server has to `folder/files`; what was printed.
 
     Args:
