@@ -40,8 +40,9 @@ echo 1 > /proc/sys/fs/nfs/nlm_grace_period
 mount -t nfsd nfsd /proc/fs/nfsd; echo 10 > /proc/fs/nfsd/nfsv4leasetime; echo 10 > /proc/fs/nfsd/nfsv4gracetime
 declare -A MACHINE
 machine() { # number name
-  unshare -n -u sh -c "hostname $2; exec sleep 100000" & MACHINE[$1]=$!
-  until ip link add v$1 type veth peer name w$1 && ip link set w$1 netns ${MACHINE[$1]}; do sleep 0.1; ip link del v$1; done
+  unshare -n -u sh -c "hostname $2; touch /run/machine.$1; exec sleep 100000" & MACHINE[$1]=$!
+  until [ -e /run/machine.$1 ]; do sleep 0.1; done
+  ip link add v$1 type veth peer name w$1; ip link set w$1 netns ${MACHINE[$1]}
   ip addr add 10.0.$1.1/24 dev v$1; ip link set v$1 up
   on $1 sh -c "ip link set lo up; ip addr add 10.0.$1.2/24 dev w$1; ip link set w$1 up"
 }
