@@ -62,7 +62,9 @@ def test_second_machine_is_refused_where_locks_are_local(
     """The log is the first one's, whose processes exclude each other; the message says what to do instead."""
     assert decided(tmp_path, given, mount).mode == "record"
     assert decided(tmp_path, given, mount).mode == "record"
-    monkeypatch.setattr(locking, "host_name", lambda: "another")
+    monkeypatch.setattr(locking, "host_name", lambda: "another container of this machine")
+    assert decided(tmp_path, given, mount).mode == "record"
+    monkeypatch.setattr(locking, "boot_id", lambda: "another")
     with pytest.raises(InvalidOption, match="locks exclude the processes of one machine only") as caught:
         decided(tmp_path, given, mount)
     for remedy in ("{host}", "shipper", "lock_dir", os.uname().nodename, ".app.log.host"):
@@ -92,6 +94,7 @@ def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     assert decide(LOCAL).mode == "record"
     monkeypatch.setattr(locking, "host_name", lambda: "another")
+    monkeypatch.setattr(locking, "boot_id", lambda: "another")
     assert decide(NFS).mode == "record"
     with pytest.raises(InvalidOption):
         decide(LOCAL)

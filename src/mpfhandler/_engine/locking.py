@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._platform import Fault, Operations
-from .._platform.host import host_name
+from .._platform.host import boot_id, host_name
 from .._platform.mounts import FileSystem, is_local, mount_of
 from .._pure.errors import InvalidOption
 from .._resources.descriptors import close_quietly
@@ -148,28 +148,28 @@ def _try_out(ops: Operations, given: str, folder: str) -> None:
 
 
 def _belong(ops: Operations, given: str, log: str, mount: FileSystem) -> None:
-    """Have the log belong to this machine, if it belongs to none.
+    """Have the log belong to this machine, if it belongs to none. Containers of one machine have names of their own.
 
     Raises:
         InvalidOption: it is another one's.
     """
     folder, name = os.path.split(log)
-    path, me = os.path.join(folder, f".{name}.host"), host_name()
+    path, me = os.path.join(folder, f".{name}.host"), f"{host_name()}\n{boot_id()}\n"
     try:
         fd = ops.open_new_private(path)
     except OSError as error:
         if ops.fault(error) is not Fault.EXISTS:
             return  # a folder that is to be made yet, or one of another user's
-        owner = _read(ops, path)
-        if owner in {"", me}:
+        owner = _read(ops, path).split()
+        if not owner or not set(owner).isdisjoint(me.split()):
             return
         problem = (
-            f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {owner!r} writes to it (if that is "
-            f"over, remove {path})"
+            f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {owner[0]!r} writes to it (if "
+            f"that is over, remove {path})"
         )
         raise InvalidOption("locking", given, problem, _REMEDY) from None
     try:
-        ops.write_at(fd, f"{me}\n".encode(), 0)
+        ops.write_at(fd, me.encode(), 0)
         ops.set_mode(fd, 0o644)
     except OSError:
         pass
@@ -184,7 +184,7 @@ def _read(ops: Operations, path: str) -> str:
     except OSError:
         return ""
     try:
-        return ops.read_at(fd, _LONGEST, 0).decode("utf-8", "replace").strip()
+        return ops.read_at(fd, _LONGEST, 0).decode("utf-8", "replace")
     except OSError:
         return ""
     finally:
