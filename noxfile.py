@@ -180,6 +180,14 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "-q", "-m", "integration", *session.posargs)
 
 
+@nox.session
+def network(session: nox.Session) -> None:
+    """Real NFS and SMB mounts of two machines, in user-mode Linux, as root: some minutes. What is missing is named (Debian:
+    apt-get install user-mode-linux kmod rpcbind nfs-kernel-server samba cifs-utils sshfs openssh-sftp-server)."""
+    _install(session, "test")
+    session.run("pytest", "-q", "tests/integration/test_network.py", *session.posargs)
+
+
 @nox.session(python=["3.11", "3.13", *(one for one in EVERY if one in {"3.13t", "3.14t"})])
 def bench(session: nox.Session) -> None:
     """Ours and others', side by side: 1 to 64 processes, 1 and 8 threads. Writes docs/benchmarks, a folder for each interpreter;

@@ -25,7 +25,7 @@ def engine(path: Path, ops: Operations, late_grace: float) -> Writer:
         lock_timeout=5.0, late_grace=late_grace, spill_bytes=1000, delivery="direct",
         flush_interval=0.2, buffer_bytes=65536, overflow="block",
         compress=None, compress_level=None, compress_delay=300.0, max_age=None, max_total_bytes=None, min_free_bytes=None,
-        on_seal=None, fsync="never", archive=None, archive_delete=False, rotate_idle=False,
+        on_seal=None, fsync="never", archive=None, archive_delete=False, rotate_idle=False, locking="append",
     )  # fmt: skip
     return build(given, "\n", "utf-8", Hooks(), None, {}, ops)
 

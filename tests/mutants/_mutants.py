@@ -56,7 +56,9 @@ BUFFER, FLUSHER, BATCH, TOGETHER = "_engine/buffer.py", "_engine/flusher.py", "_
 EXITS, HANDLER, OVERFLOW, EMITTING = "_resources/exits.py", "_faces/handler.py", "_engine/overflow.py", "_faces/emitting.py"
 SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.py", "_protocols/compression.py"
 MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure/closing.py"
-LANE = "_engine/lane.py"
+LANE, PATIENCE = "_engine/lane.py", "_engine/patience.py"
+LOCKED, NETWORK, LOCKING = "_resources/locked.py", "_resources/network.py", "_engine/locking.py"
+BUILD = "_engine/build.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
 FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
@@ -393,8 +395,8 @@ MUTANTS = (
         "no-lease",
         "I6: no writer takes a lease on the log",
         ROTATION,
-        "lease = self._options.access, self._options.late_grace > 0",
-        "lease = self._options.access, False",
+        "lease=self._options.late_grace > 0)",
+        "lease=False)",
         ("faults/test_fork.py::test_a_child_does_not_let_go_of_what_the_parent_holds",),
     ),
     Mutant(
@@ -627,7 +629,7 @@ MUTANTS = (
     Mutant(
         "every-call-stalls",
         "P3: a lock that is never had is waited for again and again",
-        ACTIVE,
+        PATIENCE,
         "        self._lock.stalled = True\n",
         "",
         ("faults/test_interleavings.py::test_late_records_wait_for_a_lock_once",),
@@ -701,7 +703,7 @@ MUTANTS = (
         "close-of-others",
         "a number that leads to somebody else's file by now is closed",
         APPEND,
-        "if number is not None and number >= 0 and _is(self._ops, number, self.file):",
+        "if number is not None and number >= 0 and _is(self._ops, number, self.file, stale=True):",
         "if number is not None and number >= 0:",
         ("unit/test_append.py::test_close_leaves_a_strangers_descriptor_alone",),
     ),
@@ -734,9 +736,186 @@ MUTANTS = (
         "named-while-written",
         "late_grace=0: the segment has its name while somebody writes to it",
         ROTATION,
-        "late_grace=options.late_grace)",
-        "late_grace=10.0)",
+        "hides=options.hides)",
+        "hides=False)",
         ("faults/test_late_grace_zero.py::test_a_rename_waits_for_a_writer_that_has_looked_but_not_written",),
+    ),
+    # locking="record"
+    Mutant(
+        "record-lock-ends-before-the-write",
+        'locking="record": the lock is given back before the record is written',
+        LOCKED,
+        """            self._look(segment)
+            self._end_stump(segment)
+""",
+        """            self._look(segment)
+            self._end_stump(segment)
+            self._lock.release(held)
+""",
+        ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
+    ),
+    Mutant(
+        "record-looks-before-the-lock",
+        'locking="record": the look at the name comes before the lock',
+        LOCKED,
+        """        held = None if wait is None else self._lock.acquire(wait)
+""",
+        """        self._look(segment)
+        segment.named = lambda: True
+        held = None if wait is None else self._lock.acquire(wait)
+""",
+        ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
+    ),
+    Mutant(
+        "record-not-flushed",
+        'locking="record": what was written stays in the memory of this machine',
+        LOCKED,
+        "            self._flush(segment, data, end)\n",
+        "",
+        ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
+    ),
+    Mutant(
+        "record-without-the-lock",
+        'locking="record": who does not get the lock writes without it',
+        LOCKED,
+        """            self._stalled()
+            raise LockBusy(""",
+        """            self._stalled()
+            return append()
+            raise LockBusy(""",
+        ("faults/test_record_locking.py::test_record_waits_in_memory_for_the_lock",),
+    ),
+    Mutant(
+        "record-in-the-period-before",
+        'locking="record": a rotation that could not be done does not hold a record up',
+        PATIENCE,
+        "self.missed = self._needed",
+        "self.missed = False",
+        ("simulation/test_every_schedule.py::test_random_schedules[two machines]",),
+    ),
+    Mutant(
+        "record-behind-a-stump",
+        'locking="record": what a killed writer has left is not ended',
+        LOCKED,
+        "        elif not segment._owed:\n",
+        "        elif False:\n",
+        ("faults/test_record_locking.py::test_stump_of_a_killed_writer_is_ended",),
+    ),
+    Mutant(
+        "record-twice",
+        'locking="record": what may be there is not looked for',
+        LOCKED,
+        "        there = self._is_there(segment, data)\n",
+        "        there = None\n",
+        ("faults/test_record_locking.py::test_flush_that_fails_and_nobody_can_look",),
+    ),
+    Mutant(
+        "record-beside-a-sealer",
+        'locking="record": a late record goes to a segment that a sealer has',
+        LOCKED,
+        "if not self._ops.try_lock(segment.fileno(), True):",
+        "if False:",
+        ("faults/test_record_locking.py::test_late_record_and_a_sealer",),
+    ),
+    Mutant(
+        "record-takes-no-turns",
+        'locking="record": who logs all the time lets nobody else have the lock',
+        LOCKED,
+        "            self._ops.sleep(pause)\n",
+        "",
+        ("faults/test_record_locking.py::test_who_logs_all_the_time_takes_turns",),
+    ),
+    Mutant(
+        "remembered-names-are-believed",
+        "a name on a server is looked at in this machine's memory",
+        NETWORK,
+        "        stat_path=network.stat_path,\n",
+        "",
+        ("unit/test_network.py::test_name_is_looked_at_by_opening_it",),
+    ),
+    Mutant(
+        "devices-are-told-apart",
+        "two mounts of one folder have two files of each name",
+        NETWORK,
+        "FileId(0, found.id.inode)",
+        "found.id",
+        ("unit/test_network.py::test_name_is_looked_at_by_opening_it",),
+    ),
+    Mutant(
+        "leases-on-a-server",
+        "a lease is kept where it keeps everybody from writing",
+        NETWORK,
+        "        if not exclusive:\n",
+        "        if False:\n",
+        ("faults/test_record_locking.py::test_nobody_keeps_a_lease",),
+    ),
+    Mutant(
+        "folder-not-opened",
+        "a name leads to what this machine remembers",
+        NETWORK,
+        "        self._ops.open_folder(folder)\n",
+        "",
+        (
+            "unit/test_network.py::test_folder_is_opened_first",
+            "simulation/test_every_schedule.py::test_random_schedules[two machines]",
+        ),
+    ),
+    Mutant(
+        "stale-names-are-believed",
+        "a file that a server has no more is not looked for again",
+        NETWORK,
+        "_REMEMBERED = {Fault.MISSING, Fault.STALE}",
+        "_REMEMBERED = {Fault.MISSING}",
+        ("unit/test_network.py::test_name_that_leads_to_a_file_of_before",),
+    ),
+    Mutant(
+        "stale-descriptor-stays-open",
+        "a descriptor of a file that a server has forgotten is not closed",
+        APPEND,
+        "return stale and ops.fault(error) is Fault.STALE",
+        "return False",
+        ("unit/test_append.py::test_close_of_a_file_that_a_server_has_forgotten",),
+    ),
+    Mutant(
+        "lock-of-another-client-is-an-error",
+        "an SMB server that denies a lock is taken for one without locks",
+        POSIX,
+        "except (BlockingIOError, PermissionError):",
+        "except BlockingIOError:",
+        ("unit/test_network.py::test_lock_that_a_server_denies",),
+    ),
+    # locking="auto"
+    Mutant(
+        "every-mount-is-local",
+        "auto: a network file system is taken for a local one",
+        LOCKING,
+        "return mount.kind in _ODD or",
+        "return False and",
+        ("unit/test_locking.py::test_others_lock_each_record",),
+    ),
+    Mutant(
+        "second-machine-is-let-in",
+        "auto: where locks do not exclude other machines, several may write",
+        LOCKING,
+        '        if owner in {"", me}:',
+        "        if True:",
+        ("unit/test_locking.py::test_second_machine_is_refused_where_locks_are_local",),
+    ),
+    Mutant(
+        "locks-not-tried-out",
+        "auto: a file system without locks is not noticed",
+        LOCKING,
+        "    if not excludes:\n",
+        "    if False:\n",
+        ("unit/test_locking.py::test_file_system_without_locks_is_refused",),
+    ),
+    Mutant(
+        "name-of-the-copier",
+        "{host}: a copy on another machine writes to the file of the first one",
+        BUILD,
+        'kept["path"] = lasting_path(given["path"])',
+        'kept["path"] = absolute(given["path"])',
+        ("unit/test_host.py::test_copy_on_another_machine_has_its_own_file",),
     ),
     # the engine
     Mutant(
@@ -918,8 +1097,8 @@ MUTANTS = (
     Mutant(
         "closed-descriptor-is-a-full-disk",
         "a descriptor that somebody closed is not opened anew",
-        WRITER,
-        "elif not isinstance(error, Incomplete) and self._ops.fault(error) is Fault.CLOSED:",
+        ACTIVE,
+        "elif not isinstance(error, Incomplete) and self._ops.fault(error) in {Fault.CLOSED, Fault.STALE}:",
         "elif False:",
         ("faults/test_fork.py::test_a_daemon_that_closes_every_descriptor_gets_none_of_our_lines_in_its_files",),
     ),
@@ -1265,9 +1444,9 @@ MUTANTS = (
     Mutant(
         "busy-lock-without-pause",
         "P3: a lock that was busy is tried again with every record",
-        ACTIVE,
-        "        self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)\n",
-        "",
+        PATIENCE,
+        "return 0.0 if self._needed else _LOCK_RETRY",
+        "return 0.0",
         ("faults/test_interleavings.py::test_busy_lock_is_tried_once_a_second",),
     ),
     Mutant(
@@ -1783,9 +1962,9 @@ MUTANTS = (
     Mutant(
         "batch-into-a-named-segment",
         "late_grace=0: a batch is written without a look whether the file has its name",
-        BATCH,
-        "        if self._writer.options.late_grace:\n",
-        "        if segment:\n",
+        APPENDER,
+        "end = segment.while_named(append) if self._checks else append()",
+        "end = append()",
         ("faults/test_buffered_periods.py::test_nothing_is_written_to_a_file_that_has_its_name",),
     ),
     Mutant(
@@ -2778,9 +2957,9 @@ MUTANTS = (
     Mutant(
         "nothing-synced-in-batches",
         'fsync="always": a batch is not on the disk',
-        BATCH,
-        "            self._writer._appender.sync(segment)\n",
-        "",
+        APPENDER,
+        "            end = segment.while_named(append) if self._checks else append()\n        self.sync(segment)\n",
+        "            end = segment.while_named(append) if self._checks else append()\n",
         ("faults/test_fsync.py::test_one_sync_for_a_batch",),
     ),
     Mutant(

@@ -182,13 +182,13 @@ class Kernel:
         inode.openings += 1
         return number
 
-    def stat(self, path: str) -> Stat:
+    def stat(self, path: str, _table: Table | None = None) -> Stat:
         return self._stat(self._find(path))
 
     def fstat(self, table: Table, fd: int) -> Stat:
         return self._stat(self._description(table, fd).inode)
 
-    def rename(self, source: str, target: str, *, replace: bool = True) -> None:
+    def rename(self, source: str, target: str, _table: Table | None = None, *, replace: bool = True) -> None:
         """rename(2), or renameat2(2) with RENAME_NOREPLACE."""
         self._check_parent(source)
         self._check_parent(target)
@@ -221,7 +221,7 @@ class Kernel:
         inode.ctime_ns = self._stamp()
         self.changes += 1
 
-    def unlink(self, path: str) -> None:
+    def unlink(self, path: str, _table: Table | None = None) -> None:
         if self._find(path).folder:
             raise fail(errno.EISDIR, path)
         self._drop_name(path)
@@ -239,7 +239,7 @@ class Kernel:
             raise fail(errno.ENOTEMPTY, path)
         self._drop_name(path)
 
-    def listdir(self, path: str) -> list[str]:
+    def listdir(self, path: str, _table: Table | None = None) -> list[str]:
         if not self._find(path).folder:
             raise fail(errno.ENOTDIR, path)
         start = path.rstrip("/") + "/"
@@ -356,7 +356,12 @@ class Kernel:
         inode = self._description(table, fd).inode
         inode.synced = bytes(inode.data)
 
-    def sync_folder(self, path: str) -> None:
+    def open_folder(self, path: str, _table: Table | None = None) -> None:
+        """open(2) and close(2) of a folder."""
+        if not self._find(path).folder:
+            raise fail(errno.ENOTDIR, path)
+
+    def sync_folder(self, path: str, _table: Table | None = None) -> None:
         """fsync(2) of a folder: its entries are safe."""
         if not self._find(path).folder:
             raise fail(errno.ENOTDIR, path)

@@ -76,6 +76,7 @@ class Process:
         self.history = 0  # everything it has seen, as one number: with the same history it does the same next
         self.looks: weakref.WeakSet[Look] = weakref.WeakSet()
         self.threads: list[Thread] = []
+        self.locks_records = False  # each record is written under the rotation lock
         self.ops = self._operations()
 
     def end(self) -> None:
@@ -122,6 +123,9 @@ class Process:
         self.refused_last, self.in_order = True, False
         self.followed_last = False
         self.refused_in = self.scheduler.current
+        if self.locks_records:  # what waits for the lock waits in memory, as for a disk that is full
+            self.failures += 1
+            self.failed_at = self.kernel.uptime_ns / 1e9
 
     def grant(self) -> None:
         """It has the lock."""
@@ -354,7 +358,7 @@ class Process:
 
     def _stat_path(self, path: str) -> FileStat:
         self.asks = "name" if self.asks and not path.endswith(".lock") else ""
-        return file_stat(self.kernel.stat(path))
+        return file_stat(self.kernel.stat(path, self.table))
 
     def _stat_fd(self, fd: int) -> FileStat:
         return file_stat(self.kernel.fstat(self.table, fd))
@@ -394,23 +398,26 @@ class Process:
         self.kernel.fsync(self.table, fd)
 
     def _fsync_folder(self, path: str) -> None:
-        self.kernel.sync_folder(path)
+        self.kernel.sync_folder(path, self.table)
+
+    def _open_folder(self, path: str) -> None:
+        self.kernel.open_folder(path, self.table)
 
     def _free_bytes(self, _folder: str) -> int:
         return self.kernel.room()
 
     def _rename_over(self, source: str, target: str) -> None:
-        self.kernel.rename(source, target)
+        self.kernel.rename(source, target, self.table)
 
     def _rename_new(self, source: str, target: str) -> None:
-        self.kernel.rename(source, target, replace=False)
+        self.kernel.rename(source, target, self.table, replace=False)
 
     def _unlink(self, path: str) -> None:
         self.scheduler.watcher.deleting(self, path)
-        self.kernel.unlink(path)
+        self.kernel.unlink(path, self.table)
 
     def _names(self, path: str) -> list[str]:
-        return self.kernel.listdir(path)
+        return self.kernel.listdir(path, self.table)
 
     def _make_folder(self, path: str) -> None:
         self.kernel.mkdir(path)
@@ -487,6 +494,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "rename_over": Process._rename_over,
     "unlink": Process._unlink,
     "names": Process._names,
+    "open_folder": Process._open_folder,
     "make_folder": Process._make_folder,
     "give_folder": _nothing,
     "remove_folder": Process._remove_folder,

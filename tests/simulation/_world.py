@@ -12,6 +12,7 @@ from _choices import Choices
 from _kernel import BLOCK, EXCLUSIVE, Kernel
 from _oracle import LOG, OLD, UNIT, Ledger, Record, Violation
 from _process import LOCK_RETRY, CrowdedLock, Process
+from _remote import RemoteKernel
 from _scheduler import Budget, Call, Event, Pruned, Scheduler, Stuck, Thread
 
 from mpfhandler._engine.place import Place
@@ -22,6 +23,7 @@ from mpfhandler._pure.schedule import Schedule
 
 BOUNDARY = 1_700_000_000  # a whole second; and, with these `when`, see `start_of`
 See = Callable[[Callable[[], int], int], None]  # of a scheduler
+RETRIES = 0.45  # the same with the lock for each record: after it has waited in vain it waits for 0.2 s, for a rotation, too
 STALL = 0.05  # seconds that a call may sleep beyond lock_timeout: the last pause of its polling
 
 
@@ -47,6 +49,8 @@ class Spec:
     late_grace: float = 10.0
     lock_timeout: float = 2.0
     backup_count: int = 0
+    locking: str = "append"
+    remote: bool = False  # each process is on a machine of its own
     spill_bytes: int = 1 << 20
     size: int = 40
     granularity: int = 64
@@ -77,7 +81,7 @@ def _options(spec: Spec) -> Options:
     return Options(
         Schedule.create(spec.when, 1, None, zone is None, zone),
         max_bytes=spec.max_bytes, lock_timeout=spec.lock_timeout, late_grace=spec.late_grace,
-        backup_count=spec.backup_count, spill_bytes=spec.spill_bytes,
+        backup_count=spec.backup_count, spill_bytes=spec.spill_bytes, locking=spec.locking,
     )  # fmt: skip
 
 
@@ -95,7 +99,7 @@ class World:
     ) -> None:
         self.spec = spec
         self.choices = choices
-        self.kernel = Kernel(spec.boundary - spec.before, spec.capacity)
+        self.kernel = (RemoteKernel if spec.remote else Kernel)(spec.boundary - spec.before, spec.capacity)
         self.kernel.mkdir("/logs")
         self.ledger = self.make_ledger()
         self.scheduler = Scheduler(
@@ -156,6 +160,7 @@ class World:
 
     def engine(self, process: Process) -> Writer:
         """The engine of a new process."""
+        process.locks_records = self.options.locks_records
         writer = Writer(process.ops, self.place, self.options, b"\n", Hooks(), self._reported)
         if self.spec.lanes:
             writer.lanes.met, writer.lock = True, CrowdedLock(self.scheduler)
@@ -172,6 +177,7 @@ class World:
         name = f"{program.name}+{len(self.scheduler.processes)}"
         child = self.scheduler.child(parent, name)
         twin = parent.copy_of(program.writer, child, (self, self.ledger))
+        child.locks_records = parent.locks_records
         child.slow_until, child.late_until = parent.slow_until, parent.late_until
         child.stalled = parent.stalled or parent.waits_in_vain()
         forked = self.program(child, twin, name)
@@ -428,7 +434,8 @@ class Program:
             process.may_wait = not process.stalled
         if call.failed:
             process.notice_failure()
-        if call.slept > (patience if call.may_wait or call.followed else 0) + STALL:
+        again = RETRIES if self.world.options.locks_records else 0.0
+        if call.slept > (patience if call.may_wait or call.followed else 0) + STALL + again:
             raise Violation(f"P3: a call of {self.name} slept {call.slept} s")
         if call.waited > patience * call.worth + STALL:
             raise Violation(f"P3: a call of {self.name} waited {call.waited} s, some of it behind other threads")

@@ -47,6 +47,9 @@ SMALL = {
     ),
     "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
+    "two processes with the lock for each record, one boundary, one kill anywhere": Spec(
+        _TWO, locking="record", events=_BOUNDARY, budget=Budget(kills=1, tears=True), size=70
+    ),
 }
 
 # The same with so many preemptions at the most.
@@ -68,6 +71,9 @@ _TIMES = (("clock_boundary", 2), ("clock_second", 2))
 _SET = (("clock_back", 1), ("clock_forward", 1))
 _BASE = Spec((("anything",) * 6,) * 3, step_ns=20_000, size=50, events=_TIMES)
 _LARGE = replace(_BASE, programs=(("anything",) * 30,) * 8, events=(("clock_boundary", 4), ("clock_second", 6)))
+
+# Each process is on a machine of its own, a child, too.
+_REMOTE = replace(_BASE, locking="record", remote=True)
 
 # Random schedules of these.
 RANDOM = {
@@ -136,6 +142,11 @@ RANDOM = {
     "power cut": replace(_BASE, events=(*_TIMES, ("power_cut", 1)), size=70),
     "power cut, an old log": replace(_BASE, events=(*_TIMES, ("power_cut", 2)), size=70, old=True, opened=False),
     "power cut, size splits": replace(_BASE, events=(("clock_boundary", 1), ("power_cut", 1)), max_bytes=250, size=70),
+    "two machines": replace(_REMOTE, programs=(("anything",) * 8,) * 2),
+    "three machines, kills": replace(_REMOTE, budget=Budget(kills=2, tears=True)),
+    "three machines, size splits": replace(_REMOTE, max_bytes=150),
+    "three machines, short writes, faults": replace(_REMOTE, budget=Budget(short_writes=2, faults=2)),
+    "three machines, nothing after the rename": replace(_REMOTE, late_grace=0.0, budget=Budget(kills=1)),
     "backups": replace(_BASE, backup_count=2),
     "eight processes": _LARGE,
     "eight processes, everything": replace(
@@ -179,6 +190,11 @@ CHECKED = {
     "power cut": 0.80,
     "power cut, an old log": 0.85,
     "power cut, size splits": 0.92,
+    "two machines": 0.78,
+    "three machines, kills": 0.87,
+    "three machines, size splits": 0.73,
+    "three machines, short writes, faults": 0.64,
+    "three machines, nothing after the rename": 0.78,
     "backups": 0.78,
     "eight processes": 0.67,
     "eight processes, everything": 0.65,

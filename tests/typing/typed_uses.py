@@ -91,6 +91,7 @@ def handler_by_name(folder: Path) -> MultProcTimedRotatingFileHandler:
         mkdir=True,
         lock_dir=folder / "locks",
         lock_timeout=0.5,
+        locking="record",
         late_grace=3,
         spill_bytes=1 << 16,
         delivery="buffered",
@@ -120,7 +121,7 @@ def handler_from_text() -> MultProcTimedRotatingFileHandler:
         delivery="Buffered", flush_interval="0.1", buffer_bytes="4096", flush_level="warning", overflow="block",
         compress="gz", compress_level="9", compress_delay="60", max_age="14d", max_total_bytes="10GB", min_free_bytes="1000",
         on_seal="package.module.function", fsync="never", archive="file:///mnt", archive_delete="false", rotate_idle="yes",
-        escape="on",
+        escape="on", locking="Append",
     )  # fmt: skip
 
 
@@ -224,6 +225,7 @@ def log_by_name(folder: Path, tell: Callable[[Exception], None]) -> TimedLogFile
         max_bytes=1000,
         encoding="utf-8",
         errors="replace",
+        locking="append",
         escape=True,
         terminator="\r\n",
         delay=True,

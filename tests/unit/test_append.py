@@ -834,3 +834,19 @@ def test_device_in_the_place_of_a_log_is_refused(opened: Opener) -> None:
     with pytest.raises(OSError, match="no regular file"):
         open_segment(OPERATIONS, os.devnull, PERIOD, b"\n", AS_IT_IS, opening=Opening.EXISTING)
     assert opened_in(os.devnull) == before
+
+
+def test_close_of_a_file_that_a_server_has_forgotten(opened: Opener) -> None:
+    """ESTALE: nobody can say what the descriptor leads to; it is ours, and is closed."""
+    closed: list[int] = []
+
+    def stat_fd(_fd: int) -> FileId:
+        raise OSError(errno.ESTALE, "made to fail")
+
+    segment = opened()
+    numbers = {segment.fileno(), segment._side}
+    segment._ops = replace(OPERATIONS, stat_fd=stat_fd, close=closed.append)
+    segment.close()
+    assert set(closed) == numbers
+    for number in closed:
+        os.close(number)

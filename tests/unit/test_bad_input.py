@@ -223,6 +223,8 @@ VALUES: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
     (ValueError, "archive_delete", "yes", {"archive": ""}),
     (TypeError, "rotate_idle", "perhaps", {}),
     (TypeError, "rotate_idle", None, {}),
+    (ValueError, "locking", "flock", {}),
+    (TypeError, "locking", None, {}),
     (TypeError, "escape", "perhaps", {}),
     (TypeError, "escape", None, {}),
 ]

@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from mpfhandler._platform import helper as module
-from mpfhandler._platform.helper import Helper, command, host_name, search_path
+from mpfhandler._platform.helper import Helper, command, search_path
+from mpfhandler._platform.host import host_name
 from mpfhandler._platform.threads import SYSTEM_THREADS
 from mpfhandler._protocols import archive as archiving
 from mpfhandler._protocols.archive import Archive

@@ -12,14 +12,16 @@ from .._platform import Fault, FileId, Operations
 from .._protocols.rotation import Outcome, Rotation
 from .._pure.options import Options
 from .._pure.plan import Demand
-from .._resources.append import OpenSegment
+from .._resources.append import Incomplete, OpenSegment, Superseded
 from .._resources.lock import RotationLock
+from .._resources.locked import LockedAppends
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
 from .backoff import Backoff
 from .closed import ClosedSegments
 from .late import LateSegments
+from .patience import LockPatience
 from .place import Place, make_folders
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Active"]
 
 _LOOK_EVERY = 1.0  # seconds between two looks whether the name still leads to our file
-_LOCK_RETRY = 1.0  # seconds between two tries at a lock that was not had
 _ROTATE_RETRY = (1.0, 60.0)  # seconds before a failed rotation is tried again: at first, at most
 _OPEN_RETRY = (0.05, 1.0)  # the same for a log that is not there any more and cannot be opened
 _NEVER = float("-inf")
@@ -64,13 +65,14 @@ class Active:
         self._trace = trace
         self._report = report
         self._lock = RotationLock(ops, place.lock, options.access, report, place.log, options.schedule.unit_seconds)
+        self.patience = LockPatience(self._lock, options, trace, report)
+        self.locked = LockedAppends(ops, self._lock, place.log, self.patience.of_append, self.patience.stall)
         self.rotation = Rotation(ops, place.log, options, self._lock, hooks, trace, report)
         self.closed = ClosedSegments(ops, self.rotation.segments, hooks, options, trace, report)
         self.terminator = terminator
         self.segment: OpenSegment | OpenStream | None = None
         self.made: list[str] = []  # folders that mkdir=True made
         self.rotations = 0
-        self.lock_timeouts = 0
         self._late = LateSegments(self.rotation, options.late_grace)
         self._demand = Demand.NOTHING
         self._looked = self._looked_up = _NEVER  # both clocks at the last look at the name, if that did not take long
@@ -91,10 +93,10 @@ class Active:
         """When a record goes to the open segment without another look: if its `created` is in [first, second), and the monotonic
         clock has not reached the third. Records a little older than the last look are still on their way.
 
-        Never for a stream or with `late_grace=0`: what happens there between two system calls must not be re-entered.
+        Never for a stream, or where an append is more than a write: what happens in between must not be re-entered.
         """
         segment = self.segment
-        if not isinstance(segment, OpenSegment) or not self.settled or not self._options.late_grace:
+        if not isinstance(segment, OpenSegment) or not self.settled or not self._options.is_plain:
             return _NEVER, _NEVER, _NEVER
         start, end = segment.period
         look = self._looked_up + _LOOK_EVERY
@@ -147,7 +149,7 @@ class Active:
     def refresh(self, now: float) -> None:
         """Look whether the open segment is still the right one: at most once a second by either clock, unless the clock says that
         it is not. Never raises; what fails is reported and tried again later."""
-        segment, clock = self.segment, self._ops.monotonic()
+        segment, clock, self.patience.missed = self.segment, self._ops.monotonic(), False
         lately = 0 <= now - self._looked < _LOOK_EVERY and clock < self._looked_up + _LOOK_EVERY
         must = segment is None or self._fresh or self._demand is not Demand.NOTHING
         if segment is not None and not must:
@@ -172,9 +174,9 @@ class Active:
         if not isinstance(segment, OpenSegment) or created >= segment.period.start or not self._keeps_late():
             return segment
         try:
-            late = self._late.find(created, (self._ops.now(), self._ops.monotonic()), self.terminator, self._patience())
+            late = self._late.find(created, (self._ops.now(), self._ops.monotonic()), self.terminator, self.patience.seconds())
         except TimeoutError:
-            self._stall()
+            self.patience.stall()
             late = None
         except (OSError, ValueError, OverflowError) as error:  # not to be had, or a time that no calendar has
             self._report("late record", error)
@@ -183,13 +185,20 @@ class Active:
             self._trace("late record", created=created, segment=late.path)
         return late or segment
 
-    def superseded(self) -> None:
-        """The open segment was renamed under us: follow before the next record."""
-        self._fresh = True
+    def gone(self, error: OSError, segment: OpenSegment | OpenStream) -> bool:
+        """Whether it is the descriptor that failed, not the disk: then the log is opened anew before the next record."""
+        if isinstance(error, Superseded):  # renamed under us: follow
+            self._late.drop(segment)
+            self._fresh = self._fresh or segment is self.segment
+        elif not isinstance(error, Incomplete) and self._ops.fault(error) in {Fault.CLOSED, Fault.STALE}:
+            self._descriptor_gone(segment)
+        else:
+            return False
+        return True
 
-    def descriptor_gone(self, segment: OpenSegment | OpenStream) -> None:
-        """Somebody closed our descriptors (a daemon that closes everything): open anew."""
-        self._trace("descriptor closed by somebody else", segment=segment.path)
+    def _descriptor_gone(self, segment: OpenSegment | OpenStream) -> None:
+        """Somebody closed our descriptors (a daemon that closes everything), or a server has forgotten the file: open anew."""
+        self._trace("descriptor closed, or stale", segment=segment.path)
         if not segment.intact():
             segment.close()  # now, because a new one may get the same number
         if segment is not self.segment:
@@ -237,7 +246,7 @@ class Active:
         self._lock.after_fork_in_child()
         self._late.close()
         self._late = LateSegments(self.rotation, self._options.late_grace)
-        self._repaired = self.rotations = self.lock_timeouts = 0
+        self._repaired = self.rotations = self.patience.timeouts = 0
         self.retry_now()
         if self.segment is not None:
             self.segment.after_fork_in_child()
@@ -283,7 +292,7 @@ class Active:
         """Run the protocol; whatever becomes of it, there is a file to write to afterwards if there is any."""
         mine = self._mine()
         try:
-            followed = self.rotation.follow(mine, self.terminator) if self._demand is not Demand.FORCE else None
+            followed = self.rotation.follow(mine, self.terminator) if self._may_follow() else None
             outcome = Outcome(followed) if followed is not None else self._run(mine)
         except Exception as error:  # of the system, or of a suffix that makes no names
             self._retry.failed(self._ops.monotonic())
@@ -309,32 +318,22 @@ class Active:
             self._lock.stalled = False  # somebody has had the lock since, so it is worth waiting for again
         self._report.solved("open")
 
+    def _may_follow(self) -> bool:
+        """Not where this machine may remember an old state record."""
+        return self._demand is not Demand.FORCE and not self._options.locks_records
+
     def _run(self, mine: OpenSegment | None) -> Outcome | None:
         try:
-            return self.rotation.run(mine, self.terminator, self._demand, self._patience())
+            return self.rotation.run(mine, self.terminator, self._demand, self.patience.seconds())
         except OSError as error:
             if not self._options.mkdir or self._ops.fault(error) is not Fault.MISSING:
                 raise
         self.made += make_folders(self._ops, self._place.log, self._options.access)
-        return self.rotation.run(mine, self.terminator, self._demand, self._patience())
-
-    def _patience(self) -> float:
-        """How long to wait for the rotation lock (seconds): one stall a process, not one a record."""
-        return 0.0 if self._lock.stalled else self._options.lock_timeout
-
-    def _stall(self) -> None:
-        """The lock was not had in time: from now on it is only tried, until it is had again."""
-        if not self._lock.stalled:
-            self.lock_timeouts += 1
-            text = f"{self._place.lock}: held by another process for over {self._options.lock_timeout} s"
-            self._trace("lock timeout", seconds=self._options.lock_timeout)
-            self._report("lock", TimeoutError(text))
-        self._lock.stalled = True
+        return self.rotation.run(mine, self.terminator, self._demand, self.patience.seconds())
 
     def _lock_busy(self, mine: OpenSegment | None) -> None:
-        """Go on without a rotation, and try again in a second."""
-        self._stall()
-        self._retry.wait(self._ops.monotonic(), _LOCK_RETRY)
+        """Go on without a rotation, and try again later."""
+        self._retry.wait(self._ops.monotonic(), self.patience.miss())
         self._go_on(mine)
 
     def _go_on(self, mine: OpenSegment | None, because: Exception | None = None) -> None:
@@ -392,7 +391,7 @@ class Active:
 
     def _serves_late(self, before: OpenSegment, after: OpenSegment) -> bool:
         usable = not before.shared and before.agreed and before.intact() and not before.nameless()
-        return self._keeps_late() and before.period != after.period and usable
+        return self._keeps_late() and not self._options.locks_records and before.period != after.period and usable
 
     def _keeps_late(self) -> bool:
         """Not with a rotator: it is waiting for all writers to let the file go."""

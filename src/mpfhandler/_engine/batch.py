@@ -11,6 +11,8 @@ are its parent's.
 
 from __future__ import annotations
 
+from functools import partial
+
 from .._resources.append import Incomplete, OpenSegment
 from .._resources.spill import Lost
 from .._resources.together import append_together, count_whole
@@ -141,12 +143,8 @@ class Batches:
         entries = group.batch.entries
         self.writing_since = self._writer._ops.monotonic()
         try:
-            if self._writer.options.late_grace:
-                end = append_together(segment, group.data, group.records, entries)
-            else:
-                end = segment.while_named(lambda: append_together(segment, group.data, group.records, entries))
-            self._writer._appender.sync(segment)
-            return end
+            together = partial(append_together, segment, group.data, group.records, entries)
+            return self._writer._appender.run(segment, group.data, together)
         finally:
             self.writing_since = None
 
@@ -176,7 +174,7 @@ class Batches:
         first, last = error.there if isinstance(error, Incomplete) else (0, 0)
         self._count(segment, last - first, sum(map(len, group.records()[first:last])))
         times = batch.tried[1] + 1 if batch.tried[0] == start else 1
-        if not last and times < _TRIES and writer._gone(error, segment):
+        if not last and times < _TRIES and writer._active.gone(error, segment):
             batch.tried = start, times  # again, with a descriptor that works
             return
         if first and (glued := batch.first()) is not None:

@@ -15,13 +15,14 @@ from .._protocols.hooks import Hooks
 from .._pure.convert import spelled, to_count, to_encoding, to_flag, to_mode, to_seconds
 from .._pure.errors import InvalidOption
 from .._pure.naming import longest_ending
-from .._pure.options import Access, Options, to_delivery
+from .._pure.options import Access, Options, to_delivery, to_locking
 from .._pure.schedule import Schedule
 from .._resources.importing import importing
 from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
+from .locking import Locking, decide_locking, tell
 from .owner import find_owner
-from .place import absolute, find_place, remove_folders
+from .place import absolute, find_place, is_of_machine, lasting_path, remove_folders
 from .writer import Writer
 
 __all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
@@ -47,6 +48,7 @@ class Parameters(HousekeepingParameters):
     mkdir: object
     lock_dir: object
     lock_timeout: object
+    locking: object
     late_grace: object
     spill_bytes: object
     delivery: object
@@ -87,6 +89,7 @@ def build(
         late_grace=to_seconds("late_grace", given["late_grace"]),
         spill_bytes=to_count("spill_bytes", given["spill_bytes"]),
         debug=to_flag("debug", given["debug"]),
+        locking=to_locking(given["locking"]),
         delivery=to_delivery(given["delivery"], given["flush_interval"], given["buffer_bytes"], given["overflow"]),
     )
     options = with_housekeeping(options, given)
@@ -95,6 +98,12 @@ def build(
     with importing():
         ops.prepare()
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
+    locking = Locking("append")
+    if not place.special:
+        own = is_of_machine(given["path"])
+        locking = decide_locking(ops, options.locking, place.log, place.lock, own=own)
+    tell(locking)
+    options = replace(options, locking=locking.mode)
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)
 
 
@@ -110,7 +119,7 @@ def change(writer: Writer, name: Literal["backup_count", "max_bytes"], value: in
 def lasting(given: Parameters) -> Parameters:
     """The same parameters for a copy that is made when the current folder may be another one."""
     kept = given.copy()
-    kept["path"] = absolute(given["path"])
+    kept["path"] = lasting_path(given["path"])
     if given["lock_dir"] is not None:
         kept["lock_dir"] = absolute(given["lock_dir"])
     return kept

@@ -97,7 +97,7 @@ class Lanes:
         self.met = False  # two have
         self.failed: list[Lane] = []  # what the engine is to settle
         self.closer = 0  # the identity of a thread that is closing a lane on its way out: a fork waits for it
-        self._barred = options.delivery.buffered or not options.late_grace or options.fsync == "always"  # an append is more there
+        self._barred = options.delivery.buffered or not options.is_plain or options.fsync == "always"  # an append is more there
 
     @property
     def records(self) -> int:

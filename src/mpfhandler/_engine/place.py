@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .._platform import FileId, Operations
+from .._platform.host import host_name
 from .._platform.links import may_follow
 from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
@@ -19,8 +20,9 @@ from .._pure.naming import lock_name
 from .._pure.options import Access
 from .streams import find_stream, is_among_streams
 
-__all__ = ["Place", "absolute", "find_log", "find_place", "make_folders", "remove_folders"]
+__all__ = ["Place", "absolute", "find_log", "find_place", "is_of_machine", "lasting_path", "make_folders", "remove_folders"]
 
+_HOST = "{host}"  # in a path: the machine's name
 _LONGEST_NAME = 255  # bytes, where the system does not tell
 _LINKS = 40  # behind each other, as for Linux
 _TRIES, _PAUSE = 20, 0.005  # looks whether the log may be written; seconds between two
@@ -55,7 +57,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
         InvalidOptionType: the path is none.
     """
     parameter = spelled(names, "path")
-    given = _text(parameter, path)
+    given = _here(parameter, path)
     log = _followed(parameter, given)
     stream = find_stream(parameter, given, log)
     if stream is not None:
@@ -90,7 +92,7 @@ def find_log(parameter: str, path: object, *, trusting: bool = True) -> str:
         OSError: there is no such folder, or the path is that of a folder, of a stream, or a link that is not to be followed.
         InvalidOptionType: the path is none.
     """
-    given = _text(parameter, path)
+    given = _here(parameter, path)
     log = _followed(parameter, given, trusting=trusting)
     if find_stream(parameter, given, log) is not None:
         raise path_error(OSError, parameter, given, "is a stream, which has no closed segments", "name a log file")
@@ -104,6 +106,11 @@ def find_log(parameter: str, path: object, *, trusting: bool = True) -> str:
 
 def absolute(path: object) -> str:
     """A path that `find_place` has accepted, as it is to be written where the current folder is another one."""
+    return os.path.abspath(_here("path", path))
+
+
+def lasting_path(path: object) -> str:
+    """The same, as it is to be written where the machine may be another one, too."""
     return os.path.abspath(_text("path", path))
 
 
@@ -138,6 +145,11 @@ def remove_folders(ops: Operations, made: list[str]) -> None:
             ops.remove_folder(folder)
         except OSError:
             return
+
+
+def is_of_machine(path: object) -> bool:
+    """Whether the path has the machine's name in it, so that no other one writes there."""
+    return _HOST in _text("path", path)
 
 
 def _followed(parameter: str, given: str, *, trusting: bool = False) -> str:
@@ -180,6 +192,12 @@ def _link_at(path: str) -> tuple[int, int, int, int] | None:
     except OSError:
         return None
     return (found.st_uid, found.st_dev, found.st_ino, found.st_ctime_ns) if stat.S_ISLNK(found.st_mode) else None
+
+
+def _here(parameter: str, path: object) -> str:
+    """The path of a log on this machine."""
+    text = _text(parameter, path)
+    return text.replace(_HOST, host_name().replace("/", "_")) if _HOST in text else text
 
 
 def _text(parameter: str, path: object) -> str:

@@ -36,7 +36,7 @@ class TimedLogFile:
     of them becomes a record. Join them first: `print(" ".join(texts), file=log)`.
 
     Args:
-        path: of the log; a symbolic link is followed.
+        path: of the log; a symbolic link is followed, and `{host}` is the machine's name.
         when: `S`, `M`, `H`, `D`, `midnight`, `W0` (Monday) to `W6`, `MONTH`, in any case. Aligned to the wall clock.
         interval: how many of these units a period has.
         backup_count: how many closed segments are kept; 0 keeps all.
@@ -56,6 +56,8 @@ class TimedLogFile:
         mkdir: create missing folders.
         lock_dir: a folder for the lock file; None is beside the log.
         lock_timeout: seconds that a call waits at most for the rotation lock.
+        locking: "append" relies on atomic appends, as local file systems have them; "record" looks, writes and flushes each
+            record under the rotation lock; "auto" does that on network and other odd file systems, and says so once.
         late_grace: seconds after a period's end in which a record of it still goes to its own segment.
         spill_bytes: memory for records that cannot be written (bytes).
         delivery: "direct", or "buffered": records are gathered in memory and written together, which costs less; a SIGKILL may
@@ -108,6 +110,7 @@ class TimedLogFile:
         mkdir: bool = False,
         lock_dir: str | os.PathLike[str] | None = None,
         lock_timeout: float = 2.0,
+        locking: str = "auto",
         late_grace: float = 10.0,
         spill_bytes: int = 1 << 20,
         delivery: str = "direct",
@@ -138,7 +141,7 @@ class TimedLogFile:
             delivery=delivery, flush_interval=flush_interval, buffer_bytes=buffer_bytes, overflow=overflow,
             compress=compress, compress_level=compress_level, compress_delay=compress_delay, max_age=max_age,
             max_total_bytes=max_total_bytes, min_free_bytes=min_free_bytes, on_seal=on_seal, fsync=fsync, archive=archive,
-            archive_delete=archive_delete, rotate_idle=rotate_idle,
+            archive_delete=archive_delete, rotate_idle=rotate_idle, locking=locking,
         )  # fmt: skip
         self._start(given, ending, on_error)
         if open_now:

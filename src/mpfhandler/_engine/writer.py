@@ -15,15 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from .._platform import Fault, Operations, forks_unannounced, threads_run_freely
+from .._platform import Operations, forks_unannounced, threads_run_freely
 from .._protocols.hooks import Hooks
 from .._protocols.housekeeper import Housekeeper
 from .._pure.options import Options
 from .._resources import fork
-from .._resources.append import Incomplete, OpenSegment, Superseded
+from .._resources.append import OpenSegment
+from .._resources.network import networked
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
+from .._resources.troubles import LockBusy
 from .._resources.watch import Watch
 from .active import Active
 from .appender import UNLIMITED, Appender, not_open
@@ -60,6 +62,7 @@ class Writer:
     ) -> None:
         self.place = place
         self.options = options
+        ops = networked(ops, place.log) if options.locks_records else ops
         self.now, self.clock = ops.now, ops.monotonic  # the one that decides (epoch seconds), and the one that nobody sets
         self._ops = ops
         self._trace = Trace(ops, place.debug, options.access, enabled=options.debug and not place.special)
@@ -72,7 +75,7 @@ class Writer:
         self.lock = ops.threads.lock()
         # guarded by lock:
         self._active = Active(ops, place, options, terminator, hooks, self._trace, self._report)
-        self._appender = Appender(ops, options, self._report)
+        self._appender = Appender(ops, options, self._report, self._active.locked)
         self._backlog = Backlog(options)
         self._append: Callable[[bytes], int] = not_open
         self._lo = self._due = self._look = _NEVER  # the window of the fast path; empty
@@ -157,6 +160,8 @@ class Writer:
             if self._busy:
                 self._closing = True
                 return
+            if self._backlog and self.options.locks_records:
+                self._active.patience.renew()  # what waits for the lock waits once more for as long as a record may
             self.flush()
             lost = self._backlog.spill.give_up()
             if lost:
@@ -174,7 +179,7 @@ class Writer:
             active, lanes, spill = self._active, self.lanes, self._backlog.spill
             return Stats(
                 records=self._records + lanes.records, bytes=self._bytes + lanes.size, rotations=active.rotations,
-                late=self._late, repaired=active.repaired + lanes.repaired, lock_timeouts=active.lock_timeouts,
+                late=self._late, repaired=active.repaired + lanes.repaired, lock_timeouts=active.patience.timeouts,
                 spilled=spill.waiting, lost=spill.lost, last_error=self._report.last,
             )  # fmt: skip
 
@@ -308,9 +313,10 @@ class Writer:
     def _write_meanwhile(self, data: bytes, created: float) -> None:
         """A record that was made inside the slow path, by the same thread: queued, and written before the outer call
         returns. Written at once where the open segment is the right one, for the outer call may be killed; but not into the
-        middle of what the outer call does to a stream, or with `late_grace=0`, nor without a lease (fork, uWSGI's master)."""
+        middle of what the outer call does to a stream, with `late_grace=0` or under the rotation lock, nor without a lease (fork,
+        uWSGI's master)."""
         segment = self._active.segment
-        plain = isinstance(segment, OpenSegment) and self.options.late_grace > 0 and not segment.shared
+        plain = isinstance(segment, OpenSegment) and self.options.is_plain and not segment.shared
         if plain and segment is not None and not self._backlog and segment.period.start <= created < segment.period.end:
             try:
                 self._appender.of(segment)(data)
@@ -335,7 +341,7 @@ class Writer:
                 end = append(data)
             except OSError as error:
                 tries += 1
-                if tries == _TRIES or not self._gone(error, segment):
+                if tries == _TRIES or not self._active.gone(error, segment):
                     self._not_written(error)
                     return False
                 self._refresh()
@@ -348,16 +354,6 @@ class Writer:
             return True
         return False
 
-    def _gone(self, error: OSError, segment: OpenSegment | OpenStream) -> bool:
-        """Whether it is the descriptor that failed, not the disk: then the log is opened anew and the record tried again."""
-        if isinstance(error, Superseded):
-            self._active.superseded()
-        elif not isinstance(error, Incomplete) and self._ops.fault(error) is Fault.CLOSED:
-            self._active.descriptor_gone(segment)
-        else:
-            return False
-        return True
-
     def _written(self, data: bytes) -> None:
         self._backlog.landed = True
         self._records += 1
@@ -365,14 +361,15 @@ class Writer:
 
     def _not_written(self, error: OSError) -> None:
         self._backlog.retry.failed(self._ops.monotonic())
-        self._report("write", error)
+        if not isinstance(error, LockBusy):  # that is told already
+            self._report("write", error)
         self._housekeeper.ask()  # the next record may be far away
 
     def _append_failed(self, error: OSError, data: bytes, created: float) -> None:
         """The fast path's append failed: the descriptor is gone (open anew), or the disk is full (wait)."""
         segment = self._active.segment
         self._lo = self._due = _NEVER
-        if segment is not None and not self._busy and self._gone(error, segment):
+        if segment is not None and not self._busy and self._active.gone(error, segment):
             self._slowly(data, created)
             return
         self._backlog.spill.add(data, created)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         mkdir: bool | str
         lock_dir: str | os.PathLike[str] | None
         lock_timeout: float | str
+        locking: str
         late_grace: float | str
         spill_bytes: int | str
         delivery: str

@@ -53,7 +53,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
     kernel's hands: whole, once, on a line of its own, in the file of the period of its `record.created`.
 
     Args:
-        filename: of the log; a symbolic link is followed. The rotation lock is `<filename>.lock`.
+        filename: of the log; a symbolic link is followed, `{host}` is the machine's name. The rotation lock is `<filename>.lock`.
         when: `S`, `M`, `H`, `D`, `midnight`, `W0` (Monday) to `W6`, `MONTH`, in any case. Aligned to the wall clock,
             whatever the time at which a process starts.
         interval: how many of these units a period has.
@@ -73,6 +73,8 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         mkdir: create missing folders.
         lock_dir: a folder for the lock file; None is beside the log.
         lock_timeout: seconds that a logging call waits at most for the rotation lock.
+        locking: "append" relies on atomic appends, as local file systems have them; "record" looks, writes and flushes each
+            record under the rotation lock; "auto" does that on network and other odd file systems, and says so once.
         late_grace: seconds after a period's end in which a record of it still goes to its own segment. 0: nothing is
             written to a segment once it has its name.
         spill_bytes: memory for records that cannot be written because the disk is full (bytes).
@@ -125,6 +127,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         mkdir: bool | str = False,
         lock_dir: str | os.PathLike[str] | None = None,
         lock_timeout: float | str = 2.0,
+        locking: str = "auto",
         late_grace: float | str = 10.0,
         spill_bytes: int | str = 1 << 20,
         delivery: str = "direct",
@@ -152,7 +155,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
             "buffer_bytes": buffer_bytes, "overflow": overflow, "compress": compress, "compress_level": compress_level,
             "compress_delay": compress_delay, "max_age": max_age, "max_total_bytes": max_total_bytes,
             "min_free_bytes": min_free_bytes, "on_seal": on_seal, "fsync": fsync, "archive": archive,
-            "archive_delete": archive_delete, "rotate_idle": rotate_idle, "escape": escape,
+            "archive_delete": archive_delete, "rotate_idle": rotate_idle, "escape": escape, "locking": locking,
         }  # fmt: skip
         self.flush_level = to_level("flush_level", flush_level)
         self._start(given, open_now=not to_flag("delay", delay))

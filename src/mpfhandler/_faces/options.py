@@ -21,7 +21,7 @@ __all__ = ["NAMES", "add_options", "given_options", "to_bytes"]
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("when a period ends", ("when", "interval", "at_time", "utc", "tz", "max_bytes", "rotate_idle")),
-    ("the files", ("chmod", "owner", "mkdir", "lock_dir", "delay", "fsync", "debug")),
+    ("the files", ("chmod", "owner", "mkdir", "lock_dir", "delay", "fsync", "locking", "debug")),
     ("the lines", ("encoding", "errors", "escape", "terminator")),
     ("delivery", ("lock_timeout", "late_grace", "spill_bytes", "delivery", "flush_interval", "buffer_bytes", "overflow")),
     ("what is done to closed segments", ("compress", "compress_level", "compress_delay", "on_seal", "archive", "archive_delete")),
@@ -47,6 +47,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "escape": ("", r"spell control characters in lines out, as \n, \x1b, \u2028; a tab stays"),
     "terminator": ("TEXT", r"what ends a line, here and there; \n \r \t \0 \xNN are understood"),
     "fsync": ("never|seal|always", "force to the disk: a closed segment; each write, too"),
+    "locking": ("auto|append|record", "under the rotation lock: renames alone; each write, too; as the file system needs it"),
     "debug": ("", "write decisions to LOG.debug"),
     "lock_timeout": ("SECONDS", "to wait for the rotation lock at most"),
     "late_grace": ("SECONDS", "after a period's end in which a line of it still goes to its file"),

@@ -13,6 +13,7 @@ import os.path
 from dataclasses import dataclass
 
 from .._engine.closed import ClosedSegments
+from .._engine.locking import locks_records_at
 from .._engine.place import Place, find_place
 from .._platform import OPERATIONS, FileStat, Operations
 from .._protocols.hooks import Hooks
@@ -26,6 +27,7 @@ from .._pure.plan import Demand
 from .._pure.schedule import Period, Schedule
 from .._pure.state import State
 from .._resources.lock import RotationLock
+from .._resources.network import networked
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
 from .arguments import add_command
@@ -170,7 +172,9 @@ def _rotate(log: _Log) -> Outcome | None:
     file, ops = log.file, log.ops
     report = Reporter(Trace(ops, "", Access(), enabled=False), _tell)
     access = Access(file.mode & 0o7777, file.uid, file.gid)
-    options = Options(log.schedule, access=access, late_grace=log.grace, lock_timeout=log.wait)
+    locking = "record" if locks_records_at(log.place.log) else "append"
+    ops = networked(ops, log.place.log) if locking == "record" else ops
+    options = Options(log.schedule, access=access, late_grace=log.grace, lock_timeout=log.wait, locking=locking)
     hooks, trace = Hooks(suffix=lambda: log.known.suffix), Trace(ops, "", access, enabled=False)
     of_lock = Access() if _is_there(ops, log.place.lock) else access
     lock = RotationLock(ops, log.place.lock, of_lock, report, log.place.log, log.schedule.unit_seconds)

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from .posix import _lift
 from .threads import _original
 
-__all__ = ["Helper", "command", "end_with_parent", "environment", "host_name", "module_exists", "search_path"]
+__all__ = ["Helper", "command", "end_with_parent", "environment", "module_exists", "search_path"]
 
 _LOOK = 0.05  # seconds between two questions whether to stop
 _LONGEST_ANSWER = 1 << 16
@@ -37,11 +37,6 @@ _BOOT = (
 def environment() -> dict[str, str]:
     """A copy of the process's."""
     return dict(os.environ)
-
-
-def host_name() -> str:
-    """What this machine calls itself."""
-    return os.uname().nodename or "localhost"
 
 
 def module_exists(name: str) -> bool:

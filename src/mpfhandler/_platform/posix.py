@@ -15,6 +15,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from .links import may_follow
 from .table import Fault, FileId, FileStat, Operations
@@ -212,16 +213,21 @@ def _fsync_folder(path: str) -> None:
         os.close(fd)
 
 
+def _open_folder(path: str) -> None:
+    os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC))
+
+
 def _free_bytes(folder: str) -> int:
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 
 
 def _try_lock(fd: int, exclusive: bool) -> bool:
+    """A lock that another client of an SMB server has is "denied" there."""
     _check(fd)
     try:
         fcntl.flock(fd, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except (BlockingIOError, PermissionError):
         return False
     return True
 
@@ -242,19 +248,38 @@ def _may_create_in(folder: str) -> bool:
 
 
 def _rename_new(source: str, target: str) -> None:
-    """Rename in one step of the kernel's that fails if the target exists; where there is none, look and rename.
+    """Rename in one step of the kernel's that fails if the target exists; where there is none (NFS), take the name first.
 
-    Look-then-rename alone would overwrite a segment when two rotators meet (the lock file was deleted under one of
-    them); link-then-unlink would unlink the log that another has just created.
+    Look-then-rename would overwrite a segment when two rotators meet (the lock file was deleted under one of them), or where
+    the look is at what this machine remembers of a server's folder; link-then-unlink would unlink the log that another has just
+    created, or leave two names. A kill in between leaves an empty segment.
     """
     if _kernel_rename(source, target):
         return
+    os.lstat(source)
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN_NAME, 0o600)
     try:
-        os.lstat(target)
-    except FileNotFoundError:
         os.rename(source, target)
-        return
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+    except OSError:
+        if not _is_another(target, fd):
+            with suppress(OSError):
+                os.unlink(target)
+            raise
+    finally:
+        os.close(fd)
+
+
+def _is_another(path: str, fd: int) -> bool:
+    """Whether a name leads to another file by now. A server may have renamed one onto it although the call has failed: its answer
+    was lost, and to the same question asked again it says that there is no such file."""
+    try:
+        other = os.open(path, os.O_RDONLY | _OWN_NAME)
+    except OSError:
+        return False
+    try:
+        return not os.path.sameopenfile(other, fd)
+    finally:
+        os.close(other)
 
 
 _exclusive_rename: Callable[[bytes, bytes], int] | None = None
@@ -338,6 +363,7 @@ POSIX = Operations(
     rename_over=os.rename,
     unlink=os.unlink,
     names=os.listdir,
+    open_folder=_open_folder,
     make_folder=os.mkdir,
     give_folder=os.lchown,  # whoever may write beside it may put a link in its place
     remove_folder=os.rmdir,

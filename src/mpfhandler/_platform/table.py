@@ -115,6 +115,7 @@ class Operations:
     rename_over: Callable[[str, str], None]  # what has the new name is gone
     unlink: Callable[[str], None]
     names: Callable[[str], list[str]]  # of a folder
+    open_folder: Callable[[str], None]  # and close it: a client of a server asks how old what it knows of the names is
     make_folder: Callable[[str], None]
     give_folder: Callable[[str, int, int], None]  # path, user, group; -1 leaves as it is
     remove_folder: Callable[[str], None]

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from .._platform import OPERATIONS, Operations
-from .._platform.helper import Helper, command, host_name, search_path
+from .._platform.helper import Helper, command, search_path
+from .._platform.host import host_name
 from .._pure.naming import COMPRESSIONS, SegmentName
 from .._pure.target import parse_target
 from .._resources import fork

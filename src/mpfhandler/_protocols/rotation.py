@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.errors import ScheduleMismatch
@@ -96,7 +97,8 @@ class Rotation:
         self._path = path
         self._options = options
         self._lock = lock
-        self.segments = Segments(ops, path, options.schedule, hooks, report, late_grace=options.late_grace)
+        grace = options.late_grace
+        self.segments = Segments(ops, path, options.schedule, hooks, report, late_grace=grace, hides=options.hides)
         self._trace = trace
         self._report = report
 
@@ -374,10 +376,8 @@ class Rotation:
             raise
 
     def _open(self, period: Period, terminator: bytes, opening: Opening) -> OpenSegment:
-        access, lease = self._options.access, self._options.late_grace > 0
-        segment, failed = open_segment(
-            self._ops, self._path, period, terminator, access, self._trace, opening=opening, lease=lease
-        )
+        how = partial(open_segment, opening=opening, lease=self._options.late_grace > 0)
+        segment, failed = how(self._ops, self._path, period, terminator, self._options.access, self._trace)
         if failed is not None:
             self._report("chmod/owner", failed)
         self._trace("open", inode=segment.file.inode, start=period.start, end=period.end)

@@ -30,12 +30,20 @@ class Segments:
         schedule: of this process.
         hooks: the user's suffix, namer and rotator.
         report: is told of a namer that fails.
-        late_grace: seconds after a period's end in which its records still come; with 0 a closing segment first gets a hidden
-            waiting name, also without a rotator.
+        late_grace: seconds after a period's end in which its records still come.
+        hides: a closing segment first gets a hidden waiting name, also without a rotator.
     """
 
     def __init__(
-        self, ops: Operations, path: str, schedule: Schedule, hooks: Hooks, report: Reporter, *, late_grace: float
+        self,
+        ops: Operations,
+        path: str,
+        schedule: Schedule,
+        hooks: Hooks,
+        report: Reporter,
+        *,
+        late_grace: float,
+        hides: bool,
     ) -> None:
         self._ops = ops
         self.log = path
@@ -43,6 +51,7 @@ class Segments:
         self._hooks = hooks
         self._report = report
         self._grace = late_grace
+        self._hides = hides
         self._used: dict[str, None] = {}  # folders, the last one last; another thread may be looking
 
     def names(self) -> Names:
@@ -80,7 +89,7 @@ class Segments:
         first = names.at(self._schedule.wall(closing.start))
         self._use(_folder_of(names, first))
         index = self._next_index(names, first)
-        place = names.pending if not self._grace or self._hooks.rotator() else names.write
+        place = names.pending if self._hides or self._hooks.rotator() else names.write
         last = ""
         for number in range(index, index + _NAMES):
             name = replace(first, index=number)

@@ -14,7 +14,7 @@ from .sealed import SealedSegment
 
 __all__ = [
     "LEVELS", "Access", "Archive", "Compression", "Delivery", "Options", "Retention",
-    "to_compression", "to_delivery", "to_fsync", "to_retention",
+    "to_compression", "to_delivery", "to_fsync", "to_locking", "to_retention",
 ]  # fmt: skip
 
 # By method: the levels that it knows; from fast to small.
@@ -123,6 +123,22 @@ class Options:
     fsync: str = "never"  # "seal": a closed segment, before anything is done to it; "always": also each record, or batch
     archive: Archive = Archive()
     rotate_idle: bool = False
+    locking: str = "append"  # "record": each record is written under the rotation lock
+
+    @property
+    def locks_records(self) -> bool:
+        """Whether appends are under the rotation lock."""
+        return self.locking == "record"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether an append is a write and nothing else, so that a signal handler's may come in between."""
+        return self.late_grace > 0 and not self.locks_records
+
+    @property
+    def hides(self) -> bool:
+        """Whether a closed file gets a hidden name until nobody writes to it any more, also without a rotator."""
+        return not self.late_grace and not self.locks_records
 
     @property
     def deletes(self) -> bool:
@@ -182,6 +198,11 @@ def _to_level(level: object, method: str | None) -> int:
 def to_retention(age: object, total: object, free: object) -> Retention:
     """The three rules beside `backup_count`."""
     return Retention(to_age("max_age", age), to_size("max_total_bytes", total), to_size("min_free_bytes", free))
+
+
+def to_locking(value: object) -> str:
+    """What is under the rotation lock."""
+    return to_word("locking", value, "auto", "append", "record")
 
 
 def to_fsync(value: object) -> str:

@@ -27,27 +27,13 @@ from .._pure.unit import line_feed_of, unit_of
 from .access import NEW_FILE, apply_access
 from .descriptors import claim, close_quietly
 from .tracefile import Trace
+from .troubles import Incomplete, Superseded
 
 __all__ = ["Incomplete", "OpenSegment", "Opening", "Superseded", "open_segment"]
 
 _T = TypeVar("_T")
 
 _TRIES = 3  # of a look at what stands before a record, and of ending it
-
-
-class Incomplete(OSError):
-    """A record is not there as a line of its own: only a part could be written (disk full, quota, size limit) and has been made
-    a line, or the whole stands behind the stump of a killed writer.
-
-    Attributes:
-        there: of several records that were written together, those that are there as lines of their own: from, up to.
-    """
-
-    there: tuple[int, int] = 0, 0
-
-
-class Superseded(OSError):
-    """The log's name leads to another file by now, and this one must not grow any more. Nothing was written."""
 
 
 class Opening(Enum):
@@ -248,7 +234,7 @@ class OpenSegment:
         """Close what is still ours; a number that leads to somebody else's file by now is left alone. Never raises."""
         numbers, self._fd, self._side = (self._fd, self._side), -1, None
         for number in numbers:
-            if number is not None and number >= 0 and _is(self._ops, number, self.file):
+            if number is not None and number >= 0 and _is(self._ops, number, self.file, stale=True):
                 close_quietly(self._ops, number)
 
     def after_fork_in_child(self, *, own: bool = False) -> None:
@@ -383,11 +369,12 @@ def _open_side(ops: Operations, path: str, fd: int, file: FileId) -> int | None:
     return None
 
 
-def _is(ops: Operations, fd: int, file: FileId) -> bool:
+def _is(ops: Operations, fd: int, file: FileId, *, stale: bool = False) -> bool:
+    """Whether it leads there. A network file system may have forgotten the file: then its descriptor is all there is."""
     try:
         return ops.stat_fd(fd).id == file
-    except OSError:
-        return False
+    except OSError as error:
+        return stale and ops.fault(error) is Fault.STALE
 
 
 def _insist(call: Callable[..., _T], *arguments: object) -> _T:

@@ -20,6 +20,7 @@ from .filesystem import FileSystem, file_system, warning
 from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
 from .ledger import THREADS
 from .line import Recipe
+from .pair import compare, not_one_folder
 from .probe import probe
 from .report import Report
 from .verify import Findings, Period, Writer, verify
@@ -34,14 +35,18 @@ _FAILED, _CANNOT_RUN = 1, 2
 _DESCRIPTION = """\
 Starts real processes that log into a fresh folder below DIR through rotations, forks
 and kills, then looks for every record whose logging call had returned.
+
+With DIR2, which is the same folder by way of another mount: tells whether the two
+exclude each other, so that machines with such mounts may write to one log.
 """
 _EPILOG = """\
 examples:
   mpfhandler check /var/log/app
   mpfhandler check --procs 8 --secs 60 --when M --json
+  mpfhandler check /mnt/here /mnt/there
 
-exit codes: 0 all records are there, whole, once, in the file of their period;
-1 not so; 2 the test could not run; 130 interrupted; 141 the reader of the output
+exit codes: 0 all records are there, whole, once, in the file of their period (the
+mounts exclude each other); 1 not so; 2 the test could not run; 130 interrupted; 141 the reader of the output
 has gone away.
 """
 
@@ -51,6 +56,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = add_command(commands, "check", _DESCRIPTION, _EPILOG)
     add = parser.add_argument
     add("dir", metavar="DIR", nargs="?", default=".", help="folder to test in (default: the current one)")
+    add("dir2", metavar="DIR2", nargs="?", help="the same folder by way of another mount, for network drives")
     add("--procs", metavar="N", type=count(1, 256), default=4, help="processes at a time (default: %(default)s)")
     add("--secs", metavar="N", type=seconds(86400), default=5.0, help="seconds of logging (default: 5)")
     add(
@@ -76,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     if complaint:
         complain("check", complaint)
         return _CANNOT_RUN
+    if arguments.dir2 is not None:
+        return _run_pair(arguments)
     with interruptible():
         try:
             report = _tested(arguments)
@@ -88,6 +96,29 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _show(report)
     return 0 if report.passed else _FAILED
+
+
+def _run_pair(arguments: argparse.Namespace) -> int:
+    """Two mounts of one folder."""
+    first, second = os.path.realpath(arguments.dir), os.path.realpath(arguments.dir2)
+    with interruptible():
+        complaint = None if os.path.isdir(second) else f"DIR2={arguments.dir2!r}: no such folder; name an existing one"
+        try:
+            complaint = complaint or not_one_folder(first, second)
+            if complaint:
+                complain("check", complaint)
+                return _CANNOT_RUN
+            pair = compare(first, second, arguments.secs)
+        except OSError as error:
+            complain("check", str(error))
+            return _CANNOT_RUN
+    if arguments.json:
+        print(pair.json())
+    else:
+        styles = {"PASS": "bold green", "FAIL": "bold red", "warning": "yellow"}
+        for line in pair.text().splitlines():
+            say(line, styles.get(line.partition(":")[0], ""))
+    return 0 if pair.excludes else _FAILED
 
 
 def examine(setup: Setup, outcome: Outcome) -> Findings:

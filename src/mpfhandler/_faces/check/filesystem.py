@@ -9,7 +9,8 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from ..._platform.mounts import FileSystem, below, parse_mountinfo
 
 __all__ = ["FileSystem", "file_system", "parse_mount_output", "parse_mountinfo", "warning"]
 
@@ -40,17 +41,6 @@ _WEAK = (
 )
 
 
-@dataclass(frozen=True)
-class FileSystem:
-    """The type as the system calls it, or `unknown`, and where it is mounted."""
-
-    kind: str
-    mount_point: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} ({self.mount_point})" if self.mount_point else self.kind
-
-
 def warning(kind: str) -> str | None:
     """Why the promises cannot hold on this type of file system; None where they can."""
     if kind == "unknown":
@@ -64,18 +54,9 @@ def file_system(path: str) -> FileSystem:
     best = FileSystem("unknown", "")
     for found in _mounts():
         # a later mount on the same point hides the earlier one
-        if _below(real, found.mount_point) and len(found.mount_point) >= len(best.mount_point):
+        if below(real, found.mount_point) and len(found.mount_point) >= len(best.mount_point):
             best = found
     return best
-
-
-def parse_mountinfo(text: str) -> Iterator[FileSystem]:
-    """The lines of /proc/self/mountinfo: the fifth field is the mount point, the type follows a lone hyphen."""
-    for line in text.splitlines():
-        before, hyphen, after = line.partition(" - ")
-        fields = before.split()
-        if hyphen and len(fields) >= 5 and after.split():
-            yield FileSystem(after.split()[0], _unescape(fields[4]))
 
 
 def parse_mount_output(text: str) -> Iterator[FileSystem]:
@@ -97,12 +78,3 @@ def _mounts() -> list[FileSystem]:
     except (OSError, ValueError, subprocess.SubprocessError):
         return []
     return list(parse_mount_output(printed))
-
-
-def _below(path: str, folder: str) -> bool:
-    return folder in {"/", path} or path.startswith(folder + "/")
-
-
-def _unescape(text: str) -> str:
-    """Blanks and backslashes are written as octal numbers there."""
-    return re.sub(r"\\([0-7]{3})", lambda matched: chr(int(matched[1], 8)), text)

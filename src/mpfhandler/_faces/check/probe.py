@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-__all__ = ["Probes", "probe"]
+__all__ = ["Probes", "appends_by", "probe"]
 
 _LINES = 4000
 _MODULE = f"{__package__}.probe" if __package__ else "probe"
@@ -59,10 +59,16 @@ def _outcome(experiment: Callable[[str], bool], path: str) -> bool | None:
                 pass
 
 
-def _appends(path: str) -> bool:
+def appends_by(paths: Sequence[str]) -> bool | None:
+    """Whether lines that two processes append at once are all there, where each has the file by a path of its own."""
+    return _outcome(lambda path: _appends(path, paths[1]), paths[0])
+
+
+def _appends(path: str, other_path: str = "") -> bool:
     """Two processes append numbered lines at the same time; every line must be there, whole."""
     with ExitStack() as ending:
-        others = [ending.enter_context(_start("append", path, tag)) for tag in "ab"]
+        pairs = zip((path, other_path or path), "ab", strict=True)
+        others = [ending.enter_context(_start("append", one, tag)) for one, tag in pairs]
         for other in others:
             _answer(other, "")  # both stand at the line
         for other in others:

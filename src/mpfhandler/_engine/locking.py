@@ -1,0 +1,191 @@
+"""Which way records go: as appends, or each under the rotation lock. Decided once, when a log is made.
+
+`auto` goes by the type of the mount. Local file systems serialize appends; of the others it is known that they do not (NFS, SMB,
+FUSE), or not known that they do. There each record is written under the lock, if the lock excludes: that is tried out between
+two descriptions, which tells of file systems without locks, and known of mounts whose locks exclude the processes of one
+machine only. On such a mount a log belongs to the machine that came first; a file beside it says which one that is.
+"""
+
+from __future__ import annotations
+
+import os.path
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .._platform import Fault, Operations
+from .._platform.host import boot_id, host_name
+from .._platform.mounts import FileSystem, is_local, mount_of
+from .._pure.errors import InvalidOption
+from .._resources.descriptors import close_quietly
+
+__all__ = ["Locking", "decide_locking", "locks_records_at", "needs_lock", "one_machine", "tell"]
+
+_ODD = {
+    "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "exfat", "glusterfs", "lustre", "nfs", "nfs4", "orangefs", "prl_fs",
+    "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs",
+}  # fmt: skip
+_FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
+_SHARED_FOLDERS = {"prl_fs", "vboxsf", "vmhgfs"}  # of virtual machines
+# Options of a mount by which locks stay on the machine: nfs(5), mount.cifs(8).
+_LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl"}
+_LONGEST = 4096  # bytes of a machine's name
+_REMEDY = (
+    "give each machine a file of its own (a path may contain {host}), log to a local disk and have a shipper or archive= bring "
+    "it together, or name by lock_dir a folder on a network file system whose locks exclude, such as NFSv4"
+)
+
+
+class Locking(NamedTuple):
+    """How records go, and what the user is to be told of that."""
+
+    mode: str  # "append", "record"
+    told: str = ""
+
+
+def needs_lock(mount: FileSystem) -> bool:
+    """Whether appends there are not known to be one after the other."""
+    return mount.kind in _ODD or mount.kind.startswith("fuse")
+
+
+def one_machine(mount: FileSystem) -> bool:
+    """Whether its locks exclude the processes of one machine only, or may do no more."""
+    fuse = mount.kind.startswith("fuse") and mount.kind not in {"fuseblk", *_FUSE_WITH_LOCKS}
+    return fuse or mount.kind in _SHARED_FOLDERS or bool(_LOCAL_LOCKS & mount.options)
+
+
+def locks_records_at(log: str) -> bool:
+    """What `auto` would say of an existing log."""
+    folder = os.path.dirname(log)
+    return not is_local(folder) and needs_lock(mount_of(folder))
+
+
+def decide_locking(
+    ops: Operations,
+    given: str,
+    log: str,
+    lock: str,
+    *,
+    own: bool,
+    mounted: Callable[[str], FileSystem] = mount_of,
+) -> Locking:
+    """What the option means for this log.
+
+    Args:
+        ops: the system calls.
+        given: "auto", "append" or "record".
+        log: its path.
+        lock: of its lock file.
+        own: the path has the machine's name in it, so no other machine writes there.
+        mounted: tells of a folder's file system.
+
+    Raises:
+        InvalidOption: locks do not exclude there, and another machine writes to this log; or there are no locks.
+    """
+    if given == "append":
+        return Locking(given)
+    folder = _existing(ops, os.path.dirname(log))
+    if given == "auto" and mounted is mount_of and is_local(folder):
+        return Locking("append")
+    mount = mounted(folder)
+    if given == "auto" and not needs_lock(mount):
+        return Locking("append")
+    locks = _existing(ops, os.path.dirname(lock))
+    if needs_lock(mount):
+        _try_out(ops, given, locks)
+        lock_mount = mount if os.path.dirname(lock) == os.path.dirname(log) else mounted(locks)
+        if not own and (one_machine(lock_mount) or not needs_lock(lock_mount)):
+            _belong(ops, given, log, mount)
+    told = f"{log} is on {mount}: each record is written under the rotation lock; locking='record' says that this is known"
+    return Locking("record", told if given == "auto" else "")
+
+
+def tell(locking: Locking) -> None:
+    """Once for each text, as Python does it."""
+    if locking.told:
+        warnings.warn(locking.told, RuntimeWarning, stacklevel=5)
+
+
+def _existing(ops: Operations, folder: str) -> str:
+    """The nearest folder that is there."""
+    while folder != os.path.dirname(folder):
+        try:
+            ops.stat_path(folder)
+        except OSError:
+            folder = os.path.dirname(folder)
+        else:
+            break
+    return folder
+
+
+def _try_out(ops: Operations, given: str, folder: str) -> None:
+    """The probe: what one description has locked, another one is refused. Where no file can be made, nothing is known.
+
+    Raises:
+        InvalidOption: not so.
+    """
+    path = os.path.join(folder, f".mpfhandler-{ops.pid()}-{ops.monotonic():.6f}.lock")
+    opened: list[int] = []
+    try:
+        opened.append(ops.open_new_private(path))
+        opened.append(ops.open_side(path))
+    except OSError:
+        excludes = True
+    else:
+        try:
+            excludes = ops.try_lock(opened[0], True) and not ops.try_lock(opened[1], True)
+        except OSError:
+            excludes = False
+    for fd in opened:
+        close_quietly(ops, fd)
+    if opened:
+        try:
+            ops.unlink(path)
+        except OSError:
+            pass
+    if not excludes:
+        raise InvalidOption("locking", given, f"the file system of {folder} has no locks that exclude anybody", _REMEDY)
+
+
+def _belong(ops: Operations, given: str, log: str, mount: FileSystem) -> None:
+    """Have the log belong to this machine, if it belongs to none. Containers of one machine have names of their own.
+
+    Raises:
+        InvalidOption: it is another one's.
+    """
+    folder, name = os.path.split(log)
+    path, me = os.path.join(folder, f".{name}.host"), f"{host_name()}\n{boot_id()}\n"
+    try:
+        fd = ops.open_new_private(path)
+    except OSError as error:
+        if ops.fault(error) is not Fault.EXISTS:
+            return  # a folder that is to be made yet, or one of another user's
+        owner = _read(ops, path).split()
+        if not owner or not set(owner).isdisjoint(me.split()):
+            return
+        problem = (
+            f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {owner[0]!r} writes to it (if "
+            f"that is over, remove {path})"
+        )
+        raise InvalidOption("locking", given, problem, _REMEDY) from None
+    try:
+        ops.write_at(fd, me.encode(), 0)
+        ops.set_mode(fd, 0o644)
+    except OSError:
+        pass
+    finally:
+        close_quietly(ops, fd)
+
+
+def _read(ops: Operations, path: str) -> str:
+    """Whose the log is; "" if that cannot be told: it is just being written, or may not be read."""
+    try:
+        fd = ops.open_read(path)
+    except OSError:
+        return ""
+    try:
+        return ops.read_at(fd, _LONGEST, 0).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    finally:
+        close_quietly(ops, fd)

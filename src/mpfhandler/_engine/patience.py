@@ -1,0 +1,63 @@
+"""How long a logging call waits for the rotation lock: one stall a process, not one a record (promise P3)."""
+
+from __future__ import annotations
+
+from .._pure.options import Options
+from .._resources.lock import RotationLock
+from .._resources.report import Reporter
+from .._resources.tracefile import Trace
+
+__all__ = ["LockPatience"]
+
+# With `locking="record"` a busy log's lock is nearly always somebody's: a look alone would never find it free.
+_SHORT = 0.2  # seconds
+_LOCK_RETRY = 1.0  # seconds between two tries at a rotation without the lock
+
+
+class LockPatience:
+    """Knows whether somebody has waited in vain. The engine's lock guards every call.
+
+    Args:
+        lock: that is waited for.
+        options: checked.
+        trace: the debug file.
+        report: is told when the lock was not had.
+    """
+
+    def __init__(self, lock: RotationLock, options: Options, trace: Trace, report: Reporter) -> None:
+        self._lock = lock
+        self._longest = options.lock_timeout
+        self._shortest = min(_SHORT, options.lock_timeout) if options.locks_records else 0.0
+        self._needed = options.locks_records  # for each record
+        self._trace = trace
+        self._report = report
+        self.timeouts = 0
+        self.missed = False  # the open segment is to be rotated first, and the lock for that was not had
+
+    def seconds(self) -> float:
+        """To wait now."""
+        return self._shortest if self._lock.stalled else self._longest
+
+    def of_append(self) -> float | None:
+        """The same for a record, see `LockedAppends`; None: not at all, for the file would be one of a period that is over."""
+        return None if self.missed else self.seconds()
+
+    def stall(self) -> None:
+        """The lock was not had in time: from now on it is only tried, until it is had again."""
+        if not self._lock.stalled:
+            self.timeouts += 1
+            text = f"{self._lock.path}: held by another process for over {self._longest} s"
+            self._trace("lock timeout", seconds=self._longest)
+            self._report("lock", TimeoutError(text))
+        self._lock.stalled = True
+
+    def miss(self) -> float:
+        """The same, where a rotation is due; the pause until it is tried again. A record that needs the lock itself waits for it:
+        else it would stand in the file of a period that is over."""
+        self.stall()
+        self.missed = self._needed
+        return 0.0 if self._needed else _LOCK_RETRY
+
+    def renew(self) -> None:
+        """It is worth waiting for again."""
+        self._lock.stalled = False

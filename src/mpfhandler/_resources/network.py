@@ -1,0 +1,105 @@
+"""Looking at a file system that several machines write to: what this one remembers of it is not believed.
+
+A client of NFS or SMB remembers which file a name leads to, that there is none, and how long a file is, for seconds. So a name is
+looked at by opening its folder, and then it. By the first an NFS client learns whether it has to ask again what the name leads to
+(since NFSv4.1 its open goes by what it remembers of that); by the second an SMB client asks. What the server answers of the file
+is what the next write goes by ("close-to-open"). The log, which an SMB client takes for missing for up to a second, is looked for
+in the list of the folder, too.
+
+Two mounts of one folder have two device numbers, so a file is known by its inode alone: a log and its segments are in one file
+system. A shared lock would keep everybody from writing where locks are mandatory (SMB), so nobody keeps a lease: who asks for
+one learns only whether somebody has the file for himself just now.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable
+from dataclasses import replace
+
+from .._platform import Fault, FileId, FileStat, Operations
+from .descriptors import close_quietly
+
+__all__ = ["networked"]
+
+_REMEMBERED = {Fault.MISSING, Fault.STALE}  # what this machine may tell of a name without having asked
+_TRIES, _PAUSE = 30, 0.1  # looks at a log that is there by the list of its folder; seconds between two
+
+
+def networked(ops: Operations, log: str) -> Operations:
+    """The same calls, for a log whose folder other machines may write to.
+
+    Args:
+        ops: the system calls.
+        log: its path.
+    """
+    network = _Network(ops, log)
+    return replace(
+        ops,
+        stat_path=network.stat_path,
+        stat_link=network.stat_link,
+        stat_fd=network.stat_fd,
+        try_lock=network.try_lock,
+    )
+
+
+class _Network:
+    """Keeps nothing. Every descriptor that it opens it closes."""
+
+    def __init__(self, ops: Operations, log: str) -> None:
+        self._ops = ops
+        self._log = log
+
+    def stat_path(self, path: str) -> FileStat:
+        """What the name leads to, as the server has it."""
+        return self._look(path, self._ops.stat_path)
+
+    def stat_link(self, path: str) -> FileStat:
+        """The same, of a symbolic link itself."""
+        return self._look(path, self._ops.stat_link)
+
+    def stat_fd(self, fd: int) -> FileStat:
+        """Of an open file."""
+        return _anywhere(self._ops.stat_fd(fd))
+
+    def try_lock(self, fd: int, exclusive: bool) -> bool:
+        """A shared one is given back at once: it tells that nobody has an exclusive one."""
+        if not self._ops.try_lock(fd, True):
+            return False
+        if not exclusive:
+            self._ops.unlock(fd)
+        return True
+
+    def _look(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
+        folder, name = os.path.split(path)
+        self._ops.open_folder(folder)
+        if path != self._log:
+            return self._opened(path, stat)
+        for _ in range(_TRIES):
+            try:
+                return self._opened(path, stat)
+            except OSError as error:
+                fault = self._ops.fault(error)
+                if fault not in _REMEMBERED or (name not in self._ops.names(folder) and fault is Fault.MISSING):
+                    raise
+            self._ops.sleep(_PAUSE)
+        return self._opened(path, stat)
+
+    def _opened(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
+        try:
+            fd = self._ops.open_read(path)
+        except OSError as error:
+            if self._ops.fault(error) in _REMEMBERED:
+                raise
+            return _anywhere(stat(path))  # a link, or a file that this user may only write to
+        try:
+            return _anywhere(self._ops.stat_fd(fd))
+        finally:
+            close_quietly(self._ops, fd)
+
+
+def _anywhere(found: FileStat) -> FileStat:
+    return FileStat(
+        FileId(0, found.id.inode), found.size, found.mtime_ns, found.ctime_ns, found.mode, found.uid, found.gid, found.regular,
+        found.links,
+    )  # fmt: skip

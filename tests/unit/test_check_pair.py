@@ -1,0 +1,69 @@
+"""`mpfhandler check DIR DIR2`: whether two mounts exclude each other. Real ones: `tests/integration/test_network.py`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mpfhandler._faces.check import pair
+from mpfhandler._faces.check.pair import Pair, compare, not_one_folder
+from mpfhandler._faces.cli import main
+from mpfhandler._platform import OPERATIONS
+
+
+@pytest.mark.slow
+def test_one_folder_excludes_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All records are there; that nothing is told of two machines is said."""
+    assert main(["check", str(tmp_path), str(tmp_path), "--secs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "locks " in printed
+    assert "warning: both are one mount" in printed
+    assert "PASS" in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_that_are_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is put into one does not come to the other one: nothing is tried out, and nothing stays."""
+    monkeypatch.setattr(pair, "_PATIENCE", 0.2)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert main(["check", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
+    assert "does not appear there" in capsys.readouterr().err
+    assert main(["check", str(tmp_path / "a"), str(tmp_path / "c")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert not list((tmp_path / "a").iterdir())
+    assert not_one_folder(str(tmp_path / "a"), str(tmp_path / "a")) is None
+
+
+def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Then nobody logs, and what to do instead is said."""
+    monkeypatch.setattr(pair, "OPERATIONS", replace(OPERATIONS, try_lock=lambda _fd, _exclusive: True))
+    monkeypatch.setattr(pair, "appends_by", lambda _paths: False)
+    assert main(["check", str(tmp_path), str(tmp_path), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["locks"], told["excludes"], told["acknowledged"]) == (False, False, 0)
+    for remedy in ("{host}", "shipper", "lock_dir"):
+        assert remedy in told["verdict"]
+
+
+def test_lock_that_is_never_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It excludes nobody in a way that helps."""
+    monkeypatch.setattr(pair, "_PATIENCE", 0.1)
+    monkeypatch.setattr(pair, "OPERATIONS", replace(OPERATIONS, unlock=lambda _fd: None))
+    monkeypatch.setattr(pair, "appends_by", lambda _paths: None)
+    assert not compare(str(tmp_path), str(tmp_path), 0.1).locks
+
+
+@pytest.mark.parametrize(("lost", "doubled", "torn"), [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_records_that_are_not_right(lost: int, doubled: int, torn: int) -> None:
+    """Locks alone do not make up for it."""
+    good = Pair("/a", "/b", ("nfs4", "nfs4"), False, True, False, 100, 0, 0, 0)
+    assert good.excludes
+    assert "locking='record'" in good.text()
+    bad = replace(good, lost=lost, doubled=doubled, torn=torn)
+    assert not bad.excludes
+    assert bad.text().splitlines()[-1].startswith("FAIL")
+    assert not replace(good, acknowledged=0).excludes

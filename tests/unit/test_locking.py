@@ -1,0 +1,179 @@
+"""`locking="auto"`: by the type of the mount, and by a probe. The mounts themselves: `tests/integration/test_network.py`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mpfhandler import InvalidOption, TimedLogFile
+from mpfhandler._engine import locking
+from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, one_machine
+from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._platform.mounts import FileSystem, is_local, mount_of, parse_mountinfo
+
+NFS = FileSystem("nfs4", "/mnt", frozenset({"rw", "vers=4.2", "hard", "local_lock=none"}))
+NOLOCK = FileSystem("nfs", "/mnt", frozenset({"rw", "vers=3", "nolock", "local_lock=all"}))
+SSHFS = FileSystem("fuse.sshfs", "/mnt")
+LOCAL = FileSystem("ext4", "/")
+
+
+def decided(folder: Path, given: str, mount: FileSystem, ops: Operations = OPERATIONS, *, own: bool = False) -> Locking:
+    log = str(folder / "app.log")
+    return decide_locking(ops, given, log, log + ".lock", own=own, mounted=lambda _folder: mount)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "unknown"])
+def test_local_file_systems_append(tmp_path: Path, kind: str) -> None:
+    """There appends are one after the other; nothing is said, and nothing made."""
+    assert decided(tmp_path, "auto", FileSystem(kind, "/")) == ("append", "")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["nfs", "nfs4", "cifs", "smb3", "9p", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuseblk", "fuse", "exfat", "virtiofs"],
+)
+def test_others_lock_each_record(tmp_path: Path, kind: str) -> None:
+    """And say so, with what to write to be told no more."""
+    found = decided(tmp_path, "auto", FileSystem(kind, "/mnt"))
+    assert found.mode == "record"
+    assert kind in found.told
+    assert "locking='record'" in found.told
+
+
+@pytest.mark.parametrize("mount", [LOCAL, NFS, SSHFS])
+@pytest.mark.parametrize("given", ["append", "record"])
+def test_what_is_asked_for_is_done(tmp_path: Path, mount: FileSystem, given: str) -> None:
+    """Without a word."""
+    assert decided(tmp_path, given, mount) == (given, "")
+
+
+@pytest.mark.parametrize("mount", [NOLOCK, SSHFS, FileSystem("cifs", "/mnt", frozenset({"nobrl"})), FileSystem("vboxsf", "/mnt")])
+@pytest.mark.parametrize("given", ["auto", "record"])
+def test_second_machine_is_refused_where_locks_are_local(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: FileSystem, given: str
+) -> None:
+    """The log is the first one's, whose processes exclude each other; the message says what to do instead."""
+    assert decided(tmp_path, given, mount).mode == "record"
+    assert decided(tmp_path, given, mount).mode == "record"
+    monkeypatch.setattr(locking, "host_name", lambda: "another container of this machine")
+    assert decided(tmp_path, given, mount).mode == "record"
+    monkeypatch.setattr(locking, "boot_id", lambda: "another")
+    with pytest.raises(InvalidOption, match="locks exclude the processes of one machine only") as caught:
+        decided(tmp_path, given, mount)
+    for remedy in ("{host}", "shipper", "lock_dir", os.uname().nodename, ".app.log.host"):
+        assert remedy in str(caught.value)
+    assert decided(tmp_path, given, mount, own=True).mode == "record"  # a file for each machine
+    assert decided(tmp_path, "append", mount).mode == "append"
+    (tmp_path / ".app.log.host").unlink()
+    assert decided(tmp_path, given, mount).mode == "record"
+
+
+def test_second_machine_may_come_where_locks_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFSv4: nothing says whose the log is."""
+    decided(tmp_path, "auto", NFS)
+    monkeypatch.setattr(locking, "host_name", lambda: "another")
+    assert decided(tmp_path, "auto", NFS).mode == "record"
+    assert not list(tmp_path.iterdir())
+
+
+def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lock_dir` on a file system whose locks exclude all machines makes up for a log's that do not; a local one does not."""
+    (tmp_path / "locks").mkdir()
+    log, lock = str(tmp_path / "app.log"), str(tmp_path / "locks" / "app.lock")
+
+    def decide(of_lock: FileSystem) -> Locking:
+        mounts = {str(tmp_path): SSHFS, str(tmp_path / "locks"): of_lock}
+        return decide_locking(OPERATIONS, "auto", log, lock, own=False, mounted=mounts.__getitem__)
+
+    assert decide(LOCAL).mode == "record"
+    monkeypatch.setattr(locking, "host_name", lambda: "another")
+    monkeypatch.setattr(locking, "boot_id", lambda: "another")
+    assert decide(NFS).mode == "record"
+    with pytest.raises(InvalidOption):
+        decide(LOCAL)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
+def test_file_system_without_locks_is_refused(tmp_path: Path, number: int) -> None:
+    """Nothing would exclude anybody; what was tried out with is gone."""
+
+    def try_lock(_fd: int, _exclusive: bool) -> bool:
+        raise OSError(number, os.strerror(number))
+
+    for ops in (replace(OPERATIONS, try_lock=try_lock), replace(OPERATIONS, try_lock=lambda _fd, _exclusive: True)):
+        with pytest.raises(InvalidOption, match="no locks that exclude anybody"):
+            decided(tmp_path, "auto", NFS, ops)
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a warning, which Python shows once; it points to who made the log, and is no failure of the log's."""
+    monkeypatch.setattr(decide_locking, "__kwdefaults__", {"mounted": lambda _folder: NFS})
+    told: list[Exception] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            with TimedLogFile(tmp_path / "app.log", on_error=told.append) as log:
+                log.write("here")
+                assert log.stats().last_error is None
+    assert [one.filename for one in caught] == [__file__]
+    assert not told
+
+
+def test_local_log_has_the_fast_path(tmp_path: Path) -> None:
+    """On this machine's disk nothing is asked of a record."""
+    with TimedLogFile(tmp_path / "app.log") as log:
+        log.write("here")
+        assert log._writer.options.locking == ("record" if needs_lock(mount_of(str(tmp_path))) else "append")
+
+
+def test_asking_costs_little(tmp_path: Path) -> None:
+    """A look at the table of mounts, once for each log: far less than a log costs to open."""
+    log = str(tmp_path / "app.log")
+    best, opened = float("inf"), float("inf")
+    for _ in range(20):
+        start = time.perf_counter()
+        decide_locking(OPERATIONS, "auto", log, log + ".lock", own=False)
+        best = min(best, time.perf_counter() - start)
+        start = time.perf_counter()
+        with TimedLogFile(log, locking="append"):
+            opened = min(opened, time.perf_counter() - start)
+    assert best < opened / 2
+
+
+def test_mount_table_is_read() -> None:
+    """Type and options of the server follow the hyphen; names have octal numbers for blanks."""
+    lines = [
+        "27 21 0:23 / /mnt/a\\040b rw,relatime shared:1 - nfs4 10.0.1.1:/ rw,vers=4.2,hard,local_lock=none",
+        "29 21 0:26 / /mnt/d rw - cifs //10.0.2.1/s rw,vers=3.1.1,soft,nobrl",
+        "nonsense",
+    ]
+    nfs, cifs = parse_mountinfo("\n".join(lines))
+    assert (nfs.kind, nfs.mount_point, cifs.kind, cifs.mount_point) == ("nfs4", "/mnt/a b", "cifs", "/mnt/d")
+    assert not one_machine(nfs)
+    assert one_machine(cifs)
+
+
+def test_quick_look_and_the_table_agree(tmp_path: Path) -> None:
+    """What the quick look takes for local is nothing that needs the lock."""
+    for folder in (str(tmp_path), "/proc", "/dev/shm", "/"):
+        assert not (is_local(folder) and needs_lock(mount_of(os.path.realpath(folder))))
+    if mount_of(str(tmp_path)).kind in {"ext4", "xfs", "btrfs", "tmpfs", "overlay"}:
+        assert is_local(str(tmp_path))
+    assert not is_local("/proc")
+    assert not is_local("/no such folder")
+
+
+def test_every_folder_has_a_mount() -> None:
+    """That of the root, at least; what is not there is on none."""
+    if os.path.exists("/proc/self/mountinfo"):
+        assert mount_of("/proc").kind == "proc"
+        assert mount_of("/").kind != "unknown"
+    assert mount_of("/no such folder").kind == "unknown"

@@ -1,0 +1,143 @@
+"""Looking at a folder that other machines write to: what this one remembers is not believed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._resources.network import networked
+
+
+def test_name_is_looked_at_by_opening_it(tmp_path: Path) -> None:
+    """What the client remembers of the name is not asked for; a device number is no part of who a file is."""
+    path = tmp_path / "app.log"
+    path.write_text("here\n")
+
+    def remembered(_path: str) -> None:
+        raise FileNotFoundError
+
+    ops = networked(replace(OPERATIONS, stat_path=remembered, stat_link=remembered), str(path))
+    for look in (ops.stat_path, ops.stat_link):
+        assert look(str(path)).id == (0, path.stat().st_ino)
+        assert look(str(path)).size == 5
+
+
+def test_descriptor_and_name_agree(tmp_path: Path) -> None:
+    """The same file is the same by both."""
+    path = tmp_path / "app.log"
+    with path.open("w") as file:
+        ops = networked(OPERATIONS, str(path))
+        assert ops.stat_fd(file.fileno()) == ops.stat_path(str(path))
+
+
+def test_log_that_is_taken_for_missing(tmp_path: Path) -> None:
+    """It is in the list of the folder, so it is looked for until the client knows better."""
+    path, tries, slept = tmp_path / "app.log", [3], list[float]()
+    path.write_text("here\n")
+
+    def open_read(name: str) -> int:
+        if tries[0]:
+            tries[0] -= 1
+            raise FileNotFoundError(2, "made to fail", name)
+        return OPERATIONS.open_read(name)
+
+    ops = networked(replace(OPERATIONS, open_read=open_read, sleep=slept.append), str(path))
+    assert ops.stat_path(str(path)).size == 5
+    assert len(slept) == 3
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> None:
+    """ESTALE: the client remembers a file that the server has no more. Once the folder was listed it asks again."""
+    path, listed, slept = tmp_path / "app.log", [False], [0.0]
+    if there:
+        path.write_text("another\n")
+
+    def open_read(name: str) -> int:
+        if not listed[0]:
+            raise OSError(errno.ESTALE, "made to fail", name)
+        return OPERATIONS.open_read(name)
+
+    def names(folder: str) -> list[str]:
+        listed[0] = True
+        return OPERATIONS.names(folder)
+
+    ops = networked(replace(OPERATIONS, open_read=open_read, names=names, sleep=slept.append), str(path))
+    if there:
+        assert ops.stat_path(str(path)).size == 8
+    else:
+        with pytest.raises(FileNotFoundError):
+            ops.stat_path(str(path))
+
+
+def test_file_that_is_missing(tmp_path: Path) -> None:
+    """It is told at once, after the folder was opened."""
+    opened: list[str] = []
+    ops = networked(replace(OPERATIONS, open_folder=opened.append), str(tmp_path / "app.log"))
+    for name in ("app.log", "app.log.2"):
+        with pytest.raises(FileNotFoundError):
+            ops.stat_path(str(tmp_path / name))
+    assert opened == [str(tmp_path)] * 2
+
+
+def test_folder_is_opened_first(tmp_path: Path) -> None:
+    """An NFS client opens what it remembers the name to lead to, as long as it does not know that the folder has changed."""
+    old, new = tmp_path / "moved", tmp_path / "app.log"
+    old.write_text("of before\n")
+    new.write_text("of now\n")
+    known = [False]
+
+    def open_read(path: str) -> int:
+        return OPERATIONS.open_read(path if known[0] else str(old))
+
+    ops = networked(replace(OPERATIONS, open_read=open_read, open_folder=lambda _path: known.__setitem__(0, True)), str(new))
+    assert ops.stat_path(str(new)).id.inode == new.stat().st_ino
+
+
+def test_symbolic_link(tmp_path: Path) -> None:
+    """It is followed, or not, as without."""
+    (tmp_path / "link").symlink_to("app.log")
+    (tmp_path / "app.log").write_text("here\n")
+    ops = networked(OPERATIONS, str(tmp_path / "app.log"))
+    assert ops.stat_path(str(tmp_path / "link")).regular
+    assert not ops.stat_link(str(tmp_path / "link")).regular
+
+
+def test_shared_lock_is_not_kept(tmp_path: Path) -> None:
+    """It is had if nobody has an exclusive one, and keeps nobody from writing."""
+    path = tmp_path / "app.log"
+    with path.open("w") as one, path.open("w") as other:
+        ops = networked(OPERATIONS, str(path))
+        assert ops.try_lock(one.fileno(), False)
+        assert ops.try_lock(other.fileno(), True)
+        assert not ops.try_lock(one.fileno(), False)
+
+
+def test_lock_that_a_server_denies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An SMB client tells of another's lock as of a missing permission."""
+
+    def denied(_fd: int, _how: int) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with (tmp_path / "lock").open("w") as file:
+        monkeypatch.setattr(fcntl, "flock", denied)
+        assert not OPERATIONS.try_lock(file.fileno(), True)
+
+
+def test_nothing_stays_open(tmp_path: Path) -> None:
+    """A look closes what it opens."""
+    path = tmp_path / "app.log"
+    path.write_text("here\n")
+    ops = networked(OPERATIONS, str(path))
+    lowest = os.open(path, os.O_RDONLY)
+    os.close(lowest)
+    ops.stat_path(str(path))
+    again = os.open(path, os.O_RDONLY)
+    os.close(again)
+    assert again == lowest
