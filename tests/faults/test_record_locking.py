@@ -326,7 +326,7 @@ def test_nobody_keeps_a_lease(tmp_path: Path, make: Make) -> None:
 
 
 def test_late_record_and_a_sealer(tmp_path: Path, make: Make) -> None:
-    """A late record goes to its segment by name, but not while a sealer has it: then to the active file."""
+    """A late record goes to its segment by name, but not while a sealer has it: then to another one of its period."""
     clock = [1_700_000_000.0]
     log = make(when="S", now=lambda: clock[0])
     log.write("one", clock[0])
@@ -339,7 +339,8 @@ def test_late_record_and_a_sealer(tmp_path: Path, make: Make) -> None:
         fcntl.flock(sealer, fcntl.LOCK_EX)
         log.write("later", clock[0] - 1)
     assert segment.read_text() == "one\nlate\n"
-    assert (tmp_path / "app.log").read_text() == "two\nlater\n"
+    assert segment.with_name(f"{segment.name}.1").read_text() == "later\n"
+    assert (tmp_path / "app.log").read_text() == "two\n"
 
 
 def test_fork_while_the_lock_is_held(tmp_path: Path, make: Make) -> None:
