@@ -1601,7 +1601,7 @@ MUTANTS = (
         "held-segment-has-no-neighbour",
         "P2: a late record whose segment somebody is just deleting goes to the active file",
         ROTATION,
-        "beside=number == _ROUNDS",
+        "beside=number > _WAITS",
         "beside=False",
         ("faults/test_interleavings.py::test_segment_that_is_being_sealed_takes_no_late_record",),
     ),

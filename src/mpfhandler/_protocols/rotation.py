@@ -53,7 +53,7 @@ from .segments import Segments
 __all__ = ["Outcome", "Rotation"]
 
 _LOOKS = 20  # while the clock goes from one period to the next each time
-_PAUSE = 0.005  # seconds between two looks at a late record's segment
+_WAITS, _PAUSE = 3, 0.005  # rounds in which a late record's segment that somebody has is waited for; seconds after each
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
 
 
@@ -205,7 +205,7 @@ class Rotation:
             if state is not None and state.period.start != period.end:
                 state = None  # it tells of another period which segment is the last
             for number in range(1, _ROUNDS + 1):
-                place = self.segments.late(period, 0 if state is None else state.before, beside=number == _ROUNDS)
+                place = self.segments.late(period, 0 if state is None else state.before, beside=number > _WAITS)
                 segment = None if place is None else self._open_late(*place, period, terminator)
                 if segment is not None and state is not None and state.before != segment.file.inode:
                     self._write_state(held, replace(state, before=segment.file.inode))
