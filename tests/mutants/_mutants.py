@@ -3143,7 +3143,7 @@ MUTANTS = (
         "escape-forgotten-by-the-handler",
         "a line end in a message begins a line of the log, whatever `escape` says",
         HANDLER,
-        "            self._format = escaping(self._format, options.encoding, options.errors)\n",
+        "            self._format = escaping(self._format, self._encoding, self._errors)\n",
         "            pass\n",
         ("unit/test_escaping.py::test_nobody_forges_a_line",),
     ),
