@@ -791,7 +791,7 @@ MUTANTS = (
         PATIENCE,
         "self.missed = self._needed",
         "self.missed = False",
-        ("simulation/test_every_schedule.py::test_random_schedules[two machines]",),
+        ("faults/test_record_locking.py::test_boundary_and_a_lock_that_comes_free_too_late",),
     ),
     Mutant(
         "record-behind-a-stump",
@@ -855,10 +855,7 @@ MUTANTS = (
         NETWORK,
         "        self._ops.open_folder(folder)\n",
         "",
-        (
-            "unit/test_network.py::test_folder_is_opened_first",
-            "simulation/test_every_schedule.py::test_random_schedules[two machines]",
-        ),
+        ("unit/test_network.py::test_folder_is_opened_first",),
     ),
     Mutant(
         "stale-names-are-believed",
