@@ -58,7 +58,7 @@ SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.p
 MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure/closing.py"
 LANE, PATIENCE = "_engine/lane.py", "_engine/patience.py"
 LOCKED, NETWORK, LOCKING = "_resources/locked.py", "_resources/network.py", "_engine/locking.py"
-BUILD = "_engine/build.py"
+BUILD, MACHINE, KERNEL = "_engine/build.py", "_engine/machine.py", "_pure/machine.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
 FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
@@ -791,7 +791,7 @@ MUTANTS = (
         PATIENCE,
         "self.missed = self._needed",
         "self.missed = False",
-        ("simulation/test_every_schedule.py::test_random_schedules[two machines]",),
+        ("faults/test_record_locking.py::test_boundary_and_a_lock_that_comes_free_too_late",),
     ),
     Mutant(
         "record-behind-a-stump",
@@ -855,10 +855,7 @@ MUTANTS = (
         NETWORK,
         "        self._ops.open_folder(folder)\n",
         "",
-        (
-            "unit/test_network.py::test_folder_is_opened_first",
-            "simulation/test_every_schedule.py::test_random_schedules[two machines]",
-        ),
+        ("unit/test_network.py::test_folder_is_opened_first",),
     ),
     Mutant(
         "stale-names-are-believed",
@@ -896,10 +893,42 @@ MUTANTS = (
     Mutant(
         "second-machine-is-let-in",
         "auto: where locks do not exclude other machines, several may write",
-        LOCKING,
-        '        if owner in {"", me}:',
-        "        if True:",
+        MACHINE,
+        "        if known is not None and admitted is None:\n",
+        "        if False:\n",
         ("unit/test_locking.py::test_second_machine_is_refused_where_locks_are_local",),
+    ),
+    Mutant(
+        "new-start-is-not-written-down",
+        "auto: containers of a machine that was started anew are taken for another one's",
+        MACHINE,
+        "if writable and admitted is not None and admitted != known:",
+        "if False:",
+        ("unit/test_locking.py::test_machine_is_started_anew",),
+    ),
+    Mutant(
+        "host-file-is-changed-by-two",
+        "auto: of two containers that come at the same time one is forgotten",
+        MACHINE,
+        "        _lock(ops, fd)\n",
+        "",
+        ("unit/test_locking.py::test_containers_that_come_at_the_same_time",),
+    ),
+    Mutant(
+        "machines-of-one-name",
+        "auto: two machines of one name are never told apart",
+        KERNEL,
+        "if not present and (run in self.runs or name not in self.names):",
+        "if not present and name not in self.names:",
+        ("unit/test_locking.py::test_another_machine_of_the_same_name",),
+    ),
+    Mutant(
+        "log-in-a-new-folder-is-nobodys",
+        "auto: where the folder is made, too, the first machine does not have the log",
+        LOCKING,
+        "        make_folder()\n",
+        "        pass\n",
+        ("unit/test_locking.py::test_folder_that_is_made",),
     ),
     Mutant(
         "locks-not-tried-out",
@@ -3162,7 +3191,7 @@ MUTANTS = (
         "escape-forgotten-by-the-handler",
         "a line end in a message begins a line of the log, whatever `escape` says",
         HANDLER,
-        "            self._format = escaping(self._format, options.encoding, options.errors)\n",
+        "            self._format = escaping(self._format, self._encoding, self._errors)\n",
         "            pass\n",
         ("unit/test_escaping.py::test_nobody_forges_a_line",),
     ),

@@ -73,7 +73,7 @@ def mount_of(folder: str) -> FileSystem:
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
         pieces = [os.read(fd, _PIECE)]
         while pieces[-1]:

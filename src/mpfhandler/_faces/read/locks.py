@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 
+from ..._engine.locking import needs_lock
+from ..._platform import OPERATIONS
+from ..._platform.mounts import mount_of
 from ..._pure.facts import FileId
 from .files import Log
 from .findings import PROBLEM, Finding, command
@@ -46,7 +48,7 @@ def is_free(path: str) -> bool:
     """Whether this file is there and nobody has a lock on it; False where that cannot be told. Who makes a file has the lock an
     instant later, and who is done with it lets go as soon as it has another name, so it is looked at twice."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        fd = _opened(path, os.O_NOFOLLOW)
     except OSError:
         return False
     try:
@@ -68,7 +70,7 @@ def _leads_to(path: str, fd: int) -> bool:
 def _had(path: str) -> tuple[bool, FileId | None]:
     """Whether the lock was free once in the time that is given to it."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = _opened(path)
     except OSError:
         return True, None
     try:
@@ -83,14 +85,26 @@ def _had(path: str) -> tuple[bool, FileId | None]:
         os.close(fd)
 
 
+def _opened(path: str, flags: int = 0) -> int:
+    """To be locked: on NFS only who may write to a file can have it for himself. Nothing is written.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    flags |= os.O_NONBLOCK
+    try:
+        return os.open(path, os.O_RDWR | flags)
+    except OSError:
+        return os.open(path, os.O_RDONLY | flags)
+
+
 def _free(fd: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        if not OPERATIONS.try_lock(fd, True):
+            return False
+        OPERATIONS.unlock(fd)
     except OSError:
-        return True  # no locks on this file system
-    fcntl.flock(fd, fcntl.LOCK_UN)
+        return True  # no locks on this file system, or none for who may only read
     return True
 
 
@@ -101,8 +115,11 @@ def _stuck(path: str, file: FileId) -> Finding:
     alive = [one for one in takers if one.program] or having
     who = ", ".join(map(str, alive))
     whose = f"held by {who}{' (stopped)' if _stopped(alive) else ''}" if who else "the system does not tell by whom it is held"
+    network = not who and needs_lock(mount_of(os.path.dirname(os.path.realpath(path))))
+    if network:
+        whose = "held by nobody whom this machine sees, so perhaps by a process of another one"
     text = f"the rotation lock has not been free for {_PATIENCE:g} s; {whose}"
-    return Finding("lock", PROBLEM, path, text, _let_go(path, alive))
+    return Finding("lock", PROBLEM, path, text, f"{_let_go(path, alive)}{' (on each machine)' if network else ''}")
 
 
 def _stopped(having: list[Holder]) -> list[int]:
