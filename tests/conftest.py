@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import signal
-from collections.abc import Callable, Iterator
+import sys
+import traceback
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -19,9 +22,45 @@ from mpfhandler._platform import OPERATIONS
 
 def pytest_configure() -> None:
     """What a shell, or nohup, has this process ignore, the programs that tests start would ignore, too: they are to hear it."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda _number, _frame: None)
+
+
+_MISSING = re.compile(r"module '(?:os|signal|time|select|socket)' has no attribute '(\w+)'")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, object, object]:
+    """See below."""
+    return (yield from _skipped_without_posix())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, object, object]:
+    """A test that does itself what this system has no call for (fork, fifos, signals, other users) is skipped, and the call
+    named. The same in the package is a failure."""
+    return (yield from _skipped_without_posix())
+
+
+def _skipped_without_posix() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except (AttributeError, ModuleNotFoundError) as error:
+        missing = _module(error) if isinstance(error, ModuleNotFoundError) else _attribute(error)
+        if sys.platform == "win32" and missing and "tests" in traceback.extract_tb(error.__traceback__)[-1].filename:
+            pytest.skip(f"there is no {missing} on Windows")
+        raise
+
+
+def _module(error: ModuleNotFoundError) -> str | None:
+    return error.name if error.name in {"fcntl", "grp", "pty", "pwd", "resource", "termios"} else None
+
+
+def _attribute(error: AttributeError) -> str | None:
+    """Of a module of the system that is not there; the other modules have what they have everywhere."""
+    found = _MISSING.search(str(error))
+    return found and found[1]
 
 
 class Closable(Protocol):

@@ -59,7 +59,7 @@ MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure
 LANE = "_engine/lane.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
-FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
+FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper_posix.py"
 DESCRIPTORS = "_resources/descriptors.py"
 BACKGROUND, APPENDER, SEALER = "_engine/background.py", "_engine/appender.py", "_engine/sealer.py"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import subprocess
@@ -687,6 +686,8 @@ def test_failing_constructor_leaves_a_log_that_another_writes_to(tmp_path: Path,
     def refuse(path: str, _mode: int) -> int:
         if not others:
             others.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            import fcntl
+
             fcntl.flock(others[0], fcntl.LOCK_SH)
         return full()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import json
 import os
@@ -19,7 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from mpfhandler._platform import helper as module
+pytest.importorskip("fcntl", reason="of POSIX systems")
+
+import fcntl
+
+from mpfhandler._platform import helper_posix as module
 from mpfhandler._platform.helper import Helper, command, host_name, search_path
 from mpfhandler._platform.threads import SYSTEM_THREADS
 from mpfhandler._protocols import archive as archiving

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import socket
 import stat
@@ -17,6 +16,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+pytest.importorskip("fcntl", reason="of POSIX systems")
+
+import fcntl
 
 from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, FileId, Threads, current, posix, priority, threads
 from mpfhandler._pure.errors import UnsupportedPlatform

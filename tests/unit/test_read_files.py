@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import grp
 import os
-import pwd
 import time
 from pathlib import Path
 
@@ -346,6 +344,9 @@ def test_owners_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def unknown(number: int) -> None:
         raise KeyError(number)
+
+    import grp
+    import pwd
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     monkeypatch.setattr(grp, "getgrgid", unknown)

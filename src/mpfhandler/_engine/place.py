@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .._platform import FileId, Operations
 from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
-from .._pure.naming import lock_name
+from .._pure.naming import cannot_be_named, lock_name
 from .._pure.options import Access
 from .streams import find_stream
 
@@ -67,6 +67,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
         )
     nearest = os.path.dirname(missing[0]) if missing else folder
     _check_links(parameter, given, log)
+    _check_name(ops, parameter, given)
     _check_log(ops, parameter, given, log, nearest)
     _check_lengths(parameter, given, log, nearest, ending)
     locks = _lock_folder(ops, lock_dir)
@@ -155,6 +156,14 @@ def _missing_folders(folder: str) -> tuple[str, ...]:
     return tuple(reversed(missing))
 
 
+def _check_name(ops: Operations, parameter: str, given: str) -> None:
+    """A name that this system would take for another one, or for a part of another file."""
+    name = os.path.basename(given)
+    problem = cannot_be_named(name, ops.forbidden)
+    if problem:
+        raise path_error(OSError, parameter, given, f"no file can be named {name!r} here: {problem}", "name another one")
+
+
 def _check_log(ops: Operations, parameter: str, given: str, log: str, nearest: str) -> None:
     if os.path.isdir(log):
         raise path_error(IsADirectoryError, parameter, given, "is a folder", "name a file in it")
@@ -193,7 +202,7 @@ def _check_lengths(parameter: str, given: str, log: str, nearest: str, ending: i
     remedy = "choose a shorter name"
     longest = _limit(nearest, "PC_NAME_MAX", _LONGEST_NAME)
     folders, base = os.path.split(log)
-    for name, more in ((base, ending), *((name, 0) for name in folders.split("/"))):
+    for name, more in ((base, ending), *((name, 0) for name in folders.split(os.sep))):
         if len(os.fsencode(name)) + more > longest:
             problem = (
                 f"{name!r} is too long: with the {more} bytes of its segments' endings" if more else f"{name!r} is too long:"
@@ -204,8 +213,9 @@ def _check_lengths(parameter: str, given: str, log: str, nearest: str, ending: i
 
 
 def _limit(folder: str, name: str, default: int) -> int:
+    ask: Callable[[str, str], int] | None = getattr(os, "pathconf", None)
     try:
-        limit = os.pathconf(folder, name)
+        limit = 0 if ask is None else ask(folder, name)
     except (OSError, ValueError):
         return default
     return limit if limit > 0 else default  # -1: there is none
@@ -250,7 +260,7 @@ def lock_of(log: str, folder: str | None) -> str:
 def _digest(log: str) -> str:
     import hashlib
 
-    return hashlib.sha256(os.fsencode(log)).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(os.path.normcase(log))).hexdigest()[:16]
 
 
 def _lock_folder(ops: Operations, lock_dir: object) -> str | None:

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["ENDS", "held_back", "interruptible"]
 
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
 @contextmanager
 def held_back() -> Generator[None, None, None]:
     """These signals wait until the command unblocks them, or has ended."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where nobody can be asked to wait
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from .._pure.errors import UnsupportedPlatform
 from .table import Operations
 
 __all__ = ["OPERATIONS"]
@@ -12,7 +11,9 @@ __all__ = ["OPERATIONS"]
 
 def _operations() -> Operations:
     if sys.platform == "win32":
-        raise UnsupportedPlatform("mpfhandler runs on Linux, macOS and the BSDs; Windows has no platform module yet")
+        from .windows import WINDOWS
+
+        return WINDOWS
     from .posix import POSIX
 
     return POSIX

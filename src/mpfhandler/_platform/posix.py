@@ -16,6 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 
+assert sys.platform != "win32"  # noqa: S101  (which type checkers understand)
+
 from .table import Fault, FileId, FileStat, Operations
 from .threads import THREADS
 

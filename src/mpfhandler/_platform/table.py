@@ -125,3 +125,5 @@ class Operations:
     unlock: Callable[[int], None]
 
     fault: Callable[[BaseException], Fault]
+
+    forbidden: str = ""  # characters that no name of a file may have

@@ -110,7 +110,7 @@ def _wait() -> None:
         piped = stat.S_ISFIFO(os.fstat(fd).st_mode)
     except (OSError, ValueError):  # a test's replacement has no descriptor
         piped, fd = False, -1
-    if not piped:
+    if not piped or not hasattr(select, "poll"):  # Windows: it is noticed when there is something to write
         time.sleep(_POLL)
         return
     watched = select.poll()
