@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 import re
 import signal
 import sys
@@ -27,7 +29,7 @@ def pytest_configure() -> None:
             signal.signal(number, lambda _number, _frame: None)
 
 
-_MISSING = re.compile(r"module '(?:os|signal|time|select|socket)' has no attribute '(\w+)'")
+_MISSING = re.compile(r"(?:module '(?:os|signal|time|select|socket)'|'os\.stat_result' object) has no attribute '(\w+)'")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,6 +43,33 @@ def pytest_runtest_call() -> Generator[None, object, object]:
     """A test that does itself what this system has no call for (fork, fifos, signals, other users) is skipped, and the call
     named. The same in the package is a failure."""
     return (yield from _skipped_without_posix())
+
+
+if sys.platform == "win32":
+    _write_text, _open, _symlink = pathlib.Path.write_text, pathlib.Path.open, os.symlink
+
+    def _write_as_it_is(path: pathlib.Path, data: str, *arguments: Any, **options: Any) -> int:
+        """Tests compare bytes: an end of line is one byte."""
+        return _write_text(path, data, *arguments, **{"newline": "\n", **options})
+
+    def _open_as_it_is(path: pathlib.Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        return _open(path, mode, *arguments, **options if "b" in mode else {"newline": "\n", **options})
+
+    def _link_or_skip(source: Any, link: Any, *arguments: Any, **options: Any) -> None:
+        failed = "Wine makes no symbolic links"
+        try:
+            _symlink(source, link, *arguments, **options)
+        except OSError as error:
+            failed = f"this user may not make symbolic links: {error}"
+        if not os.path.islink(link):
+            callers = [frame.filename for frame in traceback.extract_stack()[:-1] if "pathlib" not in frame.filename]
+            if "tests" in callers[-1]:
+                pytest.skip(failed)
+            raise OSError(failed)  # pytest itself can do without
+
+    pathlib.Path.write_text = _write_as_it_is  # type: ignore[method-assign]
+    pathlib.Path.open = _open_as_it_is  # type: ignore[method-assign,assignment]
+    os.symlink = _link_or_skip
 
 
 def _skipped_without_posix() -> Generator[None, object, object]:

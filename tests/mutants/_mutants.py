@@ -48,6 +48,7 @@ def mutated(mutant: Mutant, package: Path) -> str:
 
 ROTATION, PLAN, LOCK, APPEND = "_protocols/rotation.py", "_pure/plan.py", "_resources/lock.py", "_resources/append.py"
 ACTIVE, LATE, WRITER, BACKLOG = "_engine/active.py", "_engine/late.py", "_engine/writer.py", "_engine/backlog.py"
+ATTEMPTS = "_engine/attempts.py"
 KEEPING, PREDECESSOR = "_pure/keeping.py", "_resources/predecessor.py"
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
@@ -1248,9 +1249,9 @@ MUTANTS = (
     Mutant(
         "rotation-without-pause",
         "P5: a rotation that fails is tried again with every record",
-        ACTIVE,
-        "        if outcome.failed:\n            self._retry.failed(self._ops.monotonic())\n",
-        "        if outcome.failed:\n            pass\n",
+        ATTEMPTS,
+        "            self.failed(self._ops.monotonic())\n",
+        "",
         ("faults/test_rotation_fails.py::test_failed_rotation_is_tried_less_and_less",),
     ),
     Mutant(
@@ -1636,17 +1637,17 @@ MUTANTS = (
     Mutant(
         "pause-kept-after-success",
         "P5: the pause after a failed rotation is not forgotten when one has been done",
-        ACTIVE,
-        '            self._retry.clear()\n            self._report.solved("rotation")\n',
-        '            self._report.solved("rotation")\n',
+        ATTEMPTS,
+        "        self.clear()\n",
+        "",
         ("faults/test_rotation_fails.py::test_pause_after_a_failed_rotation_starts_anew_after_a_good_one",),
     ),
     Mutant(
         "pause-kept-after-following",
         "P5: the pause after a failed rotation is not forgotten when another process has done one",
-        ACTIVE,
-        '            self._retry.clear()\n            self._report.solved("rotation")\n',
-        '            if followed is None:\n                self._retry.clear()\n            self._report.solved("rotation")\n',
+        ATTEMPTS,
+        "        self.clear()\n",
+        "        if outcome.moved is not None:\n            self.clear()\n",
         ("faults/test_rotation_fails.py::test_pause_after_a_failed_rotation_starts_anew_after_a_good_one",),
     ),
     Mutant(

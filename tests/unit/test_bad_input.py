@@ -420,6 +420,7 @@ def test_lock_dir_that_does_not_exist(tmp_path: Path, make: Make, delay: bool) -
     assert tree(tmp_path) == []
 
 
+@pytest.mark.skipif(os.sep != "/", reason="paths of POSIX systems")
 @makers
 @delays
 @pytest.mark.parametrize("path", ["/dev/nosuch/app.log", "/dev/nosuch", "/dev", "/dev/shm", "/proc/app.log", "/proc/self/fd"])

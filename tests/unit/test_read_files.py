@@ -13,8 +13,8 @@ from mpfhandler import TimedLogFile
 from mpfhandler._faces.read.files import Log, add_log_arguments, find_log, list_again
 from mpfhandler._faces.read.folder import denied, lock_is_ours, logs_in, nearest, refused
 from mpfhandler._faces.read.show import iso, wall
+from mpfhandler._platform.looking import id_of
 from mpfhandler._pure.errors import InvalidOption
-from mpfhandler._pure.facts import FileId
 from mpfhandler._pure.schedule import Period, Schedule
 from mpfhandler._pure.state import State, pack
 from mpfhandler._pure.zone import UtcZone
@@ -41,7 +41,7 @@ def record(log: Path, schedule: Schedule, at: float) -> State:
     """What a process writes down that has just opened the log."""
     seen = log.stat()
     period = schedule.period(at)
-    state = State(FileId(seen.st_dev, seen.st_ino), seen.st_mtime_ns, period, schedule.fingerprint)
+    state = State(id_of(seen), seen.st_mtime_ns, period, schedule.fingerprint)
     log.with_name(f"{log.name}.lock").write_bytes(pack(state))
     return state
 

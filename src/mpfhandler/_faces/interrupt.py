@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -23,14 +23,15 @@ ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "
 @contextmanager
 def held_back() -> Generator[None, None, None]:
     """These signals wait until the command unblocks them, or has ended."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows, where nobody can be asked to wait
+    mask: Any = getattr(signal, "pthread_sigmask", None)
+    if mask is None:  # Windows, where they cannot be asked to wait
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    before = mask(signal.SIG_BLOCK, ENDS)  # type: ignore[attr-defined,unused-ignore]
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        mask(signal.SIG_SETMASK, before)  # type: ignore[attr-defined,unused-ignore]
 
 
 @contextmanager

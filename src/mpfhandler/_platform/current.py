@@ -14,9 +14,10 @@ def _operations() -> Operations:
         from .windows import WINDOWS
 
         return WINDOWS
-    from .posix import POSIX
+    else:
+        from .posix import POSIX
 
-    return POSIX
+        return POSIX
 
 
 OPERATIONS = _operations()

@@ -85,12 +85,19 @@ class Names:
     @property
     def readable(self) -> bool:
         """Whether what the suffix writes can be read back; if not, no segment can be told from other people's files."""
-        return _parse(show(_SAMPLE, self.suffix), self.suffix) is not None
+        return self._sample is not None
 
     @property
     def chronological(self) -> bool:
         """Whether the names tell which segment is older. Not with `%m-%d` or `%Y_%H`: every field needs the coarser ones."""
-        return _parse(show(_SAMPLE, self.suffix), self.suffix) in _truncations(_SAMPLE)
+        return self._sample in _truncations(_SAMPLE)
+
+    @property
+    def _sample(self) -> datetime | None:
+        try:
+            return _parse(show(_SAMPLE, self.suffix), self.suffix)
+        except ValueError:  # Windows: `strftime` refuses what it does not know
+            return None
 
     def pending(self, name: SegmentName) -> str:
         """Where a segment waits for the user's `rotator`: hidden from every `app.log*` glob of a log shipper."""

@@ -62,7 +62,7 @@ def _pico(setup: Setup, _shared: Any) -> Target:
 
 
 def _write(setup: Setup, _shared: Any) -> Target:
-    fd = os.open(setup.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(setup.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
     put = partial(os.write, fd, _LINE)
 
     def call(*_told: object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -90,6 +91,8 @@ class Locks:
         except OSError:
             self.told = False
             return
+        if sys.platform == "win32":
+            raise NotImplementedError
         for line in lines:
             match = _LOCK.match(line)
             if match is not None:
