@@ -31,7 +31,8 @@ SYSTEM_MODULES = {
 # What a module may use of `os` anywhere: text of paths, no call to the system.
 OS_TEXT = {
     "os.PathLike", "os.fsdecode", "os.fsencode", "os.fspath", "os.path",
-    "os.sep", "os.sep.join", "os.path.basename", "os.path.normcase", "os.path.commonpath", "os.path.dirname", "os.path.join", "os.path.split",
+    "os.path.basename", "os.path.commonpath", "os.path.dirname", "os.path.join", "os.path.normcase", "os.path.split",
+    "os.sep", "os.sep.join",
 }  # fmt: skip
 ELSEWHERE = {"sys.platform", "datetime.now", "datetime.today", "datetime.utcnow", "date.today"}
 # The way round the table of operations, each with its reason.
@@ -41,6 +42,7 @@ SYSTEM_EXCEPTIONS = {
     "_protocols/hooks.py": {"os.path.abspath": "what a namer gave is made a full path; at most the folder is asked for"},
     "_engine/place.py": {
         "os.access": "checks of a constructor, before anything is created",
+        "os.devnull": "the same",
         "os.path.abspath": "the same",
         "os.path.exists": "the same",
         "os.path.isdir": "the same",

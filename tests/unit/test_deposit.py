@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -317,7 +318,9 @@ def root(tmp_path: Path) -> Path:
 def files(root: Path) -> dict[str, bytes]:
     """What is in it, but for the claims."""
     return {
-        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file() and path.name != ".owner"
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.name != ".owner"
     }
 
 
@@ -327,7 +330,7 @@ def test_a_folder(root: Path, tmp_path: Path) -> None:
     os.chmod(one.file, 0o604)
     archive = folder_archive(root, tmp_path / "logs")
     evidence = archive.store(Segment(one.file), PERIOD)
-    assert evidence["url"] == f"{Path(root).as_uri()}/web/app.log/{NAME}"
+    assert unquote(str(evidence["url"])) == unquote(f"{Path(root).as_uri()}/web/app.log/{NAME}")
     assert files(root) == {f"web/app.log/{NAME}": DATA}
     stored = root / "web/app.log" / NAME
     before = stored.stat()
@@ -482,6 +485,7 @@ def test_what_a_killed_process_has_left_goes_with_any_segment_that_follows(insid
     assert files(root) == {f"web/app.log/{inside}": b"next"}
 
 
+@pytest.mark.skipif(os.sep != "/", reason="of POSIX systems")
 def test_a_disk_that_returns_other_bytes(root: Path, tmp_path: Path) -> None:
     """D5: what reads back otherwise never gets its name."""
     one = job(tmp_path / "logs")

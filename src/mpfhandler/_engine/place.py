@@ -54,6 +54,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     """
     parameter = spelled(names, "path")
     given = _text(parameter, path)
+    _check_name(ops, parameter, given)
     stream = find_stream(parameter, given)
     if stream is not None:
         return Place(os.path.abspath(stream), "", "", special=True)
@@ -67,7 +68,6 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
         )
     nearest = os.path.dirname(missing[0]) if missing else folder
     _check_links(parameter, given, log)
-    _check_name(ops, parameter, given)
     _check_log(ops, parameter, given, log, nearest)
     _check_lengths(parameter, given, log, nearest, ending)
     locks = _lock_folder(ops, lock_dir)
@@ -152,14 +152,18 @@ def _missing_folders(folder: str) -> tuple[str, ...]:
     missing: list[str] = []
     while folder and not os.path.isdir(folder) and not os.path.exists(folder):
         missing.append(folder)
-        folder = os.path.dirname(folder)
+        above = os.path.dirname(folder)
+        if above == folder:  # a drive that is not there
+            break
+        folder = above
     return tuple(reversed(missing))
 
 
 def _check_name(ops: Operations, parameter: str, given: str) -> None:
-    """A name that this system would take for another one, or for a part of another file."""
+    """A name that this system would take for another one, for a part of another file, or for a device. `NUL` alone is meant as
+    one."""
     name = os.path.basename(given)
-    problem = cannot_be_named(name, ops.forbidden)
+    problem = "" if given.upper() == os.devnull.upper() else cannot_be_named(name, ops.forbidden)
     if problem:
         raise path_error(OSError, parameter, given, f"no file can be named {name!r} here: {problem}", "name another one")
 

@@ -80,7 +80,9 @@ def error_of(code: int, path: str | None = None, other: str | None = None) -> OS
 def _error(number: int, text: str, path: str | None, other: str | None) -> OSError:
     if path is None:
         return OSError(number, text)
-    return OSError(number, text, path) if other is None else OSError(number, text, path, None, other)
+    error = OSError(number, text, path)
+    error.filename2 = other
+    return error
 
 
 def insist(attempt: Callable[[], _T]) -> _T:
