@@ -1635,6 +1635,22 @@ MUTANTS = (
         ("faults/test_hooks.py::test_files_of_one_period_are_handed_over_in_order_of_time",),
     ),
     Mutant(
+        "split-untold",
+        "a period that begins in the file of the one before is not counted",
+        ATTEMPTS,
+        "            self.splits += 1\n",
+        "",
+        ("faults/test_rotation_fails.py::test_a_period_that_begins_in_the_file_of_the_one_before_is_told",),
+    ),
+    Mutant(
+        "split-with-every-try",
+        "a period that begins in the file of the one before is counted with each attempt to rename it",
+        ATTEMPTS,
+        " and split != self._split",
+        "",
+        ("faults/test_rotation_fails.py::test_a_period_that_begins_in_the_file_of_the_one_before_is_told",),
+    ),
+    Mutant(
         "pause-kept-after-success",
         "P5: the pause after a failed rotation is not forgotten when one has been done",
         ATTEMPTS,

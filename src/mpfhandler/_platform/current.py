@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from .._pure.errors import UnsupportedPlatform
 from .table import Operations
 
 __all__ = ["OPERATIONS"]
@@ -15,8 +16,10 @@ def _operations() -> Operations:
 
         return WINDOWS
     else:
-        from .posix import POSIX
-
+        try:
+            from .posix import POSIX
+        except ImportError as error:  # a system without processes, such as WebAssembly
+            raise UnsupportedPlatform(f"mpfhandler runs on Linux, macOS, the BSDs and Windows: {error}") from None
         return POSIX
 
 

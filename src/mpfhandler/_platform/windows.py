@@ -28,6 +28,7 @@ from ctypes import wintypes
 
 assert sys.platform == "win32"  # noqa: S101  (which type checkers understand)
 
+from .._pure.errors import UnsupportedPlatform
 from .table import Fault, Operations
 from .threads import THREADS
 from .win32 import (
@@ -179,9 +180,12 @@ def _prepare() -> None:
     """Import what the rotation lock needs.
 
     Raises:
-        ImportError: it is not installed.
+        UnsupportedPlatform: it is not installed.
     """
-    load()
+    try:
+        load()
+    except ImportError as error:
+        raise UnsupportedPlatform(f"mpfhandler needs portalocker on Windows (pip install portalocker): {error}") from None
 
 
 def _rename_new(source: str, target: str) -> None:
