@@ -656,7 +656,7 @@ def test_other_systems_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> N
     """On a system without a platform module the import says which have one, and not only something about `fcntl`."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
     monkeypatch.delitem(sys.modules, "mpfhandler._platform.posix")
-    with pytest.raises(UnsupportedPlatform, match="Linux, macOS, the BSDs and Windows: .*fcntl") as caught:
+    with pytest.raises(UnsupportedPlatform, match=r"Linux, macOS, the BSDs and Windows: .*fcntl") as caught:
         current._operations()
     assert isinstance(caught.value, ImportError)
 
