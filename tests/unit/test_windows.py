@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -506,6 +507,75 @@ def test_a_process_that_is_killed(tmp_path: Path) -> None:
     assert (log.stats().lock_timeouts, log.stats().splits) == (0, 0)
     log.close()
     assert len(names_in(tmp_path)) == 2
+
+
+def run(*arguments: str, given: bytes = b"") -> tuple[int, bytes, bytes]:
+    """A command: its exit code, output and complaints, with the ends of lines of any system."""
+    done = subprocess.run([sys.executable, "-m", "mpfhandler", *arguments], input=given, capture_output=True, check=False)
+    return done.returncode, done.stdout.replace(b"\r\n", b"\n"), done.stderr
+
+
+def test_closed_segments_are_compressed_archived_and_deleted(tmp_path: Path, closing: Callable[[Any], Any]) -> None:
+    """All that happens in the background happens here, too, beside processes that have the log open."""
+    there = tmp_path / "archive"
+    there.mkdir()
+    log = closing(
+        TimedLogFile(
+            tmp_path / "app.log",
+            when="S",
+            late_grace=0.5,
+            compress="gz",
+            compress_delay=0,
+            archive=there.as_uri(),
+            backup_count=3,
+        )
+    )
+    deadline = time.monotonic() + PATIENCE
+    number = 0
+    while len([name for name in names_in(tmp_path) if name.endswith(".gz")]) < 3 or log.stats().rotations < 6:
+        assert time.monotonic() < deadline, (names_in(tmp_path), log.stats())
+        log.write(f"record {number}")
+        number += 1
+        time.sleep(0.05)
+    log.close()
+    assert log.stats().last_error is None
+    lines = b"".join(gzip.decompress(path.read_bytes()) for path in sorted(there.rglob("app.log.*.gz")))
+    assert lines.startswith(b"record 0\nrecord 1\n")
+    assert len(list(there.rglob("app.log.*.gz"))) >= 3
+
+
+def test_the_commands_that_read(tmp_path: Path) -> None:
+    """Beside a process that has the log open, whose next rotation they are not in the way of."""
+    path = str(tmp_path / "app.log")
+    log = TimedLogFile(path, when="H")
+    log.write("2026-11-28 05:00:00,000 one")
+    assert log.rotate()
+    log.write("2026-11-28 05:00:01,000 two")
+    assert run("cat", path) == (0, b"2026-11-28 05:00:00,000 one\n2026-11-28 05:00:01,000 two\n", b"")
+    assert run("tail", "-n", "1", path)[:2] == (0, b"2026-11-28 05:00:01,000 two\n")
+    code, text, told = run("ls", path)
+    assert (code, told) == (0, b"")
+    assert text.count(b"app.log") == 2
+    code, text, told = run("verify", path)
+    assert code == 0, text + told
+    assert log.rotate()
+    log.close()
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    """Lines of another program, as they are."""
+    path = tmp_path / "app.log"
+    assert run("pipe", str(path), given=b"one\ntwo\r\nthree") == (0, b"", b"")
+    assert path.read_bytes() == b"one\ntwo\r\nthree\n"
+    assert run("rotate", str(path))[0] == 0
+    assert len(names_in(tmp_path)) == 2
+
+
+def test_what_cannot_be_had(tmp_path: Path) -> None:
+    """A command for POSIX systems says so."""
+    code, _, told = run("check", "--dir", str(tmp_path))
+    assert code == 2
+    assert b"forked" in told
 
 
 def test_without_portalocker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,7 @@ def _check_name(ops: Operations, parameter: str, given: str) -> None:
     """A name that this system would take for another one, for a part of another file, or for a device. `NUL` alone is meant as
     one."""
     name = os.path.basename(given)
-    problem = "" if given.upper() == os.devnull.upper() else cannot_be_named(name, ops.forbidden)
+    problem = "" if given.upper() == "NUL" else cannot_be_named(name, ops.forbidden)
     if problem:
         raise path_error(OSError, parameter, given, f"no file can be named {name!r} here: {problem}", "name another one")
 

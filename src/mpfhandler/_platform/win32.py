@@ -85,17 +85,22 @@ def _error(number: int, text: str, path: str | None, other: str | None) -> OSErr
     return error
 
 
-def insist(attempt: Callable[[], _T]) -> _T:
+def insist(attempt: Callable[[], _T], *, denied: bool = False) -> _T:
     """Try for a quarter of a second what another program may be in the way of for a moment.
+
+    Args:
+        attempt: is called until it succeeds.
+        denied: a denial counts as such a moment, too: so it is for names, of which scanners hold one, or its folder.
 
     Raises:
         OSError: it still is, or something else is the matter.
     """
+    passing = {errno.EBUSY, errno.EACCES} if denied else {errno.EBUSY}
     for pause in _PAUSES:
         try:
             return attempt()
         except OSError as error:
-            if error.errno not in {errno.EBUSY, errno.EACCES}:
+            if error.errno not in passing:
                 raise
         time.sleep(pause)
     return attempt()

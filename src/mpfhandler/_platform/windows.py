@@ -189,11 +189,11 @@ def _prepare() -> None:
 
 
 def _rename_new(source: str, target: str) -> None:
-    insist(lambda: _move(source, target, 0))
+    insist(lambda: _move(source, target, 0), denied=True)
 
 
 def _rename_over(source: str, target: str) -> None:
-    insist(lambda: _move(source, target, _REPLACE))
+    insist(lambda: _move(source, target, _REPLACE), denied=True)
 
 
 def _move(source: str, target: str, flags: int) -> None:
@@ -211,7 +211,7 @@ def _move(source: str, target: str, flags: int) -> None:
 
 
 def _unlink(path: str) -> None:
-    insist(lambda: call(kernel32.DeleteFileW(native(path)), path))
+    insist(lambda: call(kernel32.DeleteFileW(native(path)), path), denied=True)
 
 
 def _may_create_in(folder: str) -> bool:
