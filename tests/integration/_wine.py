@@ -47,7 +47,7 @@ class Wine:
     def __init__(self, loader: str, place: Path) -> None:
         self._loader = loader
         self._place = place
-        self.environment = {**os.environ, **QUIET, "WINEPREFIX": str(place / "prefix"), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = {**os.environ, **QUIET, "WINEPREFIX": str(place / "prefix")}
         folders = [ROOT / "tests" / "wine", ROOT / "src", place / "packages"]
         self.environment["PYTHONPATH"] = ";".join(map(native, folders))
 
