@@ -148,6 +148,7 @@ def _close(fd: int) -> None:
 def _read_at(fd: int, length: int, offset: int) -> bytes:
     """Where another handle has a lock, which it has for the time of a rotation, once more after a moment."""
     handle, block, got = handle_of(fd), ctypes.create_string_buffer(length), wintypes.DWORD()
+    code = 0
     for look in range(_LOOKS):
         if kernel32.ReadFile(handle, block, length, ctypes.byref(got), ctypes.byref(Place.at(offset))):
             return block.raw[: got.value]
