@@ -920,8 +920,8 @@ MUTANTS = (
         "no-fork-hook",
         "nobody is told of a fork",
         FORK,
-        "os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)",
-        "pass",
+        "        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child\n",
+        "        before=lambda: None\n",
         ("unit/test_fork_registry.py::test_both_sides_are_told_in_order",),
     ),
     Mutant(
@@ -2041,8 +2041,8 @@ MUTANTS = (
         "forks-in-an-import",
         "P3: a fork does not wait for the import of the engine",
         "_resources/importing.py",
-        "os.register_at_fork(before=_wait, after_in_child=_renew)",
-        "os.register_at_fork(after_in_child=_renew)",
+        "before=_wait, after_in_child=_renew",
+        "after_in_child=_renew",
         ("faults/test_fork.py::test_a_fork_waits_for_the_import_of_the_engine",),
     ),
     Mutant(
