@@ -84,15 +84,15 @@ class Locks:
 
     def __init__(self) -> None:
         self._found: list[tuple[int, FileId]] = []
-        self.told = True
+        self.told = sys.platform != "win32"
+        if sys.platform == "win32":
+            return
         try:
             with open(f"{_PROC}/locks", encoding="ascii", errors="replace") as locks:
                 lines = locks.readlines()
         except OSError:
             self.told = False
             return
-        if sys.platform == "win32":
-            raise NotImplementedError
         for line in lines:
             match = _LOCK.match(line)
             if match is not None:
