@@ -58,6 +58,8 @@ def _find_statfs() -> Callable[..., int] | None:
 
 def mount_of(folder: str) -> FileSystem:
     """The file system of an existing folder, by its real path. Never raises for what it cannot find out."""
+    if sys.platform == "win32":
+        return FileSystem("unknown", "")
     try:
         device = os.stat(folder).st_dev
         table = _read(_MOUNTINFO)
@@ -73,7 +75,7 @@ def mount_of(folder: str) -> FileSystem:
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY)
     try:
         pieces = [os.read(fd, _PIECE)]
         while pieces[-1]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ..._engine.place import find_log as real_path
 from ..._engine.place import lock_of
+from ..._platform.looking import id_of
 from ..._pure.closing import closing
 from ..._pure.errors import InvalidOption, path_error
 from ..._pure.facts import FileId
@@ -271,13 +272,13 @@ def _segment(log: Log, name: SegmentName, path: str, *, waiting: bool) -> LogFil
         return None
     period = log.period(replace(name, compression=""), seen.st_mtime_ns)
     start, end = (None, None) if period is None else (float(period.start), float(period.end))
-    inode = FileId(seen.st_dev, seen.st_ino)
+    inode = id_of(seen)
     return LogFile(path, name, start, end, seen.st_size, inode, seen.st_mtime, name.compression, waiting)
 
 
 def _active(log: Log, seen: os.stat_result) -> LogFile:
     """The state record tells its period, if it speaks of this file."""
-    inode = FileId(seen.st_dev, seen.st_ino)
+    inode = id_of(seen)
     period = log.state.period if log.state is not None and log.state.file == inode else None
     start, end = (None, None) if period is None else (float(period.start), float(period.end))
     return LogFile(log.path, None, start, end, seen.st_size, inode, seen.st_mtime)
@@ -312,7 +313,7 @@ def _seen(path: str) -> os.stat_result | None:
 
 
 def _inode(seen: os.stat_result | None) -> FileId | None:
-    return None if seen is None else FileId(seen.st_dev, seen.st_ino)
+    return None if seen is None else id_of(seen)
 
 
 def _names_in(folder: str) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
 
+from ..._platform.looking import id_of, is_locked, open_shared
 from ..._pure.facts import FileId
 from .files import Log
 from .findings import PROBLEM, Finding, command
@@ -46,14 +46,14 @@ def is_free(path: str) -> bool:
     """Whether this file is there and nobody has a lock on it; False where that cannot be told. Who makes a file has the lock an
     instant later, and who is done with it lets go as soon as it has another name, so it is looked at twice."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        fd = open_shared(path, follow=False)
     except OSError:
         return False
     try:
-        if not _free(fd) or not _leads_to(path, fd):
+        if is_locked(fd, lease=True) or not _leads_to(path, fd):
             return False
         time.sleep(_SETTLE)
-        return _free(fd) and _leads_to(path, fd)
+        return not is_locked(fd, lease=True) and _leads_to(path, fd)
     finally:
         os.close(fd)
 
@@ -68,30 +68,19 @@ def _leads_to(path: str, fd: int) -> bool:
 def _had(path: str) -> tuple[bool, FileId | None]:
     """Whether the lock was free once in the time that is given to it."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = open_shared(path)
     except OSError:
         return True, None
     try:
         seen = os.fstat(fd)
         deadline = time.monotonic() + _PATIENCE
-        while not _free(fd):
+        while is_locked(fd):
             if time.monotonic() >= deadline:
-                return False, FileId(seen.st_dev, seen.st_ino)
+                return False, id_of(seen)
             time.sleep(_PAUSE)
         return True, None
     finally:
         os.close(fd)
-
-
-def _free(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True  # no locks on this file system
-    fcntl.flock(fd, fcntl.LOCK_UN)
-    return True
 
 
 def _stuck(path: str, file: FileId) -> Finding:
