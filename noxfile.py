@@ -79,10 +79,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy and basedpyright, both strict, over the package and a file of typed uses."""
+    """mypy and basedpyright, both strict, over the package and a file of typed uses, as on Linux and as on Windows."""
     _install(session, "types")
     session.run("mypy")
+    # What is behind a question for the system is not looked at on another one, and is no mistake there.
+    session.run("mypy", "--platform", "win32", "--no-warn-unreachable")
     session.run("basedpyright")
+    session.run("basedpyright", "--pythonplatform", "Windows")
 
 
 @nox.session(python=EVERY)
@@ -186,6 +189,16 @@ def network(session: nox.Session) -> None:
     apt-get install user-mode-linux kmod rpcbind nfs-kernel-server samba cifs-utils sshfs openssh-sftp-server)."""
     _install(session, "test")
     session.run("pytest", "-q", "tests/integration/test_network.py", *session.posargs)
+
+
+@nox.session
+def wine(session: nox.Session) -> None:
+    """A Windows CPython under Wine: the unit and property suites, then four processes at one log. Fetches the interpreter and its
+    packages once; `-- -k leases` runs these tests of the two suites alone."""
+    _install(session, "integration")
+    pytest = ("tests/integration/_wine.py", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    session.run("python", *pytest, "tests/unit", "tests/property", *session.posargs)
+    session.run("pytest", "-q", "-m", "integration", "tests/integration/test_wine.py")
 
 
 @nox.session(python=["3.11", "3.13", *(one for one in EVERY if one in {"3.13t", "3.14t"})])

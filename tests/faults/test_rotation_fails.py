@@ -883,3 +883,62 @@ def test_look_that_fails_after_the_log_was_followed_leaves_nothing_open(tmp_path
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(fd)
     assert kept == [None]
+
+
+def test_a_period_that_begins_in_the_file_of_the_one_before_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the log may not be renamed, a split is counted for the boundary, once however often the rename is tried, and the
+    debug file says when it begins and when it is over."""
+    rename = Switch(OPERATIONS.rename_new, errno.EBUSY)
+    clock = use_clock(monkeypatch, rename_new=rename)
+    log = log_at(tmp_path / "app.log", "M", debug=True)
+    log.write("in its minute")
+    assert log.stats().splits == 0
+    rename.on = True
+    clock.step(60)
+    for _ in range(200):
+        clock.step(0.1)
+        log.write("of the next one")
+    assert rename.calls > 3
+    assert log.stats().splits == 1
+    rename.on = False
+    clock.step(60)
+    log.write("in a new file")
+    assert (log.stats().rotations, log.stats().splits) == (1, 1)
+    rename.on = True
+    clock.step(60)
+    log.write("again")
+    assert log.stats().splits == 2
+    told = [line.split()[3:5] for line in (tmp_path / "app.log.debug").read_text().splitlines()]
+    assert [one[:2] for one in told if one[0] == "split"] == [
+        ["split", f"segment={tmp_path}/app.log"],
+        ["split", "over"],
+        ["split", f"segment={tmp_path}/app.log"],
+    ]
+
+
+def test_a_rotation_by_hand_that_fails_splits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within a period the records are in their own file, whatever becomes of the wish."""
+    rename = Switch(OPERATIONS.rename_new, errno.EACCES)
+    use_clock(monkeypatch, rename_new=rename)
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("one")
+    rename.on = True
+    assert not log.rotate()
+    assert log.stats().splits == 0
+
+
+def test_a_split_is_the_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A forked child counts its own."""
+    rename = Switch(OPERATIONS.rename_new, errno.EACCES)
+    clock = use_clock(monkeypatch, rename_new=rename)
+    log = log_at(tmp_path / "app.log", "M")
+    log.write("one")
+    rename.on = True
+    clock.step(60)
+    log.write("two")
+    assert log.stats().splits == 1
+    child = os.fork()
+    if not child:
+        os._exit(log.stats().splits)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert log.stats().splits == 1

@@ -48,6 +48,7 @@ def mutated(mutant: Mutant, package: Path) -> str:
 
 ROTATION, PLAN, LOCK, APPEND = "_protocols/rotation.py", "_pure/plan.py", "_resources/lock.py", "_resources/append.py"
 ACTIVE, LATE, WRITER, BACKLOG = "_engine/active.py", "_engine/late.py", "_engine/writer.py", "_engine/backlog.py"
+ATTEMPTS = "_engine/attempts.py"
 KEEPING, PREDECESSOR = "_pure/keeping.py", "_resources/predecessor.py"
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
@@ -61,7 +62,7 @@ LOCKED, NETWORK, LOCKING = "_resources/locked.py", "_resources/network.py", "_en
 BUILD, MACHINE, KERNEL = "_engine/build.py", "_engine/machine.py", "_pure/machine.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
-FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper.py"
+FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper_posix.py"
 DESCRIPTORS = "_resources/descriptors.py"
 BACKGROUND, APPENDER, SEALER = "_engine/background.py", "_engine/appender.py", "_engine/sealer.py"
 
@@ -1136,8 +1137,8 @@ MUTANTS = (
         "no-fork-hook",
         "nobody is told of a fork",
         FORK,
-        "os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)",
-        "pass",
+        "        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child\n",
+        "        before=lambda: None\n",
         ("unit/test_fork_registry.py::test_both_sides_are_told_in_order",),
     ),
     Mutant(
@@ -1465,9 +1466,9 @@ MUTANTS = (
     Mutant(
         "rotation-without-pause",
         "P5: a rotation that fails is tried again with every record",
-        ACTIVE,
-        "        if outcome.failed:\n            self._retry.failed(self._ops.monotonic())\n",
-        "        if outcome.failed:\n            pass\n",
+        ATTEMPTS,
+        "            self.failed(self._ops.monotonic())\n",
+        "",
         ("faults/test_rotation_fails.py::test_failed_rotation_is_tried_less_and_less",),
     ),
     Mutant(
@@ -1870,19 +1871,35 @@ MUTANTS = (
         ("faults/test_hooks.py::test_files_of_one_period_are_handed_over_in_order_of_time",),
     ),
     Mutant(
+        "split-untold",
+        "a period that begins in the file of the one before is not counted",
+        ATTEMPTS,
+        "            self.splits += 1\n",
+        "",
+        ("faults/test_rotation_fails.py::test_a_period_that_begins_in_the_file_of_the_one_before_is_told",),
+    ),
+    Mutant(
+        "split-with-every-try",
+        "a period that begins in the file of the one before is counted with each attempt to rename it",
+        ATTEMPTS,
+        " and split != self._split",
+        "",
+        ("faults/test_rotation_fails.py::test_a_period_that_begins_in_the_file_of_the_one_before_is_told",),
+    ),
+    Mutant(
         "pause-kept-after-success",
         "P5: the pause after a failed rotation is not forgotten when one has been done",
-        ACTIVE,
-        '            self._retry.clear()\n            self._report.solved("rotation")\n',
-        '            self._report.solved("rotation")\n',
+        ATTEMPTS,
+        "        self.clear()\n",
+        "",
         ("faults/test_rotation_fails.py::test_pause_after_a_failed_rotation_starts_anew_after_a_good_one",),
     ),
     Mutant(
         "pause-kept-after-following",
         "P5: the pause after a failed rotation is not forgotten when another process has done one",
-        ACTIVE,
-        '            self._retry.clear()\n            self._report.solved("rotation")\n',
-        '            if followed is None:\n                self._retry.clear()\n            self._report.solved("rotation")\n',
+        ATTEMPTS,
+        "        self.clear()\n",
+        "        if outcome.moved is not None:\n            self.clear()\n",
         ("faults/test_rotation_fails.py::test_pause_after_a_failed_rotation_starts_anew_after_a_good_one",),
     ),
     Mutant(
@@ -2260,8 +2277,8 @@ MUTANTS = (
         "forks-in-an-import",
         "P3: a fork does not wait for the import of the engine",
         "_resources/importing.py",
-        "os.register_at_fork(before=_wait, after_in_child=_renew)",
-        "os.register_at_fork(after_in_child=_renew)",
+        "before=_wait, after_in_child=_renew",
+        "after_in_child=_renew",
         ("faults/test_fork.py::test_a_fork_waits_for_the_import_of_the_engine",),
     ),
     Mutant(

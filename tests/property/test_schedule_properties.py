@@ -18,7 +18,7 @@ import time
 import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from datetime import time as TimeOfDay  # noqa: N812  (a class, and `time` is a module)
 from itertools import pairwise
 
@@ -66,12 +66,17 @@ class Wanted:
     at_time: TimeOfDay | None = None
 
 
+def at(instant: int, zone: zoneinfo.ZoneInfo) -> datetime:
+    """`datetime.fromtimestamp`, which on Windows knows no time before 1970."""
+    return (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=instant)).astimezone(zone)
+
+
 def local_of(key: str) -> Local:
     zone = zoneinfo.ZoneInfo(key)
 
     @functools.lru_cache(maxsize=100_000)
     def local(instant: int) -> datetime:
-        return datetime.fromtimestamp(instant, zone).replace(tzinfo=None)
+        return at(instant, zone).replace(tzinfo=None)
 
     return local
 
@@ -164,15 +169,15 @@ def transitions(key: str) -> list[int]:
 
 def changes(key: str, first: int, last: int) -> list[int]:
     zone = zoneinfo.ZoneInfo(key)
-    offsets = [(t, datetime.fromtimestamp(t, zone).utcoffset()) for t in range(first, last, 6 * DAY)]
+    offsets = [(t, at(t, zone).utcoffset()) for t in range(first, last, 6 * DAY)]
     return [meet(zone, low, high) for (low, old), (high, new) in pairwise(offsets) if old != new]
 
 
 def meet(zone: zoneinfo.ZoneInfo, low: int, high: int) -> int:
-    old = datetime.fromtimestamp(low, zone).utcoffset()
+    old = at(low, zone).utcoffset()
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if datetime.fromtimestamp(middle, zone).utcoffset() == old else (low, middle)
+        low, high = (middle, high) if at(middle, zone).utcoffset() == old else (low, middle)
     return high
 
 

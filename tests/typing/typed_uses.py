@@ -303,6 +303,7 @@ def counters(stats: Stats) -> None:
     assert_type(stats.late, int)
     assert_type(stats.repaired, int)
     assert_type(stats.lock_timeouts, int)
+    assert_type(stats.splits, int)
     assert_type(stats.spilled, int)
     assert_type(stats.lost, int)
     assert_type(stats.buffered, int)

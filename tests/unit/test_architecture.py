@@ -31,7 +31,8 @@ SYSTEM_MODULES = {
 # What a module may use of `os` anywhere: text of paths, no call to the system.
 OS_TEXT = {
     "os.PathLike", "os.fsdecode", "os.fsencode", "os.fspath", "os.path",
-    "os.path.basename", "os.path.commonpath", "os.path.dirname", "os.path.join", "os.path.split",
+    "os.path.basename", "os.path.commonpath", "os.path.dirname", "os.path.join", "os.path.normcase", "os.path.split",
+    "os.sep", "os.sep.join",
 }  # fmt: skip
 ELSEWHERE = {"sys.platform", "datetime.now", "datetime.today", "datetime.utcnow", "date.today"}
 # The way round the table of operations, each with its reason.
@@ -47,7 +48,6 @@ SYSTEM_EXCEPTIONS = {
         "os.path.islink": "the same",
         "os.path.realpath": "the same",
         "os.lstat": "the same",
-        "os.pathconf": "the same",
         "os.readlink": "the same",
         "os.W_OK": "the same",
         "stat": "constants of file kinds",
@@ -60,7 +60,6 @@ SYSTEM_EXCEPTIONS = {
         "stat": "constants of file kinds",
     },
     "_faces/formatting.py": {
-        "os.path.normcase": "text: `logging` knows its own file by it",
         "time": "localtime and gmtime, functions of their argument; no clock is read",
     },
     "_resources/importing.py": {"os.register_at_fork": "as in `_resources/fork.py`"},
@@ -72,7 +71,6 @@ SYSTEM_EXCEPTIONS = {
         "time": "how long a bar has been shown",
     },
     "_faces/interrupt.py": {"signal": "for commands that have to clean up, never for a handler"},
-    "_faces/rotate.py": {"os.geteuid": "whom the new log would belong to"},
     "_faces/cli.py": {
         "os.O_RDWR": "streams that are missing lead nowhere",
         "os.fdopen": "the same; standard output without a buffer gets one, for it is written in part otherwise",
@@ -89,6 +87,7 @@ PROGRAMS = (
     "_faces/pipe/",
     "_faces/read/",
 )  # beside the handler: they look at the system with their own eyes, as a user would
+OF_ONE_SYSTEM = {"_platform/windows_locks.py": ("portalocker",)}  # never imported elsewhere
 LEFT_OUT_OF_STDLIB = {"typing_extensions"}  # only below TYPE_CHECKING
 
 
@@ -277,13 +276,14 @@ def exceptions_needed(modules: list[Module]) -> list[str]:
 
 
 def standard_library_only(modules: list[Module]) -> list[str]:
-    """Nothing but the standard library is imported, by any module."""
+    """Nothing but the standard library is imported, by any module that a POSIX system imports."""
     return [
         f"{module.path}:{found.line} imports {found.text}"
         for module in modules
         for found in imports(module)
         if not found.own and found.target[0] not in sys.stdlib_module_names
         if not (found.typing_only and found.target[0] in LEFT_OUT_OF_STDLIB)
+        if found.target[0] not in OF_ONE_SYSTEM.get(module.path, ())
     ]
 
 

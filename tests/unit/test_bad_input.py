@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import subprocess
@@ -47,6 +46,11 @@ def tree(folder: Path) -> list[tuple[str, int, int]]:
     """Everything in a folder, with sizes and modes."""
     paths = sorted(folder.rglob("*"))
     return [(str(path.relative_to(folder)), path.lstat().st_size, path.lstat().st_mode) for path in paths]
+
+
+def as_shown(text: str) -> str:
+    """Backslashes of paths are written twice in messages, and as slashes in a `Path`."""
+    return text.replace("\\\\", "/").replace("\\", "/")
 
 
 makers = pytest.mark.parametrize("make", [handler, engine])
@@ -369,7 +373,7 @@ def test_folder_that_does_not_exist(tmp_path: Path, make: Make, delay: bool) -> 
         make(path, delay=delay)
     message = str(caught.value)
     assert message.startswith(spelled(make, "filename") + "=")
-    assert str(path) in message
+    assert str(path) in message.replace("\\\\", "\\")
     assert "mkdir=True" in message
     assert tree(tmp_path) == []
 
@@ -383,7 +387,7 @@ def test_folder_as_filename(tmp_path: Path, make: Make, delay: bool) -> None:
     with pytest.raises(IsADirectoryError) as caught:
         make(tmp_path / "folder", delay=delay)
     assert spelled(make, "filename") in str(caught.value)
-    assert str(tmp_path / "folder") in str(caught.value)
+    assert as_shown(str(tmp_path / "folder")) in as_shown(str(caught.value))
     assert tree(tmp_path) == before
 
 
@@ -419,10 +423,11 @@ def test_lock_dir_that_does_not_exist(tmp_path: Path, make: Make, delay: bool) -
     with pytest.raises(FileNotFoundError) as caught:
         make(tmp_path / "app.log", delay=delay, lock_dir=tmp_path / "locks")
     assert "lock_dir" in str(caught.value)
-    assert str(tmp_path / "locks") in str(caught.value)
+    assert as_shown(str(tmp_path / "locks")) in as_shown(str(caught.value))
     assert tree(tmp_path) == []
 
 
+@pytest.mark.skipif(os.sep != "/", reason="paths of POSIX systems")
 @makers
 @delays
 @pytest.mark.parametrize("path", ["/dev/nosuch/app.log", "/dev/nosuch", "/dev", "/dev/shm", "/proc/app.log", "/proc/self/fd"])
@@ -689,6 +694,8 @@ def test_failing_constructor_leaves_a_log_that_another_writes_to(tmp_path: Path,
     def refuse(path: str, _mode: int) -> int:
         if not others:
             others.append(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            import fcntl
+
             fcntl.flock(others[0], fcntl.LOCK_SH)
         return full()
 
@@ -734,7 +741,7 @@ def test_folder_in_which_something_stands_by_now_stays(tmp_path: Path, system: A
     system(open_append=refuse, open_new=refuse)
     with pytest.raises(OSError, match="No space left"):
         engine(tmp_path / "a" / "b" / "app.log", mkdir=True)
-    assert [name for name, *_ in tree(tmp_path)] == ["a", "a/other"]
+    assert [name for name, *_ in tree(tmp_path)] == ["a", os.path.join("a", "other")]
 
 
 def test_folder_that_cannot_be_given_away_is_used(tmp_path: Path, system: Any) -> None:

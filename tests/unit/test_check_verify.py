@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -284,6 +285,7 @@ def test_reading_is_fast_enough_for_a_million_lines(tmp_path: Path) -> None:
     assert time.process_time() - begin < 2
 
 
+@pytest.mark.skipif(os.sep != "/", reason="of POSIX systems")
 def test_a_ledger_can_be_read_by_others(tmp_path: Path) -> None:
     """What a writer acknowledges is at once in the file, with the longest call of its threads."""
     ledger = Ledger(str(tmp_path), "w5")
@@ -329,6 +331,7 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return install
 
 
+@pytest.mark.skipif(os.sep != "/", reason="of POSIX systems")
 def test_mount_is_asked_where_there_is_no_mountinfo(tmp_path: Path, mount: Callable[[str], None]) -> None:
     """macOS and the BSDs: the innermost mount point counts, and lines that say something else are passed over."""
     mount(f"echo '/dev/a on / (apfs, local)'; echo 'map auto_home'; echo 'host:/x on {tmp_path.resolve()} (nfs)'")
@@ -369,6 +372,7 @@ def test_local_file_systems_are_not_warned_about(kind: str) -> None:
     assert warning(kind) is None
 
 
+@pytest.mark.skipif(os.sep != "/", reason="of POSIX systems")
 def test_the_file_system_of_a_folder_is_found(tmp_path: Path) -> None:
     """The innermost mount point counts; here it is at least a folder above."""
     found = file_system(str(tmp_path))

@@ -42,7 +42,7 @@ def test_run_closes_nothing_but_what_it_has_opened(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     mine = table.open_side(str(tmp_path / "file"))
     held.after_fork_in_child()
-    with pytest.raises(OSError, match="Bad file descriptor"):
+    with pytest.raises(OSError, match=r"Bad file descriptor|handle"):
         os.fstat(mine)
     others = os.open(tmp_path / "file", os.O_RDONLY)
     table.close(others)

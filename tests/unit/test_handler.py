@@ -1037,6 +1037,7 @@ def test_path_as_bytes(path: Path, closing: Any) -> None:
     assert path.read_text() == "message\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no list of descriptors on Windows")
 def test_pickled_handler_has_no_descriptors(make: Make) -> None:
     """What goes to a spawned process is configuration only."""
     handler = make()

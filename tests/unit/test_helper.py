@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib.util
 import json
 import os
@@ -19,7 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from mpfhandler._platform import helper as module
+pytest.importorskip("fcntl", reason="of POSIX systems")
+
+import fcntl
+
+from mpfhandler._platform import helper_posix as module
 from mpfhandler._platform.helper import Helper, command, search_path
 from mpfhandler._platform.host import host_name
 from mpfhandler._platform.threads import SYSTEM_THREADS
@@ -264,7 +267,7 @@ def test_what_it_inherits() -> None:
 def test_blocked_signals_are_let_through() -> None:
     """Where it was begun by `subprocess`, what our thread blocks is blocked in it until it begins its work."""
     code = (
-        "import os, signal; from mpfhandler._platform import helper; helper._watch = lambda _parent: None; "
+        "import os, signal; from mpfhandler._platform import helper_posix as helper; helper._watch = lambda _parent: None; "
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]); helper.end_with_parent(os.getppid()); "
         "print(signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     )

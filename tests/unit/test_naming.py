@@ -11,7 +11,13 @@ import pytest
 
 from mpfhandler._pure.naming import COMPRESSIONS, Names, SegmentName, lock_name, longest_ending
 
-LOG = "/var/log/app.log"
+
+def own(path: str) -> str:
+    """As this system writes it."""
+    return os.path.normpath(path)
+
+
+LOG = own("/var/log/app.log")
 AT = datetime(2026, 11, 23, 16, 5, 9)
 HOURLY = "%Y-%m-%d_%H"
 SUFFIXES = {
@@ -27,15 +33,15 @@ SUFFIXES = {
 def test_default_name_is_log_dot_suffix(suffix: str, text: str) -> None:
     """A segment is named for the start of its period with the standard library's pattern."""
     names = Names(LOG, suffix)
-    assert names.write(names.at(AT)) == f"/var/log/app.log.{text}"
+    assert names.write(names.at(AT)) == own(own(f"/var/log/app.log.{text}"))
 
 
 def test_number_and_compression_follow_the_suffix() -> None:
     """The second segment of a period takes `.1`, a compressed one the ending after that."""
     names = Names(LOG, HOURLY)
-    assert names.write(SegmentName(AT, 1)) == "/var/log/app.log.2026-11-23_16.1"
-    assert names.write(SegmentName(AT, 12, "gz")) == "/var/log/app.log.2026-11-23_16.12.gz"
-    assert names.write(SegmentName(AT, 0, "zst")) == "/var/log/app.log.2026-11-23_16.zst"
+    assert names.write(SegmentName(AT, 1)) == own(own("/var/log/app.log.2026-11-23_16.1"))
+    assert names.write(SegmentName(AT, 12, "gz")) == own(own("/var/log/app.log.2026-11-23_16.12.gz"))
+    assert names.write(SegmentName(AT, 0, "zst")) == own(own("/var/log/app.log.2026-11-23_16.zst"))
 
 
 def test_name_knows_only_what_the_suffix_tells() -> None:
@@ -88,12 +94,12 @@ def test_name_knows_only_what_the_suffix_tells() -> None:
 )
 def test_name_of_others_is_not_read(text: str) -> None:
     """A name that is not in full one of this log's segments belongs to somebody else."""
-    assert Names(LOG, HOURLY).read(f"/var/log/{text}") is None
+    assert Names(LOG, HOURLY).read(own(f"/var/log/{text}")) is None
 
 
 def test_same_name_in_another_folder_is_not_read() -> None:
     """A segment lies where its log lies."""
-    assert Names(LOG, HOURLY).read("/var/log/old/app.log.2026-11-23_16") is None
+    assert Names(LOG, HOURLY).read(own("/var/log/old/app.log.2026-11-23_16")) is None
 
 
 def test_regex_characters_in_the_base_are_text() -> None:
@@ -106,24 +112,27 @@ def test_regex_characters_in_the_base_are_text() -> None:
 def test_regex_characters_in_the_suffix_are_text() -> None:
     """A dot or a plus in a custom suffix stands for itself."""
     names = Names(LOG, "%Y.%m+%d")
-    assert names.read("/var/log/app.log.2026.11+23") == SegmentName(datetime(2026, 11, 23))
-    assert names.read("/var/log/app.log.2026x11+23") is None
+    assert names.read(own("/var/log/app.log.2026.11+23")) == SegmentName(datetime(2026, 11, 23))
+    assert names.read(own("/var/log/app.log.2026x11+23")) is None
 
 
 @pytest.mark.parametrize("suffix", ["%s", "%Y-%U", "%q", "%"])
 def test_suffix_that_cannot_be_read_back_makes_nothing_ours(suffix: str) -> None:
     """With a suffix that does not tell a time, no file is ever taken for a segment."""
     names = Names(LOG, suffix)
-    written = names.write(names.at(AT))
+    try:
+        written = names.write(names.at(AT))
+    except ValueError as error:
+        pytest.skip(f"strftime of this system: {error}")
     assert names.read(written) is None
-    assert names.known("/var/log", [os.path.basename(written), "app.log.x", "app.log.1"]) == []
+    assert names.known(own("/var/log"), [os.path.basename(written), "app.log.x", "app.log.1"]) == []
 
 
 def test_field_that_a_suffix_has_twice_is_the_same_twice() -> None:
     """A suffix may repeat the year; a name in which the two differ was never written for this log."""
     names = Names(LOG, "%Y.%Y-%m")
-    assert names.read("/var/log/app.log.2026.2026-11") == SegmentName(datetime(2026, 11, 1))
-    assert names.read("/var/log/app.log.2026.2025-11") is None
+    assert names.read(own("/var/log/app.log.2026.2026-11")) == SegmentName(datetime(2026, 11, 1))
+    assert names.read(own("/var/log/app.log.2026.2025-11")) is None
 
 
 def test_order_is_time_then_number() -> None:
@@ -136,13 +145,13 @@ def test_order_is_time_then_number() -> None:
         "app.log.2025-12-31_23.100",
         "app.log.bak",
     ]
-    known = Names(LOG, HOURLY).known("/var/log", texts)
+    known = Names(LOG, HOURLY).known(own("/var/log"), texts)
     assert [os.path.basename(path) for _, path in known] == [texts[4], texts[2], texts[1], texts[0], texts[3]]
 
 
 def test_order_does_not_follow_the_text_of_the_suffix() -> None:
     """A suffix that begins with the day is ordered by date all the same."""
-    known = Names(LOG, "%d-%m-%Y").known("/var/log", ["app.log.01-12-2026", "app.log.02-11-2026", "app.log.31-01-2026"])
+    known = Names(LOG, "%d-%m-%Y").known(own("/var/log"), ["app.log.01-12-2026", "app.log.02-11-2026", "app.log.31-01-2026"])
     assert [name.wall.month for name, _ in known] == [1, 11, 12]
 
 
@@ -163,10 +172,10 @@ def to_archive(default: str) -> str:
 @pytest.mark.parametrize(
     ("namer", "path"),
     [
-        (date_before_extension, "/var/log/app.2026-11-23_16.3.log"),
-        (to_archive, "/archive/app.log.2026-11-23_16.3"),
-        (lambda default: default + ".gz", "/var/log/app.log.2026-11-23_16.3.gz"),
-        (lambda default: default.replace("log.", ""), "/var/app.2026-11-23_16.3"),
+        (date_before_extension, own(own("/var/log/app.2026-11-23_16.3.log"))),
+        (to_archive, own("/archive/app.log.2026-11-23_16.3")),
+        (lambda default: default + ".gz", own(own("/var/log/app.log.2026-11-23_16.3.gz"))),
+        (lambda default: default.replace("log.", ""), own("/var/app.2026-11-23_16.3")),
     ],
 )
 def test_name_that_a_namer_made_is_read(namer: Callable[[str], str], path: str) -> None:
@@ -182,15 +191,15 @@ def test_name_that_a_namer_made_is_read(namer: Callable[[str], str], path: str) 
 @pytest.mark.parametrize(
     "path",
     [
-        "/var/log/app.log.2026-11-23_16.txt",
-        "/var/log/app.log.2026-11-23_16.1٣",
-        "/var/log/app.error.log.2026-11-23_16",
-        "/var/log/old/app.log.2026-11-23_16",
-        "/var/log/app.2026-11-23_16.txt",
-        "/var/log/app.error.2026-11-23_16.log",
-        "/var/log/app.2026-11-23_16.log.bak",
-        "/var/log/old/app.2026-11-23_16.log",
-        "/var/log/app.2026-11-23_16.1٣.log",
+        own(own("/var/log/app.log.2026-11-23_16.txt")),
+        own(own("/var/log/app.log.2026-11-23_16.1٣")),
+        own(own("/var/log/app.error.log.2026-11-23_16")),
+        own(own("/var/log/old/app.log.2026-11-23_16")),
+        own(own("/var/log/app.2026-11-23_16.txt")),
+        own(own("/var/log/app.error.2026-11-23_16.log")),
+        own(own("/var/log/app.2026-11-23_16.log.bak")),
+        own(own("/var/log/old/app.2026-11-23_16.log")),
+        own(own("/var/log/app.2026-11-23_16.1٣.log")),
     ],
 )
 def test_name_that_the_namer_did_not_make_is_not_read(path: str) -> None:
@@ -232,7 +241,7 @@ def test_marker_is_not_asked_of_the_namer() -> None:
     """One that fails in between makes no segment be handed over again."""
     fails: list[bool] = []
     names = Names(LOG, HOURLY, lambda default: default if fails else date_before_extension(default))
-    for path in ("/var/log/app.2026-11-23_16.log", f"{LOG}.2026-11-23_16"):
+    for path in (own("/var/log/app.2026-11-23_16.log"), f"{LOG}.2026-11-23_16"):
         fails.clear()
         found = names.read(path)
         assert found is not None
@@ -272,7 +281,7 @@ def test_waiting_file_of_others_is_not_read(text: str) -> None:
 
 def test_lock_is_beside_the_log_or_told_apart_by_a_digest() -> None:
     """The lock's name is the log's with `.lock`; in a folder of locks two logs of one base have two names."""
-    assert lock_name(LOG, "app.log", None) == "/var/log/app.log.lock"
+    assert lock_name(LOG, "app.log", None) == own(own("/var/log/app.log.lock"))
     assert lock_name(LOG, "app.log", "1f") == "app.log.1f.lock"
     assert lock_name(LOG, "app.log", "1f") != lock_name("/srv/app.log", "app.log", "2e")
 
@@ -316,9 +325,9 @@ def test_hidden_names_of_housekeeping() -> None:
     """What is being written and what is written down about a segment lies beside it, where no `app.log*` pattern sees it."""
     names = Names(LOG, HOURLY)
     name = SegmentName(datetime(2026, 11, 23, 16), 2)
-    assert names.marker(name) == "/var/log/.app.log.2026-11-23_16.2.sealed"
-    assert names.marker_temporary(name) == "/var/log/.app.log.2026-11-23_16.2.sealed.tmp"
-    assert names.temporary("/var/log/app.log.2026-11-23_16.2.gz") == "/var/log/.app.log.2026-11-23_16.2.gz.tmp"
+    assert names.marker(name) == own(own("/var/log/.app.log.2026-11-23_16.2.sealed"))
+    assert names.marker_temporary(name) == own(own("/var/log/.app.log.2026-11-23_16.2.sealed.tmp"))
+    assert names.temporary(own("/var/log/app.log.2026-11-23_16.2.gz")) == own(own("/var/log/.app.log.2026-11-23_16.2.gz.tmp"))
 
 
 @pytest.mark.parametrize(
@@ -342,7 +351,7 @@ def test_hidden_names_of_housekeeping() -> None:
 def test_hidden_names_of_others_are_not_read(text: str) -> None:
     """Only a hidden name that reads in full is ever removed (promise P4)."""
     names = Names(LOG, HOURLY)
-    assert names.read_temporary("/var/log", text) is None
+    assert names.read_temporary(own("/var/log"), text) is None
     assert names.read_marker(text) is None
     assert names.read_marker_temporary(text) is None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("fcntl", reason="of POSIX systems")
+
+import fcntl
 
 from mpfhandler._platform import OPERATIONS, FileId
 from mpfhandler._pure.options import Access

@@ -29,7 +29,7 @@ def test_every_wish_is_passed_on(tmp_path: Path) -> None:
     seen: list[SealedSegment] = []
     options = Options(
         HOURS, late_grace=3.0, compression=Compression("xz", 1, 2.0), on_seal=seen.append, fsync="seal",
-        archive=Archive(f"file://{tmp_path}", delete=True),
+        archive=Archive(tmp_path.as_uri(), delete=True),
     )  # fmt: skip
     rules = sealing_of(OPERATIONS, options, str(tmp_path / "app.log"))
     assert (rules.grace, rules.compression, rules.fsync, rules.delete_after) == (3.0, options.compression, "seal", "archive")

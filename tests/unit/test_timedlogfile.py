@@ -235,7 +235,7 @@ def test_as_logurus_sink(make: Make, path: Path) -> None:
     message.record = {"time": 0}
     log.write(message)
     log.flush()
-    assert path.read_text() == message
+    assert path.read_text(encoding="utf-8") == message
 
 
 def test_as_standard_output(make: Make, path: Path) -> None:

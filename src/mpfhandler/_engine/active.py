@@ -18,6 +18,7 @@ from .._resources.locked import LockedAppends
 from .._resources.report import Reporter
 from .._resources.stream import OpenStream
 from .._resources.tracefile import Trace
+from .attempts import Attempts
 from .backoff import Backoff
 from .closed import ClosedSegments
 from .late import LateSegments
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Active"]
 
 _LOOK_EVERY = 1.0  # seconds between two looks whether the name still leads to our file
-_ROTATE_RETRY = (1.0, 60.0)  # seconds before a failed rotation is tried again: at first, at most
-_OPEN_RETRY = (0.05, 1.0)  # the same for a log that is not there any more and cannot be opened
+_OPEN_RETRY = (0.05, 1.0)  # seconds before a log that is gone and cannot be opened is tried again: at first, at most
 _NEVER = float("-inf")
 
 
@@ -77,7 +77,7 @@ class Active:
         self._demand = Demand.NOTHING
         self._looked = self._looked_up = _NEVER  # both clocks at the last look at the name, if that did not take long
         self._fresh = False  # the position is shared since a fork: open anew before the next record
-        self._retry = Backoff(*_ROTATE_RETRY)
+        self._retry = Attempts(ops, trace, report)
         self._open_retry = Backoff(*_OPEN_RETRY)
         self._repaired = 0
         self._guarded = True  # all records of this process have ended alike
@@ -247,6 +247,7 @@ class Active:
         self._late.close()
         self._late = LateSegments(self.rotation, self._options.late_grace)
         self._repaired = self.rotations = self.patience.timeouts = 0
+        self._retry.after_fork_in_child()
         self.retry_now()
         if self.segment is not None:
             self.segment.after_fork_in_child()
@@ -305,11 +306,7 @@ class Active:
             self.closed.ask()
         self._replace(outcome.segment)
         self._open_retry.clear()
-        if outcome.failed:
-            self._retry.failed(self._ops.monotonic())
-        else:
-            self._retry.clear()
-            self._report.solved("rotation")
+        self._retry.ended(outcome)
         if outcome.moved is not None:
             self.rotations += 1
         if followed is None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from importlib import import_module
+from typing import Any, cast
 
 from .._pure.errors import InvalidOption, InvalidOptionType
 
 __all__ = ["find_owner"]
 
 _NO_ID = (1 << 32) - 1  # means "leave it as it is" to chown(2); ids end below
+_NOBODY, _LEAVE_OUT = "this system has no such owners of files", "leave it out here"
 _FORMS = 'use "user", "user:group", ":group", a user id, or a pair such as ("www-data", "adm")'
 
 
@@ -47,10 +49,11 @@ def _user(owner: object, user: object) -> int | None:
     number = _number(owner, user)
     if number is not None:
         return number
-    import pwd
-
     try:
-        return pwd.getpwnam(str(user)).pw_uid
+        users: Any = import_module("pwd")
+        return int(users.getpwnam(str(user)).pw_uid)
+    except ImportError:
+        raise InvalidOption("owner", owner, _NOBODY, _LEAVE_OUT) from None
     except (KeyError, ValueError):  # unknown, or no text that a name can have
         raise InvalidOption("owner", owner, f"there is no user {user!r} on this system", _FORMS) from None
 
@@ -61,10 +64,11 @@ def _group(owner: object, group: object) -> int | None:
     number = _number(owner, group)
     if number is not None:
         return number
-    import grp
-
     try:
-        return grp.getgrnam(str(group)).gr_gid
+        groups: Any = import_module("grp")
+        return int(groups.getgrnam(str(group)).gr_gid)
+    except ImportError:
+        raise InvalidOption("owner", owner, _NOBODY, _LEAVE_OUT) from None
     except (KeyError, ValueError):
         raise InvalidOption("owner", owner, f"there is no group {group!r} on this system", _FORMS) from None
 

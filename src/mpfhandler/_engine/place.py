@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .._platform import FileId, Operations
 from .._platform.host import host_name
-from .._platform.links import may_follow
+from .._platform.links import FOLLOWS_ALL, may_follow
 from .._pure.convert import spelled
 from .._pure.errors import InvalidOptionType, path_error
-from .._pure.naming import lock_name
+from .._pure.naming import cannot_be_named, lock_name
 from .._pure.options import Access
 from .streams import find_stream, is_among_streams
 
@@ -58,6 +58,7 @@ def find_place(ops: Operations, path: object, lock_dir: object, mkdir: bool, nam
     """
     parameter = spelled(names, "path")
     given = _here(parameter, path)
+    _check_name(ops, parameter, given)
     log = _followed(parameter, given)
     stream = find_stream(parameter, given, log)
     if stream is not None:
@@ -161,6 +162,8 @@ def _followed(parameter: str, given: str, *, trusting: bool = False) -> str:
     Raises:
         OSError: such a link is another user's.
     """
+    if FOLLOWS_ALL:
+        return os.path.realpath(given)
     path = given.rstrip("/") or given
     for _ in range(_LINKS):
         folder, name = os.path.split(path)
@@ -218,8 +221,20 @@ def _missing_folders(folder: str) -> tuple[str, ...]:
     missing: list[str] = []
     while folder and not os.path.isdir(folder) and not os.path.exists(folder):
         missing.append(folder)
-        folder = os.path.dirname(folder)
+        above = os.path.dirname(folder)
+        if above == folder:  # a drive that is not there
+            break
+        folder = above
     return tuple(reversed(missing))
+
+
+def _check_name(ops: Operations, parameter: str, given: str) -> None:
+    """A name that this system would take for another one, for a part of another file, or for a device. `NUL` alone is meant as
+    one."""
+    name = os.path.basename(given)
+    problem = "" if given.upper() == "NUL" else cannot_be_named(name, ops.forbidden)
+    if problem:
+        raise path_error(OSError, parameter, given, f"no file can be named {name!r} here: {problem}", "name another one")
 
 
 def _check_log(ops: Operations, parameter: str, given: str, log: str, nearest: str) -> None:
@@ -260,7 +275,7 @@ def _check_lengths(parameter: str, given: str, log: str, nearest: str, ending: i
     remedy = "choose a shorter name"
     longest = _limit(nearest, "PC_NAME_MAX", _LONGEST_NAME)
     folders, base = os.path.split(log)
-    for name, more in ((base, ending), *((name, 0) for name in folders.split("/"))):
+    for name, more in ((base, ending), *((name, 0) for name in folders.split(os.sep))):
         if len(os.fsencode(name)) + more > longest:
             problem = (
                 f"{name!r} is too long: with the {more} bytes of its segments' endings" if more else f"{name!r} is too long:"
@@ -271,8 +286,9 @@ def _check_lengths(parameter: str, given: str, log: str, nearest: str, ending: i
 
 
 def _limit(folder: str, name: str, default: int) -> int:
+    ask: Callable[[str, str], int] | None = getattr(os, "pathconf", None)
     try:
-        limit = os.pathconf(folder, name)
+        limit = 0 if ask is None else ask(folder, name)
     except (OSError, ValueError):
         return default
     return limit if limit > 0 else default  # -1: there is none
@@ -317,7 +333,7 @@ def lock_of(log: str, folder: str | None) -> str:
 def _digest(log: str) -> str:
     import hashlib
 
-    return hashlib.sha256(os.fsencode(log)).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(os.path.normcase(log))).hexdigest()[:16]
 
 
 def _lock_folder(ops: Operations, lock_dir: object) -> str | None:

@@ -25,6 +25,8 @@ class Stats:
             written at `close()`.
         last_error: what failed last, or None.
         buffered: records that wait in the buffer of `delivery="buffered"`, for at most `flush_interval`.
+        splits: periods that began in the file of the one before, because that could not be renamed: another program has it open
+            without sharing it (Windows), or the folder may not be written. The rotation is tried again until it succeeds.
     """
 
     records: int = 0
@@ -37,6 +39,7 @@ class Stats:
     lost: int = 0
     last_error: str | None = None
     buffered: int = 0
+    splits: int = 0
 
 
 def describe(schedule: Schedule, stats: Stats, *, opened: bool) -> str:

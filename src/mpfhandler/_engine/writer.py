@@ -180,7 +180,7 @@ class Writer:
             return Stats(
                 records=self._records + lanes.records, bytes=self._bytes + lanes.size, rotations=active.rotations,
                 late=self._late, repaired=active.repaired + lanes.repaired, lock_timeouts=active.patience.timeouts,
-                spilled=spill.waiting, lost=spill.lost, last_error=self._report.last,
+                spilled=spill.waiting, lost=spill.lost, last_error=self._report.last, splits=active._retry.splits,
             )  # fmt: skip
 
     @property

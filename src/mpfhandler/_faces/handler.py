@@ -75,8 +75,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         lock_timeout: seconds that a logging call waits at most for the rotation lock.
         locking: "append" relies on atomic appends, as local file systems have them; "record" looks, writes and flushes each
             record under the rotation lock; "auto" does that on network and other odd file systems, and says so once.
-        late_grace: seconds after a period's end in which a record of it still goes to its own segment. 0: nothing is
-            written to a segment once it has its name.
+        late_grace: seconds after a period's end in which its records still go to its segment. 0: none does after the rename.
         spill_bytes: memory for records that cannot be written because the disk is full (bytes).
         delivery: "direct": when a logging call returns, its record is in the kernel's hands. "buffered": records are gathered in
             memory and written together, which costs less; a SIGKILL may lose those of the last `flush_interval`.
@@ -86,8 +85,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         overflow: when the buffer is full: "block" writes it before the logging call returns; "drop" drops and counts records
             while the disk does not keep up.
         compress: "gz", "zst", "xz" or "bz2": closed segments are compressed in the background; None leaves them plain.
-        compress_level: from fast to small: 0 to 9 with "gz" (usually 6) and "xz" (6), 1 to 9 with "bz2" (9), 1 to 22 with "zst"
-            (3); None is the usual one.
+        compress_level: from fast to small: 0 to 9 ("gz", "xz"), 1 to 9 ("bz2"), 1 to 22 ("zst"); None is 6, 6, 9 and 3.
         compress_delay: seconds after a period's end and its grace in which its segment stays plain for who still reads it.
         max_age: closed segments whose period ended longer ago are deleted: seconds, "14d", "12h", or a `timedelta`; None or 0
             keeps all.

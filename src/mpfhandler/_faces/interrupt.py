@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -17,17 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["ENDS", "held_back", "interruptible"]
 
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 
 
 @contextmanager
 def held_back() -> Generator[None, None, None]:
     """These signals wait until the command unblocks them, or has ended."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    mask: Any = getattr(signal, "pthread_sigmask", None)
+    if mask is None:  # Windows, where they cannot be asked to wait
+        yield
+        return
+    before = mask(signal.SIG_BLOCK, ENDS)  # type: ignore[attr-defined,unused-ignore]
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        mask(signal.SIG_SETMASK, before)  # type: ignore[attr-defined,unused-ignore]
 
 
 @contextmanager

@@ -11,11 +11,14 @@ import argparse
 import os
 import os.path
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from .._engine.closed import ClosedSegments
 from .._engine.locking import locks_records_at
 from .._engine.place import Place, find_place
 from .._platform import OPERATIONS, FileStat, Operations
+from .._platform.looking import user_id
 from .._protocols.hooks import Hooks
 from .._protocols.rotation import Outcome, Rotation
 from .._pure.closing import closing
@@ -156,10 +159,10 @@ def _check(log: _Log, state: State | None) -> None:
             f"its present period has {length} s and began at {mine.wall(state.period.start)}; "
             "leave these options out, or give the handler's, or --force"
         )
-    user_id = os.geteuid()
-    if user_id not in {0, log.file.uid}:
+    mine_id = user_id()
+    if mine_id not in {0, log.file.uid}:
         user = _user(log.file.uid)
-        problem = f"{log.place.log} belongs to {user}, and the new file would belong to {_user(user_id)}"
+        problem = f"{log.place.log} belongs to {user}, and the new file would belong to {_user(mine_id)}"
         raise PermissionError(f"{problem}; run this as {user} (sudo -u {user} mpfhandler rotate …), or with --force")
 
 
@@ -210,11 +213,10 @@ def _is_there(ops: Operations, path: str) -> bool:
 
 
 def _user(number: int) -> str:
-    import pwd
-
     try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
+        users: Any = import_module("pwd")
+        return str(users.getpwuid(number).pw_name)
+    except (KeyError, ImportError):
         return f"#{number}"
 
 

@@ -12,10 +12,15 @@ __all__ = ["OPERATIONS"]
 
 def _operations() -> Operations:
     if sys.platform == "win32":
-        raise UnsupportedPlatform("mpfhandler runs on Linux, macOS and the BSDs; Windows has no platform module yet")
-    from .posix import POSIX
+        from .windows import WINDOWS
 
-    return POSIX
+        return WINDOWS
+    else:
+        try:
+            from .posix import POSIX
+        except ImportError as error:  # a system without processes, such as WebAssembly
+            raise UnsupportedPlatform(f"mpfhandler runs on Linux, macOS, the BSDs and Windows: {error}") from None
+        return POSIX
 
 
 OPERATIONS = _operations()

@@ -1,10 +1,8 @@
 """A second process that does one thing for this one: started, asked, and ended without touching what the host program does with
 its own children.
 
-It is this interpreter with this program's search path, in a process group of its own (Ctrl-C is the program's), with no signal
-blocked. It is begun by posix_spawn(2), or by `subprocess` where Python has none, not by `os.fork`: no hook of anybody's runs, no
-lock is copied. The real calls are taken where gevent has put its own in their place: those want their event loop's thread. It
-always exits with 0: there are servers that wait for any child and draw conclusions from its code (gunicorn ends at 3 and 4).
+It is this interpreter with this program's search path, in a process group of its own. It always exits with 0: there are servers
+that wait for any child and draw conclusions from its code (gunicorn ends at 3 and 4).
 
 It ends by itself once this process is gone: its standard input ends, or its parent is another one. The former alone would not do,
 since a child that is forked meanwhile has the other end, too.
@@ -14,20 +12,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import sys
-import time
-from collections.abc import Callable
 
-from .posix import _lift
-from .threads import _original
+if sys.platform == "win32":
+    from .helper_windows import Helper, end_with_parent
+else:
+    from .helper_posix import Helper, end_with_parent
 
 __all__ = ["Helper", "command", "end_with_parent", "environment", "module_exists", "search_path"]
 
-_LOOK = 0.05  # seconds between two questions whether to stop
-_LONGEST_ANSWER = 1 << 16
-_GRACE = 1.0  # seconds that it has to end by itself
-_DYING = 5.0  # seconds that a killed one is waited for: the machine may have a lot to do
 _BOOT = (
     "import sys, json; job = json.loads(sys.stdin.readline()); sys.path[:] = job['path']; "
     "from {module} import main; main(job)"
@@ -73,148 +66,3 @@ def _interpreter() -> str:
             if os.access(path, os.X_OK):
                 return path
     raise OSError(f"no Python interpreter is known to this program ({own or 'none'}); run 'mpfhandler seal LOG' beside it")
-
-
-class Helper:
-    """Such a process. Owns both pipes to it.
-
-    Args:
-        arguments: the command, the first one with its full path.
-        job: one line for its standard input.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-
-    def __init__(self, arguments: list[str], job: str) -> None:
-        self._pid = 0
-        self._to = self._from = -1
-        ends = _pipes()
-        try:
-            self._pid = _start(arguments, ends[0], ends[3])
-            self._to, self._from = ends[1], ends[2]
-            _close(ends[0], ends[3])
-            self._send(job.encode() + b"\n")
-        except BaseException:
-            _close(*(ends if self._to < 0 else ()))
-            self.end()
-            raise
-
-    def answer(self, stop: Callable[[], bool]) -> bytes:
-        """What it writes, errors included, until its end.
-
-        Raises:
-            InterruptedError: `stop`, which is asked all the time, says so.
-            OSError: it writes too much.
-        """
-        parts: list[bytes] = []
-        while sum(map(len, parts)) <= _LONGEST_ANSWER:
-            if stop():
-                raise InterruptedError("the helper process was stopped")
-            if not _readable(self._from, _LOOK):
-                continue
-            block = os.read(self._from, 4096)
-            if not block:
-                return b"".join(parts)
-            parts.append(block)
-        raise OSError("the helper process writes without an end")
-
-    def end(self) -> None:
-        """Have it end, by force after a second. Never raises; again does nothing."""
-        _close(self._to)
-        pid, self._pid, self._to = self._pid, 0, -1
-        if pid and not _gone(pid, _GRACE):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
-            _gone(pid, _DYING)
-        _close(self._from)
-        self._from = -1
-
-    def forget(self) -> None:
-        """In a child that was forked: it is the parent's."""
-        _close(self._to, self._from)
-        self._pid, self._to, self._from = 0, -1, -1
-
-    def _send(self, data: bytes) -> None:
-        try:
-            while data:
-                data = data[os.write(self._to, data) :]
-        except BrokenPipeError:
-            pass  # it has died already: what it said is of more use
-
-
-def _pipes() -> tuple[int, int, int, int]:
-    """Two pipes on high descriptors: the low ones may be missing, and are where the helper's own go."""
-    there, back = os.pipe(), os.pipe()
-    return _lift(there[0]), _lift(there[1]), _lift(back[0]), _lift(back[1])
-
-
-def _start(arguments: list[str], stdin: int, stdout: int) -> int:
-    if not hasattr(os, "posix_spawn"):
-        return _start_otherwise(arguments, stdin, stdout)
-    actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stdout, 1), (os.POSIX_SPAWN_DUP2, stdout, 2)]
-    spawn = _original("posix", "posix_spawn")
-    defaults = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD]
-    pid: int = spawn(arguments[0], arguments, os.environ, file_actions=actions, setpgroup=0, setsigmask=[], setsigdef=defaults)
-    return pid
-
-
-def _start_otherwise(arguments: list[str], stdin: int, stdout: int) -> int:
-    """Where Python has no posix_spawn (PyPy)."""
-    import subprocess
-
-    begin = _original(subprocess.__name__, "Popen")
-    process = begin(arguments, stdin=stdin, stdout=stdout, stderr=stdout, start_new_session=True)
-    process.returncode = 0  # it is waited for here, by its number
-    pid: int = process.pid
-    return pid
-
-
-def _readable(fd: int, seconds: float) -> bool:
-    poll = _original("select", "poll")()
-    poll.register(fd, 1)  # POLLIN; the end of the other side is told whatever is asked for
-    return bool(poll.poll(int(seconds * 1000)))
-
-
-def _gone(pid: int, seconds: float) -> bool:
-    """Whether it ends within so many seconds; the host program may have waited for it already."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            if _original("posix", "waitpid")(pid, os.WNOHANG)[0]:
-                return True
-        except OSError:
-            return True
-        if time.monotonic() >= until:
-            return False
-        _original("time", "sleep")(0.002)
-
-
-def _close(*numbers: int) -> None:
-    for number in numbers:
-        if number >= 0:
-            try:
-                os.close(number)
-            except OSError:
-                pass
-
-
-def end_with_parent(parent: int) -> None:
-    """In the helper: from now on end when the process with this number has gone, or has closed the pipe. At a low priority."""
-    import threading
-
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # `subprocess` leaves them as they are in the thread that has started it
-    try:
-        os.nice(19)
-    except OSError:
-        pass
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        if _readable(0, 0.5):  # nothing more is ever sent
-            break
-    os._exit(0)

@@ -58,6 +58,8 @@ def _find_statfs() -> Callable[..., int] | None:
 
 def mount_of(folder: str) -> FileSystem:
     """The file system of an existing folder, by its real path. Never raises for what it cannot find out."""
+    if sys.platform == "win32":
+        return FileSystem("unknown", "")
     try:
         device = os.stat(folder).st_dev
         table = _read(_MOUNTINFO)

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+assert sys.platform != "win32"  # noqa: S101  (which type checkers understand)
+
 from .links import may_follow
 from .table import Fault, FileId, FileStat, Operations
 from .threads import THREADS

@@ -39,6 +39,9 @@ def low_priority() -> Callable[[], None]:
 
 
 def _batch(thread: int) -> Callable[[], None]:
+    if sys.platform != "linux":
+        return _nothing
+
     def as_before() -> None:
         try:
             os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
@@ -55,6 +58,8 @@ def _batch(thread: int) -> Callable[[], None]:
 
 
 def _idle_disk(thread: int) -> Callable[[], None]:
+    if sys.platform != "linux":
+        return _nothing
     machine = os.uname().machine
     if machine not in _IOPRIO_SET or sys.maxsize < 1 << 32:
         return _nothing

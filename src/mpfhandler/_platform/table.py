@@ -126,3 +126,5 @@ class Operations:
     unlock: Callable[[int], None]
 
     fault: Callable[[BaseException], Fault]
+
+    forbidden: str = ""  # characters that no name of a file may have

@@ -90,7 +90,7 @@ def _native_id() -> int:
 def block_signals() -> None:
     """Let the program's threads take the signals: one that they all block is to wait, not to be taken here. What a fault of this
     thread itself raises is not blocked."""
-    if hasattr(signal, "pthread_sigmask"):  # pragma: no branch - every POSIX system has it
+    if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - _OWN_FAULTS)
 
 

@@ -92,7 +92,7 @@ class Archive:
 
     def _job(self, path: str, name: SegmentName) -> Job:
         common = os.path.commonpath([self._folder, os.path.dirname(path)])
-        inside = path[len(common) :].lstrip("/")
+        inside = path[len(common) :].lstrip(os.sep).replace(os.sep, "/")
         owner_file = os.path.join(self._folder, f".{self._base}.owner")
         ending = path.rpartition(".")[2]
         packed = name.compression or (ending if ending in COMPRESSIONS else "")

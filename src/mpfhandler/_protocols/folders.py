@@ -12,7 +12,7 @@ are 11 years of a folder an hour.
 
 from __future__ import annotations
 
-import os.path
+import os
 import re
 from collections.abc import Collection
 from itertools import islice
@@ -42,11 +42,11 @@ def like(ops: Operations, folder: str, home: str) -> set[str]:
         folder: that a `namer` has given; absolute.
         home: the log's own.
     """
-    parts, others = folder.split("/"), home.split("/")
+    parts, others = folder.split(os.sep), home.split(os.sep)
     alike = 0
     while parts[alike : alike + 1] == others[alike : alike + 1] != []:
         alike += 1
-    found = {"/".join(parts[:alike]) or "/"}
+    found = {os.sep.join([*parts[:1], *(parts[1:alike] or [""])])}  # "/" or "C:\\", if it is that alone
     for part in parts[alike:]:
         pattern = re.compile(r"[0-9]+".join(map(re.escape, re.split(r"[0-9]+", part))))
         if pattern.pattern == re.escape(part):

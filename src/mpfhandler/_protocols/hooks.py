@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .._platform import Operations
-from .._pure.naming import Names
+from .._pure.naming import Names, allowed
 from .._pure.schedule import Schedule
 from .._resources.calling import called, is_in_thread_of_ours
 from .._resources.report import Reporter
@@ -34,14 +34,14 @@ def names_of(ops: Operations, log: str, schedule: Schedule, hooks: Hooks, report
     default name is used: a rotation is never held up by a name. A child that it forks in a thread of ours does not come back from
     it; in the program's own calls it does, as from a function of the program's."""
     namer = hooks.namer()
-    suffix = hooks.suffix() or schedule.suffix
+    suffix = allowed(hooks.suffix() or schedule.suffix, ops.forbidden)
     if namer is None:
         return Names(log, suffix)
 
     def alter(default: str) -> str:
         try:
             given = called(ops, lambda: namer(default)) if is_in_thread_of_ours(ops) else namer(default)
-            altered = os.path.abspath(os.fsdecode(given))
+            altered = _as_allowed(os.path.abspath(os.fsdecode(given)), ops.forbidden)
         except Exception as error:
             report("namer", error)
             return default
@@ -51,3 +51,8 @@ def names_of(ops: Operations, log: str, schedule: Schedule, hooks: Hooks, report
         return default
 
     return Names(log, suffix, alter)
+
+
+def _as_allowed(path: str, forbidden: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, allowed(name, forbidden)) if forbidden else path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os.path
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -207,4 +208,4 @@ def _waiting(names: Names, first: SegmentName, files: list[str]) -> list[Segment
 
 
 def _folder_of(names: Names, name: SegmentName) -> str:
-    return names.write(name).rpartition("/")[0] or names.folder
+    return os.path.dirname(names.write(name)) or names.folder

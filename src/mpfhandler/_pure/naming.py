@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
-__all__ = ["COMPRESSIONS", "Names", "SegmentName", "lock_name", "longest_ending", "show"]
+__all__ = ["COMPRESSIONS", "Names", "SegmentName", "allowed", "cannot_be_named", "lock_name", "longest_ending", "show"]
 
 _PENDING, _MARKER, _MARKER_OF_NAMED, _TEMPORARY = ".rotating", ".sealed", ".named", ".tmp"
 COMPRESSIONS = ("gz", "zst", "xz", "bz2")
@@ -27,6 +27,9 @@ COMPRESSIONS = ("gz", "zst", "xz", "bz2")
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # any other directive is left to strptime
 _PLAIN = re.compile(r"(?:%[YmdHMS]|[ -$&-~])*")  # such directives and ASCII
 _LEAST = {"Y": 1900, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0}
+
+_SEVERAL = {"T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y", "F": "%Y-%m-%d", "r": "%I:%M:%S %p"}  # directives for more than one
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 
 # A time that a suffix is tried out with: no field has its least value, and the year is the one that `%y` means by 37.
 _SAMPLE = datetime(2037, 11, 27, 22, 47, 53)
@@ -82,12 +85,19 @@ class Names:
     @property
     def readable(self) -> bool:
         """Whether what the suffix writes can be read back; if not, no segment can be told from other people's files."""
-        return _parse(show(_SAMPLE, self.suffix), self.suffix) is not None
+        return self._sample is not None
 
     @property
     def chronological(self) -> bool:
         """Whether the names tell which segment is older. Not with `%m-%d` or `%Y_%H`: every field needs the coarser ones."""
-        return _parse(show(_SAMPLE, self.suffix), self.suffix) in _truncations(_SAMPLE)
+        return self._sample in _truncations(_SAMPLE)
+
+    @property
+    def _sample(self) -> datetime | None:
+        try:
+            return _parse(show(_SAMPLE, self.suffix), self.suffix)
+        except ValueError:  # Windows: `strftime` refuses what it does not know
+            return None
 
     def pending(self, name: SegmentName) -> str:
         """Where a segment waits for the user's `rotator`: hidden from every `app.log*` glob of a log shipper."""
@@ -189,6 +199,27 @@ class Names:
 def lock_name(log: str, base: str, digest: str | None) -> str:
     """The lock file's name: beside the log the name that users know, in a folder of locks one that no other log has."""
     return f"{log}.lock" if digest is None else f"{base}.{digest}.lock"
+
+
+def allowed(text: str, forbidden: str) -> str:
+    """A suffix, or the name of a file, without characters that no name may have on a system. Directives that stand for several
+    fields are spelled out first, so that what is between these is seen, too."""
+    if not forbidden:
+        return text
+    text = re.sub(r"%(.)", lambda found: _SEVERAL.get(found[1], found[0]), text)
+    plain = "".join("-" if letter in forbidden else letter for letter in text)
+    return plain.rstrip(" .") or "-"  # Windows leaves these out at the end
+
+
+def cannot_be_named(name: str, forbidden: str) -> str:
+    """Why no file can have this name on a system that forbids these characters; "" if it can."""
+    if not forbidden:
+        return ""
+    if any(letter in forbidden for letter in name):
+        return f"{''.join(letter for letter in forbidden if letter in name)!r} is not allowed in a name"
+    if name.endswith((" ", ".")):
+        return "a blank or a full stop at the end is left out"
+    return "that is a device" if name.partition(".")[0].rstrip().upper() in _DEVICES else ""
 
 
 def longest_ending(suffix: str) -> int:

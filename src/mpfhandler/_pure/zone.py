@@ -50,6 +50,9 @@ _PROBE = 6 * 3600
 _UTC_NAMES = frozenset({"UTC", "UCT", "GMT", "GMT0", "GMT+0", "GMT-0", "Universal", "Zulu", "Greenwich"})
 
 # Instants by whose offsets the system's zone is told from others: every week from 2015 on, as far as all C libraries know rules.
+_BEGINNING = datetime(1970, 1, 1)
+_BEGINNING_UTC = _BEGINNING.replace(tzinfo=timezone.utc)  # `fromtimestamp` knows no time before it on Windows
+_LATEST = 32_503_593_600  # the first of January 3000
 _SAMPLES = range(1_420_070_400, 2_145_916_800, 7 * 86400)
 
 
@@ -86,7 +89,14 @@ class SystemZone:
         return _rules_of_system(time.tzname, time.timezone, time.altzone)
 
     def offset(self, instant: int) -> int:
-        return time.localtime(instant).tm_gmtoff
+        try:
+            found = time.localtime(instant)
+        except OSError:  # Windows: its C library knows the years 1970 to 3000
+            instant = min(max(instant, 86400), _LATEST)
+            found = time.localtime(instant)
+        if abs(found.tm_gmtoff) < REACH:
+            return found.tm_gmtoff
+        return (datetime(*found[:6]) - _BEGINNING) // timedelta(seconds=1) - instant  # Windows after 2038: 32 bits of it are lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,7 @@ class NamedZone:
         return self.key
 
     def offset(self, instant: int) -> int:
-        offset = datetime.fromtimestamp(instant, self.info).utcoffset()
+        offset = (_BEGINNING_UTC + timedelta(seconds=instant)).astimezone(self.info).utcoffset()
         return 0 if offset is None else offset // timedelta(seconds=1)
 
 

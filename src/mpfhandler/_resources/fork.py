@@ -122,4 +122,6 @@ def _after_in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - every POSIX system has it
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+    )

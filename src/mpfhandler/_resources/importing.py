@@ -36,4 +36,6 @@ def _renew() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - every POSIX system has it
-    os.register_at_fork(before=_wait, after_in_child=_renew)
+    os.register_at_fork(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+        before=_wait, after_in_child=_renew
+    )

@@ -33,7 +33,7 @@ def open_store(ops: Operations, target: Target) -> Store:
     if target.scheme == "file":
         from .store_folder import FolderStore
 
-        return FolderStore(ops, target.place)
+        return FolderStore(ops, target.place[1:] if ops.forbidden and target.place[2:3] == ":" else target.place)  # "/C:/archive"
     if target.scheme in OBJECT_STORES:
         from .store_object import ObjectStore
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import resource
 import signal
 import threading
 import time
@@ -117,8 +116,7 @@ def run(job: Job, processes: int) -> Outcome:
 
 def cpu_seconds() -> float:
     """What this process has taken so far, in user and system mode."""
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    return spent.ru_utime + spent.ru_stime
+    return time.process_time()
 
 
 def _crew(job: Job, processes: int, service: Service | None) -> list[_Work]:

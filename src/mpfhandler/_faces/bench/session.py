@@ -79,11 +79,12 @@ def select(keys: tuple[str, ...]) -> tuple[list[Contender], list[Named]]:
 
 def machine(folder: str) -> Machine:
     """Where this runs."""
+    load: Callable[[], tuple[float, ...]] = getattr(os, "getloadavg", lambda: (float("nan"),))
     python = f"{platform.python_implementation()} {platform.python_version()}"
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         python += ", free-threaded"
     system = f"{platform.system()} {platform.release()}"
-    return Machine(python, system, os.cpu_count() or 1, os.getloadavg()[0], file_system(folder).kind, __version__)
+    return Machine(python, system, os.cpu_count() or 1, load()[0], file_system(folder).kind, __version__)
 
 
 @dataclass

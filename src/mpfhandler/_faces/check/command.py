@@ -78,6 +78,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the self-test. Whatever ends it, no process is left, and no file unless they are to be kept."""
+    if not hasattr(os, "fork"):
+        complain(
+            "check",
+            "its processes are forked and killed, which only POSIX systems can; a log can be used here, see the documentation",
+        )
+        return _CANNOT_RUN
     complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, arguments.secs, arguments.size)
     if complaint:
         complain("check", complaint)

@@ -230,6 +230,8 @@ class _Crew:
         self._switch.doom(-1)
 
     def _strike(self, member: _Member, child: Account | None) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError
         if member.process.poll() is not None:  # buried at the next look
             return
         self._kills += 1
@@ -267,6 +269,8 @@ class _Crew:
         stuck = [one for one in accounts(self._setup.ledgers) if one.state != DONE and one.writer not in over]
         self._problems += [f"writer {one.writer} did not stop when asked and was killed" for one in stuck]
         self._killed.update(one.writer for one in stuck)
+        if sys.platform == "win32":
+            raise NotImplementedError
         for group in {one.group for one in stuck} | {member.process.pid for member in left}:
             if _all_gone(ours, 0.0):
                 return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import sys
 from dataclasses import dataclass
 
 __all__ = ["DONE", "GO", "RUNNING", "SLOTS", "STOP", "THREADS", "WAIT", "Account", "Ledger", "Switch", "accounts"]
@@ -73,6 +74,8 @@ class Ledger(_Words):
     """The ledger of the calling process."""
 
     def __init__(self, folder: str, writer: str) -> None:
+        if sys.platform == "win32":
+            raise NotImplementedError
         super().__init__(os.path.join(folder, _PREFIX + writer), create=True)
         self.words[_PID] = os.getpid()
         self.words[_GROUP] = os.getpgrp()

@@ -82,6 +82,8 @@ def _appends(path: str, other_path: str = "") -> bool:
 
 def _locks(path: str) -> bool:
     """While we hold the lock the other process must not get it; once we let go it must."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     import fcntl
 
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -151,6 +153,8 @@ def _append(path: str, tag: str) -> None:
 
 
 def _lock(path: str) -> None:
+    if sys.platform == "win32":
+        raise NotImplementedError
     import fcntl
 
     descriptor = os.open(path, os.O_RDWR)

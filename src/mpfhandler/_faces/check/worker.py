@@ -104,6 +104,8 @@ class _Worker:
                 self._fork()
 
     def _over(self) -> bool:
+        if sys.platform == "win32":
+            raise NotImplementedError
         lifeline = select.poll()  # a new one each time: two threads must not wait on the same
         lifeline.register(self._job.lifeline, select.POLLIN)
         if lifeline.poll(0) or time.monotonic() > self._limit:
@@ -112,6 +114,8 @@ class _Worker:
 
     def _fork(self) -> None:
         """A child that logs on through the inherited handler, with one thread and a name of its own."""
+        if sys.platform == "win32":
+            raise NotImplementedError
         self._child = os.fork()
         if self._child:
             return

@@ -17,7 +17,11 @@ from ..read.folder import owned, refused, unwritable
 from ..spelling import explain
 from .chunks import Chunks
 from .feeder import Feeder
-from .source import Source
+
+if sys.platform == "win32":
+    from .source_windows import Source
+else:
+    from .source import Source
 
 __all__ = ["register"]
 

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from typing import Protocol
 
 from ..._engine.lines import Lines
 from ..._engine.timedlogfile import TimedLogFile
 from ..._platform import OPERATIONS
 from .chunks import Chunks
-from .source import Source
 
-__all__ = ["Feeder"]
+__all__ = ["Feeder", "Input"]
 
 _PAUSES = (0.05, 1.0)  # seconds before what waits for the disk is tried again: at first, at most
+
+
+class Input(Protocol):
+    """What lines are read from: see `Source`."""
+
+    hangups: int
+    ends: list[int]
+
+    def wait(self) -> bool: ...
+    def pause(self, seconds: float) -> None: ...
+    def read(self, most: int = ...) -> bytes: ...
+    def pending(self) -> int: ...
 
 
 class Feeder:
@@ -29,7 +41,7 @@ class Feeder:
     """
 
     def __init__(
-        self, source: Source, log: TimedLogFile, chunks: Chunks, *, stamped: bool, waits: bool, tell: Callable[[str], None]
+        self, source: Input, log: TimedLogFile, chunks: Chunks, *, stamped: bool, waits: bool, tell: Callable[[str], None]
     ) -> None:
         self._source = source
         self._log = log

@@ -13,11 +13,14 @@ import select
 import signal
 import stat
 import struct
+import sys
 import termios
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from ..interrupt import ENDS
+
+assert sys.platform != "win32"
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ..._platform import OPERATIONS
+from ..._platform.looking import open_shared
 from ..._protocols.compression import has_our_time
 from ..._protocols.twins import Twin, compare
 from ..._pure.naming import COMPRESSIONS, Names
@@ -163,9 +164,9 @@ def _twin(log: Log, plain: LogFile, packed: str, method: str) -> Iterator[Findin
 
 
 def _compared(plain: str, packed: str, method: str) -> Twin:
-    first = os.open(plain, os.O_RDONLY | os.O_NONBLOCK)
+    first = open_shared(plain)
     try:
-        second = os.open(packed, os.O_RDONLY | os.O_NONBLOCK)
+        second = open_shared(packed)
         try:
             return compare(OPERATIONS, first, second, method, lambda: False)
         finally:

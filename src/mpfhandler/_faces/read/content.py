@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from ..._platform.looking import id_of, open_shared
 from ..._pure.facts import FileId
 from ..._pure.moment import Head, Tail, first_moment, last_moment, read_moment
 from ..._pure.zone import Zone
@@ -166,7 +167,7 @@ def _is_same(log: Log, one: LogFile, file: LogFile) -> bool:
 
 def _pieces(path: str, compression: str, tell: Callable[[int], None], inode: FileId | None) -> Iterator[bytes]:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = open_shared(path)
     except PermissionError:
         raise denied(path) from None
     read = 0
@@ -180,7 +181,7 @@ def _pieces(path: str, compression: str, tell: Callable[[int], None], inode: Fil
 
     try:
         seen = os.fstat(fd)
-        if inode is not None and (seen.st_dev, seen.st_ino) != inode:
+        if inode is not None and id_of(seen) != inode:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if compression:
             yield from _unpacked(fd, compression, chunk)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from ..._engine.place import find_log as real_path
 from ..._engine.place import lock_of
 from ..._platform import OPERATIONS
+from ..._platform.looking import id_of
 from ..._pure.closing import closing
 from ..._pure.errors import InvalidOption, path_error
 from ..._pure.facts import FileId
@@ -199,7 +200,7 @@ def list_again(log: Log) -> list[LogFile]:
         if _inode(again) == _inode(active):
             break
         active = again  # somebody has rotated meanwhile: the closed file may be missing in what was listed
-    if active is None or log.state is None or not log.state.names(FileId(active.st_dev, active.st_ino)):
+    if active is None or log.state is None or not log.state.names(id_of(active)):
         log.state = read_state(log.lock)
     listed = _closed(log, files)
     if active is not None:
@@ -274,13 +275,13 @@ def _segment(log: Log, name: SegmentName, path: str, *, waiting: bool) -> LogFil
         return None
     period = log.period(replace(name, compression=""), seen.st_mtime_ns)
     start, end = (None, None) if period is None else (float(period.start), float(period.end))
-    inode = FileId(seen.st_dev, seen.st_ino)
+    inode = id_of(seen)
     return LogFile(path, name, start, end, seen.st_size, inode, seen.st_mtime, name.compression, waiting)
 
 
 def _active(log: Log, seen: os.stat_result) -> LogFile:
     """The state record tells its period, if it speaks of this file."""
-    inode = FileId(seen.st_dev, seen.st_ino)
+    inode = id_of(seen)
     period = log.state.period if log.state is not None and log.state.names(inode) else None
     start, end = (None, None) if period is None else (float(period.start), float(period.end))
     return LogFile(log.path, None, start, end, seen.st_size, inode, seen.st_mtime)
@@ -315,7 +316,7 @@ def _seen(path: str) -> os.stat_result | None:
 
 
 def _inode(seen: os.stat_result | None) -> FileId | None:
-    return None if seen is None else FileId(seen.st_dev, seen.st_ino)
+    return None if seen is None else id_of(seen)
 
 
 def _ask_anew(log: Log) -> None:

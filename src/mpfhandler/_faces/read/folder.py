@@ -7,7 +7,10 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
 
+from ..._platform.looking import user_id
 from ..._pure.naming import COMPRESSIONS, Names
 from ..._pure.schedule import Schedule
 from ..._pure.state import SIZE, is_ours
@@ -80,7 +83,7 @@ def denied(path: str) -> PermissionError:
     blocked, seen = _nearest_seen(path)
     wanted = stat.S_IRGRP | (stat.S_IXGRP if stat.S_ISDIR(seen.st_mode) else 0)
     what = f"{blocked} is {_whose(seen)}"
-    return PermissionError(f"{path}: may not be read by {_user(os.geteuid())}: {what}; run this as {_who(seen, wanted)}")
+    return PermissionError(f"{path}: may not be read by {_user(user_id())}: {what}; run this as {_who(seen, wanted)}")
 
 
 def unwritable(*paths: str) -> str:
@@ -88,7 +91,7 @@ def unwritable(*paths: str) -> str:
     there is none. A file that does not exist may be made, a folder may get files."""
     for path in map(os.path.realpath, paths):
         blocked, seen = _nearest_seen(path)
-        folder, user = stat.S_ISDIR(seen.st_mode), _user(os.geteuid())
+        folder, user = stat.S_ISDIR(seen.st_mode), _user(user_id())
         if os.access(blocked, os.W_OK | (os.X_OK if folder else 0)):
             continue
         if not folder:
@@ -140,7 +143,7 @@ def _who(seen: os.stat_result, wanted: int) -> str:
 
 def _do(seen: os.stat_result, mode: str, path: str, who: str) -> str:
     """What helps: the owner has the right to take the rights."""
-    return command("chmod", mode, path) if seen.st_uid == os.geteuid() else f"run this as {who}"
+    return command("chmod", mode, path) if seen.st_uid == user_id() else f"run this as {who}"
 
 
 def _whose(seen: os.stat_result) -> str:
@@ -156,17 +159,15 @@ def is_segment(log: str, text: str) -> bool:
 
 def _user(uid: int) -> str:
     try:
-        import pwd
-
-        return pwd.getpwuid(uid).pw_name
+        users: Any = import_module("pwd")
+        return str(users.getpwuid(uid).pw_name)
     except (KeyError, ImportError):  # the library, too, may be another user's
         return f"user {uid}"
 
 
 def _group(gid: int) -> str:
     try:
-        import grp
-
-        return grp.getgrgid(gid).gr_name
+        groups: Any = import_module("grp")
+        return str(groups.getgrgid(gid).gr_name)
     except (KeyError, ImportError):
         return f"group {gid}"

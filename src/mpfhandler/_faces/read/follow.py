@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from ..._platform.looking import id_of, read_from
 from ..._pure.facts import FileId
 from .asked import Asked
 from .files import Log, LogFile, unread_note
@@ -194,7 +195,7 @@ class Follower:
         active = next((one for one in reversed(self._open) if not one.key and one.left is None), None)
         try:
             seen = os.lstat(self._log.path)
-            if active is None or (seen.st_dev, seen.st_ino) != active.file.inode:
+            if active is None or id_of(seen) != active.file.inode:
                 return True
         except OSError:
             if active is not None and active.gone is None:
@@ -297,7 +298,7 @@ class Follower:
         try:
             length = 0
             for chunk in chunks_of(file, other, 0, 0, self._asked):
-                if not length and chunk[:_SAME] != os.pread(fd, min(_SAME, len(chunk)), 0):
+                if not length and chunk[:_SAME] != read_from(fd, min(_SAME, len(chunk)), 0):
                     return False
                 length += len(chunk)
             return length == size
@@ -319,7 +320,7 @@ class Follower:
             self._known.add(key, file)
             return None
         seen = os.fstat(fd)
-        if (seen.st_dev, seen.st_ino) != file.inode:
+        if id_of(seen) != file.inode:
             os.close(fd)
             raise _Moved
         one = _Open(file, fd, key, left=time.monotonic() if key else None, place=(len(self._open), 0))
@@ -363,7 +364,7 @@ class Follower:
             return
         for data in lines:
             if one.sieve is None or not one.shape.timed:
-                head = data if one.file.compression else os.pread(one.fd, HEAD, 0)
+                head = data if one.file.compression else read_from(one.fd, HEAD, 0)
                 shape = shape_of(head[:HEAD], self._clock)
                 if one.sieve is None or shape.timed:
                     one.shape, one.sieve = shape, Sieve(self._asked.wanted, shape, self._clock)
@@ -391,7 +392,7 @@ def _length_of_last_line(fd: int, size: int) -> int:
     end = size
     while end > 0:
         start = max(0, end - _LINE)
-        found = os.pread(fd, end - start, start).rfind(b"\n")
+        found = read_from(fd, end - start, start).rfind(b"\n")
         if found >= 0:
             return size - start - found - 1
         end = start

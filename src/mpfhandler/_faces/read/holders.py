@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -87,7 +88,9 @@ class Locks:
 
     def __init__(self) -> None:
         self._found: list[tuple[int, FileId]] = []
-        self.told = True
+        self.told = sys.platform != "win32"
+        if sys.platform == "win32":
+            return
         try:
             with open(f"{_PROC}/locks", encoding="ascii", errors="replace") as locks:
                 lines = locks.readlines()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from ..._engine.locking import needs_lock
-from ..._platform import OPERATIONS
+from ..._platform.looking import id_of, is_locked, open_to_lock
 from ..._platform.mounts import mount_of
 from ..._pure.facts import FileId
 from .files import Log
@@ -48,14 +48,14 @@ def is_free(path: str) -> bool:
     """Whether this file is there and nobody has a lock on it; False where that cannot be told. Who makes a file has the lock an
     instant later, and who is done with it lets go as soon as it has another name, so it is looked at twice."""
     try:
-        fd = _opened(path, os.O_NOFOLLOW)
+        fd = open_to_lock(path, follow=False)
     except OSError:
         return False
     try:
-        if not _free(fd) or not _leads_to(path, fd):
+        if is_locked(fd, lease=True) or not _leads_to(path, fd):
             return False
         time.sleep(_SETTLE)
-        return _free(fd) and _leads_to(path, fd)
+        return not is_locked(fd, lease=True) and _leads_to(path, fd)
     finally:
         os.close(fd)
 
@@ -70,42 +70,19 @@ def _leads_to(path: str, fd: int) -> bool:
 def _had(path: str) -> tuple[bool, FileId | None]:
     """Whether the lock was free once in the time that is given to it."""
     try:
-        fd = _opened(path)
+        fd = open_to_lock(path)
     except OSError:
         return True, None
     try:
         seen = os.fstat(fd)
         deadline = time.monotonic() + _PATIENCE
-        while not _free(fd):
+        while is_locked(fd):
             if time.monotonic() >= deadline:
-                return False, FileId(seen.st_dev, seen.st_ino)
+                return False, id_of(seen)
             time.sleep(_PAUSE)
         return True, None
     finally:
         os.close(fd)
-
-
-def _opened(path: str, flags: int = 0) -> int:
-    """To be locked: on NFS only who may write to a file can have it for himself. Nothing is written.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    flags |= os.O_NONBLOCK
-    try:
-        return os.open(path, os.O_RDWR | flags)
-    except OSError:
-        return os.open(path, os.O_RDONLY | flags)
-
-
-def _free(fd: int) -> bool:
-    try:
-        if not OPERATIONS.try_lock(fd, True):
-            return False
-        OPERATIONS.unlock(fd)
-    except OSError:
-        return True  # no locks on this file system, or none for who may only read
-    return True
 
 
 def _stuck(path: str, file: FileId) -> Finding:

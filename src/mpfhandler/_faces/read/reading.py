@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
+from ..._platform.looking import id_of, open_shared, read_from
 from ..._pure.naming import COMPRESSIONS
 from .asked import Asked
 from .files import Log, LogFile, find_log, list_again
@@ -64,7 +65,7 @@ def open_file(path: str) -> int:
         OSError: it cannot be opened.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        return open_shared(path)
     except PermissionError:
         raise denied(path) from None
 
@@ -114,7 +115,7 @@ def shape_at(fd: int, start: int, first: bytes, clock: Clock) -> Shape:
         first: of what was read from there.
         clock: of the log.
     """
-    shape = shape_of(os.pread(fd, HEAD, 0), clock) if start else NO_SHAPE
+    shape = shape_of(read_from(fd, HEAD, 0), clock) if start else NO_SHAPE
     return shape if shape.timed else shape_of(first[:HEAD], clock)
 
 
@@ -238,7 +239,7 @@ class Reading:
                 self._asked.fail(str(error))
                 return None
             else:
-                if os.fstat(fd).st_ino == file.inode.inode:
+                if id_of(os.fstat(fd)).inode == file.inode.inode:
                     return fd
                 os.close(fd)
             list_again(self.log)

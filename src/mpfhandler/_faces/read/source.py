@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from ..._platform.looking import read_from
 from ..._resources.codec import Malformed, unpacked
 from .moments import Clock
 from .records import BACK, MARGIN
@@ -29,7 +30,7 @@ def raw(fd: int, start: int, end: int, beside: int = 1) -> Iterator[bytes]:
     """A plain file's bytes from `start` to `end`, or to where it ends meanwhile. The descriptor stays the caller's."""
     at = start
     while at < end:
-        data = os.pread(fd, min(_chunk(beside), end - at), at)
+        data = read_from(fd, min(_chunk(beside), end - at), at)
         if not data:
             return
         at += len(data)
@@ -122,7 +123,7 @@ def first_place(fd: int, size: int, since: float, clock: Clock) -> int:
     start = max(low - BACK, 0)
     if not start:
         return 0
-    end = os.pread(fd, BACK, start).find(b"\n")
+    end = read_from(fd, BACK, start).find(b"\n")
     return start + end + 1 if end >= 0 else 0
 
 
@@ -133,7 +134,7 @@ def _is_before(fd: int, start: int, end: int, moment: float, clock: Clock) -> bo
     for _ in range(_FAR):
         if at >= end:
             break
-        data = kept + os.pread(fd, _LOOK, at)
+        data = kept + read_from(fd, _LOOK, at)
         at += _LOOK
         line, seen = data.find(b"\n") + 1, False
         while 0 < line < len(data):
@@ -183,6 +184,6 @@ class _Reader:
 
     def __call__(self) -> bytes:
         fine = self._fine is not None and self.at >= self._fine
-        data = os.pread(self._fd, 1 if fine else self._size, self.at)
+        data = read_from(self._fd, 1 if fine else self._size, self.at)
         self.at += len(data)
         return data

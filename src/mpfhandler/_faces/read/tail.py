@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ..arguments import add_command, count
 from .asked import DONE, FAILED, TIMES, add_wanted_arguments, asked_for, run_reader
@@ -110,10 +111,11 @@ def _wait() -> None:
         piped = stat.S_ISFIFO(os.fstat(fd).st_mode)
     except (OSError, ValueError):  # a test's replacement has no descriptor
         piped, fd = False, -1
-    if not piped:
+    poll: Any = getattr(select, "poll", None)
+    if not piped or poll is None:  # Windows: it is noticed when there is something to write
         time.sleep(_POLL)
         return
-    watched = select.poll()
+    watched = poll()
     watched.register(fd, 0)
     if watched.poll(_POLL * 1000):
         raise BrokenPipeError
