@@ -49,6 +49,7 @@ _FAULTS = {
     errno.EFBIG: Fault.FULL,
     errno.ELOOP: Fault.LOOP,
     errno.ESTALE: Fault.STALE,
+    errno.EINVAL: Fault.INVALID,
 }
 
 

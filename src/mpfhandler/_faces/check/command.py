@@ -46,8 +46,8 @@ examples:
   mpfhandler check /mnt/here /mnt/there
 
 exit codes: 0 all records are there, whole, once, in the file of their period (the
-mounts exclude each other); 1 not so; 2 the test could not run; 130 interrupted; 141 the reader of the output
-has gone away.
+mounts exclude each other); 1 not so; 2 the test could not run; 130 interrupted; 141
+the reader of the output has gone away.
 """
 
 
