@@ -20,7 +20,7 @@ from .filesystem import FileSystem, file_system, warning
 from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
 from .ledger import THREADS
 from .line import Recipe
-from .pair import compare, not_one_folder
+from .pair import PAIR_RATE, compare, not_one_folder
 from .probe import probe
 from .report import Report
 from .verify import Findings, Period, Writer, verify
@@ -29,6 +29,7 @@ __all__ = ["examine", "register"]
 
 _LARGE_ONES = 200  # bytes that they add to the mean record
 _SPARE_BYTES = 64 << 20
+_PAIR_BYTES = 16 << 20
 _UNITS = ("S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "MONTH")
 _FAILED, _CANNOT_RUN = 1, 2
 
@@ -78,7 +79,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the self-test. Whatever ends it, no process is left, and no file unless they are to be kept."""
-    complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, arguments.secs, arguments.size)
+    needed = _needed(arguments.secs, arguments.size) if arguments.dir2 is None else int(arguments.secs * PAIR_RATE) + _PAIR_BYTES
+    complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, needed)
     if complaint:
         complain("check", complaint)
         return _CANNOT_RUN
@@ -190,7 +192,12 @@ def _bad_schedule(when: str, interval: int) -> str | None:
     return None
 
 
-def _cannot(folder: str, secs: float, size: int) -> str | None:
+def _needed(secs: float, size: int) -> int:
+    """Bytes of space."""
+    return int(secs * MAX_RATE * min(size + _LARGE_ONES, BYTES_PER_TOKEN)) + _SPARE_BYTES
+
+
+def _cannot(folder: str, needed: int) -> str | None:
     """Why the test cannot run there, or None."""
     if not os.path.isdir(folder):
         return f"DIR={folder!r}: no such folder; name an existing one"
@@ -198,7 +205,6 @@ def _cannot(folder: str, secs: float, size: int) -> str | None:
         return f"DIR={folder!r}: what lies there is written to as a stream and never rotated; name another folder"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"DIR={folder!r}: no permission to create files in it; name another folder"
-    needed = int(secs * MAX_RATE * min(size + _LARGE_ONES, BYTES_PER_TOKEN)) + _SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         return f"DIR={folder!r}: {free >> 20} MiB free, {needed >> 20} MiB needed; free some, or give fewer --secs"
