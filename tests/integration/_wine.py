@@ -18,6 +18,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["Missing", "Wine", "wine"]
@@ -55,12 +56,19 @@ class Wine:
         """That starts the interpreter."""
         return [self._loader, str(self._place / "python" / "python.exe"), *arguments]
 
+    @contextlib.contextmanager
+    def clean(self) -> Iterator[dict[str, str]]:
+        """The environment of one run: pytest has a new folder in it, and is never at those of earlier runs, where it may fail."""
+        with tempfile.TemporaryDirectory(dir=self._place) as folder:
+            yield {**self.environment, "PYTEST_ADDOPTS": f"--basetemp=Z:{folder}/t"}
+
     def run(self, *arguments: str, timeout: float, cwd: Path = ROOT) -> tuple[int, str]:
         """Exit code and all that was printed. Wine wants pipes, not a terminal."""
-        done = subprocess.run(
-            self.command(*arguments), cwd=cwd, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, timeout=timeout, check=False,
-        )  # fmt: skip
+        with self.clean() as environment:
+            done = subprocess.run(
+                self.command(*arguments), cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, timeout=timeout, check=False,
+            )  # fmt: skip
         return done.returncode, done.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def end(self) -> None:
@@ -132,11 +140,12 @@ def main(arguments: list[str]) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         one = wine()
         nothing, pipe, both = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
-        run = subprocess.Popen(one.command(*arguments), env=one.environment, stdin=nothing, stdout=pipe, stderr=both)
-        assert run.stdout is not None
-        for line in run.stdout:
-            print(line.decode("utf-8", "replace").rstrip("\r\n"), flush=True)
-        return run.wait()
+        with one.clean() as environment:
+            run = subprocess.Popen(one.command(*arguments), env=environment, stdin=nothing, stdout=pipe, stderr=both)
+            assert run.stdout is not None
+            for line in run.stdout:
+                print(line.decode("utf-8", "replace").rstrip("\r\n"), flush=True)
+            return run.wait()
     return 130
 
 

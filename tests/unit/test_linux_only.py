@@ -57,7 +57,8 @@ SWITCHED_OFF = {
     ("_faces/check/filesystem.py", "/proc"): "/proc",
     ("_engine/streams.py", "/proc"): "/proc",
 }
-OF_WINDOWS = {"helper_windows.py", "win32.py", "windows.py", "windows_facts.py", "windows_locks.py"}  # imported there alone
+# Imported there alone.
+OF_WINDOWS = {"helper_windows.py", "win32.py", "windows.py", "windows_drives.py", "windows_facts.py", "windows_locks.py"}
 # Names of files and events, in texts only.
 TEXTS = {("_resources/exits.py", "posix_spawn")}
 

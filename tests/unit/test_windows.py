@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ import pytest
 if sys.platform != "win32":
     pytest.skip("of Windows", allow_module_level=True)
 
+import winreg
+
 import portalocker
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile, UnsupportedPlatform
-from mpfhandler._platform import OPERATIONS, Fault, win32, windows_locks
+from mpfhandler._platform import OPERATIONS, Fault, mounts, win32, windows_drives
 from mpfhandler._platform.looking import id_of, is_locked, open_shared, read_from
+from mpfhandler._platform.windows_drives import drive_of
 from mpfhandler._pure.options import Access
 from mpfhandler._pure.schedule import Period
 from mpfhandler._pure.state import State
@@ -384,20 +388,55 @@ def test_the_state_record_while_it_is_locked(log: str) -> None:
     assert other.peek() == state
 
 
-def test_the_lock_around_an_append(log: str) -> None:
-    """Where the system's appends meet, as Wine's do: who has it keeps the next one waiting, until it is let go."""
-    assert win32.under_wine() == (OPERATIONS.write is windows_locks.write_alone)
-    first, second = OPERATIONS.open_append(log, MODE), OPERATIONS.open_side(log)
-    handle = win32.handle_of(second)
-    assert windows_locks._try_byte(handle, windows_locks._RECORD, exclusive=True)
-    timer = threading.Timer(0.2, windows_locks._unlock_all, [handle, windows_locks._RECORD])
-    timer.start()
-    begun = time.monotonic()
-    assert windows_locks.write_alone(first, b"x") == 1
-    assert time.monotonic() - begun > 0.1
-    timer.join()
-    OPERATIONS.close(first)
-    OPERATIONS.close(second)
+# --- drives -----------------------------------------------------------------------------------------------------------
+
+
+def test_wine_is_known() -> None:
+    """By what it says of itself; its registry has a key of its own, too."""
+    try:
+        winreg.OpenKey(winreg.HKEY_CURRENT_USER, r"Software\Wine").Close()
+        is_wine = True
+    except OSError:
+        is_wine = False
+    assert win32.under_wine() == is_wine
+
+
+def test_under_wine_each_record_is_locked(log: str, monkeypatch: pytest.MonkeyPatch, closing: Callable[[Any], Any]) -> None:
+    """Its appends meet. So `auto` locks them, and says so; while somebody has the lock nothing is written, and nothing lost."""
+    monkeypatch.setattr(windows_drives, "under_wine", lambda: True)
+    monkeypatch.setattr(mounts, "_drive_of", drive_of)
+    with pytest.warns(RuntimeWarning, match="is on wine .*: each record is written under the rotation lock"):
+        ours = closing(TimedLogFile(log, when="D", lock_timeout=0.2, on_error=lambda _error: None))
+    ours.write("one")
+    lock = RotationLock(OPERATIONS, f"{log}.lock", Access(), lambda _what, _error: None)
+    held = lock.acquire(PATIENCE)
+    assert held is not None
+    ours.write("two")
+    assert Path(log).read_bytes() == b"one\n"
+    lock.release(held)
+    ours.close()
+    assert Path(log).read_bytes() == b"one\ntwo\n"
+    assert ours.stats().lost == 0
+
+
+@pytest.mark.parametrize(("kind", "way"), [(3, "append"), (4, "record")])
+def test_a_share_is_no_disk(
+    log: str, monkeypatch: pytest.MonkeyPatch, closing: Callable[[Any], Any], kind: int, way: str
+) -> None:
+    """On a disk of this machine records go as appends, without a word; on a share each one is locked."""
+    monkeypatch.setattr(windows_drives, "under_wine", lambda: False)
+    monkeypatch.setattr(mounts, "_drive_of", drive_of)
+    monkeypatch.setattr(windows_drives.kernel32, "GetDriveTypeW", lambda _root: kind)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ours = closing(TimedLogFile(log))
+    assert ours._writer.options.locking == way
+    assert ["is on share" in str(one.message) for one in caught] == [True] * (kind == 4)
+
+
+def test_what_has_no_drive() -> None:
+    """Nothing is known of it, and that is said."""
+    assert drive_of("") == ("unknown", "")
 
 
 # --- a log ------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Four processes, begun by `spawn` as on Windows, write 600 records each to one log that is rotated every second; then the lines
 are counted. The argument is the handler: `ours` (the default), `stdlib` or `concurrent` (concurrent-log-handler). `unlocked` is
-ours without the lock that Wine needs around an append.
+ours with `locking="append"`, without the lock that Wine needs around each record.
 
 Prints a line of JSON: the records that were logged, the lines that are there, whole and once, and the files.
 """
@@ -36,15 +36,7 @@ def handler(which: str, path: str) -> logging.Handler:
         return ConcurrentTimedRotatingFileHandler(path, when="S")
     from mpfhandler import MultProcTimedRotatingFileHandler
 
-    if which == "unlocked":
-        from dataclasses import replace
-        from functools import partial
-
-        from mpfhandler._engine import build as builder
-        from mpfhandler._platform import OPERATIONS
-
-        builder.build = partial(builder.build, ops=replace(OPERATIONS, write=os.write))  # type: ignore[misc]
-    return MultProcTimedRotatingFileHandler(path, when="S")
+    return MultProcTimedRotatingFileHandler(path, when="S", locking="append" if which == "unlocked" else "auto")
 
 
 def work(which: str, path: str, process: int, answers: Any) -> None:

@@ -1,9 +1,10 @@
 """Which way records go: as appends, or each under the rotation lock. Decided once, when a log is made.
 
 `auto` goes by the type of the mount. Local file systems serialize appends; of the others it is known that they do not (NFS, SMB,
-FUSE), or not known that they do. There each record is written under the lock, if the lock excludes: that is tried out between
-two descriptions, which tells of file systems without locks, and known of mounts whose locks exclude the processes of one
-machine only. On such a mount a log belongs to the machine that came first; a file beside it says which one that is.
+FUSE, all of them under Wine), or not known that they do. There each record is written under the lock, if the lock excludes: that
+is tried out between two descriptions, which tells of file systems without locks, and known of mounts whose locks exclude the
+processes of one machine only. On such a mount a log belongs to the machine that came first; a file beside it says which one that
+is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["Locking", "decide_locking", "locks_records_at", "needs_lock", "one_m
 
 _ODD = {
     "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "exfat", "glusterfs", "lustre", "nfs", "nfs4", "orangefs", "prl_fs",
-    "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs",
+    "share", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "wine",
 }  # fmt: skip
 _FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
 _SHARED_FOLDERS = {

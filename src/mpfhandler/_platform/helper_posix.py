@@ -15,13 +15,12 @@ from collections.abc import Callable
 
 assert sys.platform != "win32"  # noqa: S101  (which type checkers understand)
 
+from .answer import LOOK, read_to_end
 from .posix import _lift
 from .threads import _original
 
 __all__ = ["Helper", "end_with_parent"]
 
-_LOOK = 0.05  # seconds between two questions whether to stop
-_LONGEST_ANSWER = 1 << 16
 _GRACE = 1.0  # seconds that it has to end by itself
 _DYING = 5.0  # seconds that a killed one is waited for: the machine may have a lot to do
 
@@ -58,17 +57,7 @@ class Helper:
             InterruptedError: `stop`, which is asked all the time, says so.
             OSError: it writes too much.
         """
-        parts: list[bytes] = []
-        while sum(map(len, parts)) <= _LONGEST_ANSWER:
-            if stop():
-                raise InterruptedError("the helper process was stopped")
-            if not _readable(self._from, _LOOK):
-                continue
-            block = os.read(self._from, 4096)
-            if not block:
-                return b"".join(parts)
-            parts.append(block)
-        raise OSError("the helper process writes without an end")
+        return read_to_end(self._from, lambda: _readable(self._from, LOOK), stop)
 
     def end(self) -> None:
         """Have it end, by force after a second. Never raises; again does nothing."""

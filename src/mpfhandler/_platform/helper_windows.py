@@ -16,12 +16,11 @@ from ctypes import wintypes
 
 assert sys.platform == "win32"  # noqa: S101  (which type checkers understand)
 
+from .answer import LOOK, read_to_end
 from .win32 import handle_of, kernel32
 
 __all__ = ["Helper", "end_with_parent"]
 
-_LOOK = 0.05  # seconds between two questions whether to stop
-_LONGEST_ANSWER = 1 << 16
 _GRACE, _DYING = 1.0, 5.0  # seconds that it has to end by itself, and that a killed one is waited for
 _FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
 
@@ -57,18 +56,10 @@ class Helper:
             OSError: it writes too much.
         """
         output = self._process.stdout
-        parts: list[bytes] = []
-        while output is not None and sum(map(len, parts)) <= _LONGEST_ANSWER:
-            if stop():
-                raise InterruptedError("the helper process was stopped")
-            if not readable(output.fileno()):
-                time.sleep(_LOOK)
-                continue
-            block = os.read(output.fileno(), 4096)
-            if not block:
-                return b"".join(parts)
-            parts.append(block)
-        raise OSError("the helper process writes without an end")
+        if output is None:
+            return b""
+        fd = output.fileno()
+        return read_to_end(fd, lambda: _readable(fd), stop)
 
     def end(self) -> None:
         """Have it end, by force after a second. Never raises; again does nothing."""
@@ -97,12 +88,13 @@ class Helper:
             pass  # it has died already: what it said is of more use
 
 
-def readable(fd: int) -> int:
-    """How many bytes of a pipe can be read without waiting; 1 at its end, which is read without waiting, too."""
+def _readable(fd: int) -> bool:
+    """Whether a pipe can be read without waiting, be it its end. If not, after a moment."""
     count = wintypes.DWORD()
-    if not kernel32.PeekNamedPipe(handle_of(fd), None, 0, None, ctypes.byref(count), None):
-        return 1
-    return int(count.value)
+    if not kernel32.PeekNamedPipe(handle_of(fd), None, 0, None, ctypes.byref(count), None) or count.value:
+        return True
+    time.sleep(LOOK)
+    return False
 
 
 def end_with_parent(_parent: int) -> None:

@@ -1,4 +1,5 @@
-"""Which file system a folder is on: Linux tells by /proc/self/mountinfo (proc(5)); elsewhere it is unknown here."""
+"""Which file system a folder is on: Linux tells by /proc/self/mountinfo (proc(5)), Windows by functions of its own; elsewhere it
+is unknown here."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ _MOUNTINFO = "/proc/self/mountinfo"
 _PIECE = 1 << 16
 # statfs(2): the numbers of ext2 to ext4, XFS, btrfs, tmpfs, overlayfs, ZFS, F2FS and JFS.
 _LOCAL = {0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x794C7630, 0x2FC12FC1, 0xF2F52010, 0x3153464A}
+_LOCAL_OF_WINDOWS = {"ntfs", "refs"}
 _STATFS_SIZE = 512  # bytes, and more than any system's
 
 
@@ -34,6 +36,9 @@ def is_local(folder: str) -> bool:
 
     A tenth of the time that the table of mounts takes, and every log that is made asks this.
     """
+    drive = _drive_of(folder)
+    if drive is not None:
+        return drive[0] in _LOCAL_OF_WINDOWS
     statfs = _find_statfs()
     if statfs is None:
         return False
@@ -56,10 +61,22 @@ def _find_statfs() -> Callable[..., int] | None:
         return None
 
 
+def _drive_of(folder: str) -> tuple[str, str] | None:
+    """On Windows; None elsewhere."""
+    if sys.platform == "win32":
+        from .windows_drives import drive_of
+
+        return drive_of(folder)
+    return None
+
+
 def mount_of(folder: str) -> FileSystem:
     """The file system of an existing folder, by its real path. Never raises for what it cannot find out."""
+    drive = _drive_of(folder)
+    if drive is not None:
+        return FileSystem(*drive)
     if sys.platform == "win32":
-        return FileSystem("unknown", "")
+        raise NotImplementedError
     try:
         device = os.stat(folder).st_dev
         table = _read(_MOUNTINFO)

@@ -2,7 +2,8 @@
 
 Every file of a log is opened by CreateFileW with FILE_SHARE_READ, WRITE and DELETE, so that whoever rotates can rename a log that
 others have open, and delete a segment that somebody reads; Python's own `open` shares neither. A log is opened with
-FILE_APPEND_DATA and without FILE_WRITE_DATA: then Windows itself puts each write behind the last one.
+FILE_APPEND_DATA and without FILE_WRITE_DATA: then Windows itself puts each write behind the last one (and Wine does not, see
+`windows_drives`).
 
 What differs from a POSIX system, and what follows:
 
@@ -51,10 +52,9 @@ from .win32 import (
     native,
     open_again,
     open_handle,
-    under_wine,
 )
 from .windows_facts import accessed, set_times, stat_fd, stat_link, stat_path, touch
-from .windows_locks import Place, forget, load, of_lock_file, try_lock, unlock, write_alone
+from .windows_locks import Place, forget, load, of_lock_file, try_lock, unlock
 
 __all__ = ["WINDOWS"]
 
@@ -240,7 +240,7 @@ WINDOWS = Operations(
     open_stream=_open_stream,
     open_debug=_open_append,
     close=_close,
-    write=write_alone if under_wine() else os.write,
+    write=os.write,
     write_stream=os.write,
     seek=os.lseek,
     read_at=_read_at,

@@ -1,25 +1,19 @@
-"""Locks of Windows: the rotation lock, which is portalocker's, and bytes far behind the end of a file, for leases and records.
+"""Locks of Windows: the rotation lock, which is portalocker's, and a byte far behind the end of a file, for leases.
 
-A lock of Windows is mandatory: what is locked nobody else can read or write. So leases and the lock around a record are on bytes
-that no log will ever have, and whoever reads a log never notices one. The rotation lock is on the lock file's first 64 KiB, where
-portalocker puts it, and with that on the state record: who reads that without the lock tries for some milliseconds.
+A lock of Windows is mandatory: what is locked nobody else can read or write. So leases are on a byte that no log will ever have,
+and whoever reads a log never notices one. The rotation lock is on the lock file's first 64 KiB, where portalocker puts it, and
+with that on the state record: who reads that without the lock tries for some milliseconds.
 
 They belong to the handle, as those of flock(2) belong to the open file description, and go with it. Unlike there, a handle that
 asks twice has two of them: `unlock` gives up all. They are only ever tried, never waited for: portalocker's own wait sleeps a
 second at a time.
-
-**The record lock.** FILE_APPEND_DATA lets Windows choose the place of a write, in one step with the write, so appends need no
-lock. Wine looks where the end is and writes there, in two steps, and appends of two processes meet: under Wine each append has a
-lock of its own around it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import os
 import sys
-import time
 from ctypes import wintypes
 from types import ModuleType
 
@@ -27,13 +21,11 @@ assert sys.platform == "win32"  # noqa: S101  (which type checkers understand)
 
 from .win32 import LOCK_VIOLATION, error_of, handle_of, kernel32
 
-__all__ = ["forget", "is_locked", "load", "of_lock_file", "try_lock", "unlock", "write_alone"]
+__all__ = ["forget", "is_locked", "load", "of_lock_file", "try_lock", "unlock"]
 
-_LEASE, _RECORD = 1 << 62, (1 << 62) + 1  # offsets of one byte each
+_LEASE = 1 << 62  # the offset of one byte
 _EXCLUSIVE, _NOW = 2, 1  # LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY
 _IO_PENDING = 997
-_LONGEST = 2.0  # seconds that an append waits for the record lock: whoever has it then was stopped in the middle of a write
-_PAUSE = 0.0005
 
 
 class Place(ctypes.Structure):
@@ -107,19 +99,6 @@ def unlock(fd: int) -> None:
         portalocker.unlock(fd)
     except portalocker.LockException:  # it was not locked
         pass
-
-
-def write_alone(fd: int, data: bytes) -> int:
-    """Append with the record lock. Who waits longer than for any write goes on without it (promise P3)."""
-    handle = handle_of(fd)
-    deadline = time.monotonic() + _LONGEST
-    while not (locked := _try_byte(handle, _RECORD, exclusive=True)) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
-    try:
-        return os.write(fd, data)
-    finally:
-        if locked:
-            _unlock_all(handle, _RECORD)
 
 
 def _try_rotation_lock(fd: int) -> bool:
