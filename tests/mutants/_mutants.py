@@ -1647,8 +1647,8 @@ MUTANTS = (
         "held-segment-is-not-waited-for",
         "a look whether somebody has a segment costs its period a second one",
         ROTATION,
-        "                self._ops.sleep(_PAUSE)",
-        "                pass",
+        "                    self._ops.sleep(_PAUSE)",
+        "                    pass",
         ("faults/test_interleavings.py::test_segment_that_is_held_for_a_moment_is_waited_for",),
     ),
     Mutant(
