@@ -204,6 +204,33 @@ def test_nfs_whose_locks_stay_on_the_machine(tmp_path: Path) -> None:
     check_refusal(printed)
 
 
+# Each machine has the log and the lock at the same two paths: the lock's name is made of the log's path.
+ELSEWHERE = """
+mkdir -p /mnt/log /mnt/locks /mnt/la /mnt/lb /mnt/disk/e/locks
+on 1 mount -t nfs -o vers=4.2 10.0.1.1:/ /mnt/la; on 2 mount -t nfs -o vers=4.2 10.0.2.1:/ /mnt/lb
+start() {
+  local one=$1 mount=${MOUNT[$1]}; shift
+  nsenter -t ${MACHINE[$one]} -n -u unshare -m sh -c \
+    'mount --bind /mnt/$0 /mnt/log && mount --bind /mnt/l$0/locks /mnt/locks && exec "$@"' $mount "$@" &
+}
+"""
+END = "mv /mnt/disk/e/locks /mnt/disk/locks\n"
+
+
+def elsewhere(text: str) -> str:
+    """The same traffic, with the log at the path that all machines have."""
+    for path in ("/mnt/${MOUNT[$M]}/", "/mnt/a/", "/mnt/b/"):
+        text = text.replace(path, "/mnt/log/")
+    return text
+
+
+def test_locks_elsewhere(tmp_path: Path) -> None:
+    """The log on a mount whose locks stay on the machine (NFSv3, `nolock`), the lock on one whose locks exclude (NFSv4.2)."""
+    mounts = f"{MOUNTS}serve_nfs; mount_nfs vers=3,nolock /mnt/disk/e\n{ELSEWHERE}"
+    run_scenario(tmp_path, mounts + elsewhere(traffic(options="lock_dir=/mnt/locks")) + END)
+    check(count(tmp_path))
+
+
 CHECK = """
 on 1 $PYTHON -m mpfhandler check /mnt/a /mnt/b --secs 3 --json; echo "exit $?"
 """
