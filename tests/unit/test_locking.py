@@ -211,8 +211,8 @@ def test_folder_that_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`lock_dir` on a file system whose locks exclude all machines makes up for a log's that do not; a local one does not, and for a
-    log on sshfs nothing does."""
+    """`lock_dir` on a file system whose locks exclude all machines makes up for a log's that do not; a local one does not, and
+    for a log on sshfs nothing does."""
     (tmp_path / "locks").mkdir()
     log, lock = str(tmp_path / "app.log"), str(tmp_path / "locks" / "app.lock")
 
