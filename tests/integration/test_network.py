@@ -175,14 +175,14 @@ def told(printed: str) -> list[str]:
     return [line.strip() for line in printed.splitlines() if line.startswith(("written", "refused"))]
 
 
-def check_refusal(printed: str) -> None:
+def check_refusal(printed: str, *remedies: str) -> None:
     """The first machine writes, the second is told what to do instead, and may write to a file of its own. Started anew the first
     one goes on, and so does a container on it that nobody knows; the second one is refused still."""
     first, second, own_first, own_second, anew, container, last = told(printed)
     assert first == "written /mnt/a/app.log 0"
     assert second.startswith("refused locking='auto': /mnt/b/app.log is on ")
     assert "'alpha' writes to it" in second
-    for remedy in ("{host}", "shipper", "lock_dir"):
+    for remedy in ("{host}", "shipper", *remedies):
         assert remedy in second
     assert (own_first, own_second) == ("written /mnt/a/alpha.log 0", "written /mnt/b/beta.log 0")
     assert anew == container == first
@@ -201,7 +201,34 @@ run 2 other $PYTHON $FOLDER/one.py /mnt/b/app.log
 def test_nfs_whose_locks_stay_on_the_machine(tmp_path: Path) -> None:
     """NFSv3 mounted with `nolock`."""
     printed = run_scenario(tmp_path, f"serve_nfs; mount_nfs vers=3,nolock /mnt/disk/e\n{REFUSED}{ONES}")
-    check_refusal(printed)
+    check_refusal(printed, "lock_dir")
+
+
+# Each machine has the log and the lock at the same two paths: the lock's name is made of the log's path.
+ELSEWHERE = """
+mkdir -p /mnt/log /mnt/locks /mnt/la /mnt/lb /mnt/disk/e/locks
+on 1 mount -t nfs -o vers=4.2 10.0.1.1:/ /mnt/la; on 2 mount -t nfs -o vers=4.2 10.0.2.1:/ /mnt/lb
+start() {
+  local one=$1 mount=${MOUNT[$1]}; shift
+  nsenter -t ${MACHINE[$one]} -n -u unshare -m sh -c \
+    'mount --bind /mnt/$0 /mnt/log && mount --bind /mnt/l$0/locks /mnt/locks && exec "$@"' $mount "$@" &
+}
+"""
+END = "mv /mnt/disk/e/locks /mnt/disk/locks\n"
+
+
+def elsewhere(text: str) -> str:
+    """The same traffic, with the log at the path that all machines have."""
+    for path in ("/mnt/${MOUNT[$M]}/", "/mnt/a/", "/mnt/b/"):
+        text = text.replace(path, "/mnt/log/")
+    return text
+
+
+def test_locks_elsewhere(tmp_path: Path) -> None:
+    """The log on a mount whose locks stay on the machine (NFSv3, `nolock`), the lock on one whose locks exclude (NFSv4.2)."""
+    mounts = f"{MOUNTS}serve_nfs; mount_nfs vers=3,nolock /mnt/disk/e\n{ELSEWHERE}"
+    run_scenario(tmp_path, mounts + elsewhere(traffic(options="lock_dir=/mnt/locks")) + END)
+    check(count(tmp_path))
 
 
 CHECK = """
@@ -236,5 +263,5 @@ for m in a b; do sshfs -o ssh_command=/run/ssh,allow_other x:/mnt/disk/e /mnt/$m
 
 @pytest.mark.skipif(not Path(SFTP).exists(), reason=f"no {SFTP} (Debian: openssh-sftp-server), or no sshfs")
 def test_sshfs(tmp_path: Path) -> None:
-    """Its locks exclude nobody on another mount."""
+    """Its locks exclude nobody on another mount, and with a lock elsewhere it would tear lines."""
     check_refusal(run_scenario(tmp_path, SSHFS + REFUSED + ONES))

@@ -84,8 +84,9 @@ def test_second_machine_is_refused_where_locks_are_local(
     monkeypatch.setattr(machine, "boot_id", lambda: "another")
     with pytest.raises(InvalidOption, match="locks exclude the processes of one machine only") as caught:
         decided(tmp_path, given, mount)
-    for remedy in ("{host}", "shipper", "lock_dir", os.uname().nodename, ".app.log.host"):
+    for remedy in ("{host}", "shipper", os.uname().nodename, ".app.log.host"):
         assert remedy in str(caught.value)
+    assert ("lock_dir" in str(caught.value)) == (mount.kind in {"nfs", "cifs"})  # else a lock elsewhere does not help
     assert decided(tmp_path, given, mount, own=True).mode == "record"  # a file for each machine
     assert decided(tmp_path, "append", mount).mode == "append"
     (tmp_path / ".app.log.host").unlink()
@@ -210,20 +211,23 @@ def test_folder_that_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`lock_dir` on a file system whose locks exclude all machines makes up for a log's that do not; a local one does not."""
+    """`lock_dir` on a file system whose locks exclude all machines makes up for a log's that do not; a local one does not, and
+    for a log on sshfs nothing does."""
     (tmp_path / "locks").mkdir()
     log, lock = str(tmp_path / "app.log"), str(tmp_path / "locks" / "app.lock")
 
-    def decide(of_lock: FileSystem) -> Locking:
-        mounts = {str(tmp_path): SSHFS, str(tmp_path / "locks"): of_lock}
+    def decide(of_lock: FileSystem, of_log: FileSystem = NOLOCK) -> Locking:
+        mounts = {str(tmp_path): of_log, str(tmp_path / "locks"): of_lock}
         return decide_locking(OPERATIONS, "auto", log, lock, own=False, mounted=mounts.__getitem__)
 
     assert decide(LOCAL).mode == "record"
     monkeypatch.setattr(machine, "host_name", lambda: "another")
     monkeypatch.setattr(machine, "boot_id", lambda: "another")
     assert decide(NFS).mode == "record"
-    with pytest.raises(InvalidOption):
+    with pytest.raises(InvalidOption, match="lock_dir"):
         decide(LOCAL)
+    with pytest.raises(InvalidOption, match="writes to it"):
+        decide(NFS, SSHFS)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])

@@ -45,12 +45,12 @@ def networked(ops: Operations, log: str) -> Operations:
         stat_link=network.stat_link,
         stat_fd=network.stat_fd,
         try_lock=network.try_lock,
-        open_append=lambda path, mode: network.open(path, lambda: ops.open_append(path, mode)),
-        open_new=lambda path, mode: network.open(path, lambda: ops.open_new(path, mode)),
-        open_existing=lambda path: network.open(path, lambda: ops.open_existing(path)),
-        open_side=lambda path: network.open(path, lambda: ops.open_side(path)),
-        open_lock=lambda path, mode: network.open(path, lambda: ops.open_lock(path, mode)),
-        open_read=lambda path: network.open(path, lambda: ops.open_read(path)),
+        open_append=network.open_append,
+        open_new=network.open_new,
+        open_existing=network.open_existing,
+        open_side=network.open_side,
+        open_lock=network.open_lock,
+        open_read=network.open_read,
     )
 
 
@@ -81,7 +81,31 @@ class _Network:
             self._ops.unlock(fd)
         return True
 
-    def open(self, path: str, opens: Callable[[], _T]) -> _T:
+    def open_append(self, path: str, mode: int) -> int:
+        """To write at the end; made if it is missing."""
+        return self._open(path, lambda: self._ops.open_append(path, mode))
+
+    def open_new(self, path: str, mode: int) -> int:
+        """The same, of a new file."""
+        return self._open(path, lambda: self._ops.open_new(path, mode))
+
+    def open_existing(self, path: str) -> int:
+        """The same, of one that is there."""
+        return self._open(path, lambda: self._ops.open_existing(path))
+
+    def open_side(self, path: str) -> int:
+        """To read and write at offsets."""
+        return self._open(path, lambda: self._ops.open_side(path))
+
+    def open_lock(self, path: str, mode: int) -> tuple[int, bool]:
+        """To lock."""
+        return self._open(path, lambda: self._ops.open_lock(path, mode))
+
+    def open_read(self, path: str) -> int:
+        """To read."""
+        return self._open(path, lambda: self._ops.open_read(path))
+
+    def _open(self, path: str, opens: Callable[[], _T]) -> _T:
         """By a name that may lead to another file by now: then the folder is listed, and it is tried again.
 
         Raises:
@@ -101,7 +125,7 @@ class _Network:
         folder, name = os.path.split(path)
         self._ops.open_folder(folder)
         if path != self._log:
-            return self.open(path, lambda: self._opened(path, stat))
+            return self._open(path, lambda: self._opened(path, stat))
         for _ in range(_TRIES):
             try:
                 return self._opened(path, stat)
