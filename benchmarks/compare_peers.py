@@ -5,8 +5,8 @@ A line has the time at which its record was made before the message, so that a f
 
 from __future__ import annotations
 
-import gzip
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import logging
@@ -20,13 +20,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PEERS", "Log", "Wanted", "open_log", "problem", "serving", "version"]
+from compare_log import FORMAT, Log, Wanted, gz, pack, timed_handler
+from compare_others import APART, OTHERS, open_other, serving_other
 
-FORMAT = "%(created)r %(message)s"
+__all__ = ["FORKED", "PEERS", "QUEUES", "open_log", "problem", "serving", "version"]
+
 PATIENCE = 10.0  # seconds for the end of a queue
 LOGROTATE = shutil.which("logrotate", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 PEERS = {
@@ -37,35 +38,21 @@ PEERS = {
     "loguru": "loguru",
     "queue": "QueueHandler + TimedRotatingFileHandler",
     "pico": "picologging",
+    **OTHERS,
 }
-DISTRIBUTIONS = {"mpfhandler": "mpfhandler", "clh": "concurrent-log-handler", "loguru": "loguru", "pico": "picologging"}
+DISTRIBUTIONS = {
+    "mpfhandler": "mpfhandler", "clh": "concurrent-log-handler", "loguru": "loguru", "pico": "picologging",
+    "original": "mpfhandler", "nb": "nb-log", "logbook": "Logbook", "aio": "aiologger", "mplog": "multiprocessing-logging",
+}  # fmt: skip
+QUEUES = ("queue", "mplog")  # through a queue of multiprocessing's, whose processes are to be multiprocessing's, too
+FORKED = ("mplog",)  # their processes are forked; others' are spawned
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """How a log is to be kept.
-
-    Attributes:
-        interval: seconds of a period.
-        keep: how many closed files are kept; 0 keeps all.
-        packed: closed files are compressed.
-    """
-
-    interval: int = 1
-    keep: int = 0
-    packed: bool = False
-
-
-class Log:
-    """A process's way to the log: `log(text)`, `close()`."""
-
-    def __init__(self, log: Any, close: Any) -> None:
-        self.log = log
-        self.close = close
-
-
-def version(peer: str) -> str:
+def version(peer: str, apart: Path | None = None) -> str:
     """What was compared."""
+    if peer in APART and apart is not None:
+        found = importlib.metadata.distributions(name=DISTRIBUTIONS[peer], path=[str(apart / peer)])
+        return next(iter(found)).version
     if peer in DISTRIBUTIONS:
         return importlib.metadata.version(DISTRIBUTIONS[peer])
     if peer == "watched" and LOGROTATE is not None:
@@ -74,11 +61,17 @@ def version(peer: str) -> str:
     return f"CPython {platform.python_version()}"
 
 
-def problem(peer: str) -> str | None:
+def problem(peer: str, apart: Path | None = None) -> str | None:
     """Why it cannot be compared here."""
-    name = DISTRIBUTIONS.get(peer)
-    if name is not None and importlib.util.find_spec(name.replace("-", "_")) is None:
+    name = DISTRIBUTIONS.get(peer, "")
+    module = name.replace("-", "_").lower()
+    if peer in APART:
+        if apart is None or importlib.machinery.PathFinder.find_spec(module, [str(apart / peer)]) is None:
+            return f"no {name} in a folder of its own (--apart)"
+    elif name and importlib.util.find_spec(module) is None:
         return f"not installed: {name}"
+    if peer == "aio" and importlib.util.find_spec("aiofiles") is None:
+        return "not installed: aiofiles"
     if peer == "watched" and LOGROTATE is None:
         return "not installed: logrotate"
     return None
@@ -86,6 +79,8 @@ def problem(peer: str) -> str | None:
 
 def open_log(peer: str, path: str, wanted: Wanted, shared: Any = None) -> Log:
     """A process's own."""
+    if peer in OTHERS:
+        return open_other(peer, path, wanted)
     if peer in {"loguru", "pico"}:
         return _loguru(path, wanted) if peer == "loguru" else _pico(path, wanted)
     handler = _handler(peer, path, wanted, shared)
@@ -112,25 +107,7 @@ def _handler(peer: str, path: str, wanted: Wanted, shared: Any) -> logging.Handl
         return made
     if peer == "queue":
         return logging.handlers.QueueHandler(shared)
-    return _timed(path, wanted)
-
-
-def _timed(path: str, wanted: Wanted) -> logging.Handler:
-    handler = logging.handlers.TimedRotatingFileHandler(path, "S", wanted.interval, wanted.keep, "utf-8")
-    if wanted.packed:  # as the standard library's cookbook has it
-        handler.namer, handler.rotator = _gz, _pack
-    handler.setFormatter(logging.Formatter(FORMAT))
-    return handler
-
-
-def _gz(name: str) -> str:
-    return f"{name}.gz"
-
-
-def _pack(source: str, target: str) -> None:
-    with open(source, "rb") as plain, gzip.open(target, "wb") as packed:
-        shutil.copyfileobj(plain, packed)
-    os.remove(source)
+    return timed_handler(path, wanted)
 
 
 def _loguru(path: str, wanted: Wanted) -> Log:
@@ -150,7 +127,7 @@ def _pico(path: str, wanted: Wanted) -> Log:
         path, "S", wanted.interval, wanted.keep, "utf-8"
     )
     if wanted.packed:
-        handler.namer, handler.rotator = _gz, _pack
+        handler.namer, handler.rotator = gz, pack
     handler.setFormatter(module.Formatter("%(message)s"))
     logger = module.Logger("compared", module.INFO)
     logger.addHandler(handler)
@@ -164,9 +141,12 @@ def serving(peer: str, path: str, wanted: Wanted) -> Iterator[Any]:
     if peer == "watched":
         with _rotated(path, wanted):
             yield None
+    elif peer in OTHERS:
+        with serving_other(peer, path, wanted):
+            yield None
     elif peer == "queue":
         shared: Any = multiprocessing.get_context("spawn").Queue()
-        handler = _timed(path, wanted)
+        handler = timed_handler(path, wanted)
         listener = logging.handlers.QueueListener(shared, handler)
         listener.start()
         try:

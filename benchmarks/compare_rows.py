@@ -6,6 +6,7 @@ import fcntl
 import gzip
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -15,14 +16,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from compare_peers import Wanted, open_log, serving
+from compare_log import Log, Wanted
+from compare_others import NO_INTERVAL, earlier
+from compare_peers import FORKED, QUEUES, open_log, serving
 
 __all__ = ["ROWS", "Answer"]
 
-SPAWN = multiprocessing.get_context("spawn")
+SPAWN, FORK = multiprocessing.get_context("spawn"), multiprocessing.get_context("fork")
 PROCESSES, RECORDS = 4, 3000
 HANGS = 10.0  # seconds after which a call, or a child, does not come back any more
-PATIENCE = 900.0  # seconds for a run: a slow handler on a busy machine is slow, and loses nothing by that
+PATIENCE = 300.0  # seconds for a run: a slow handler on a busy machine is slow, and loses nothing by that
 HELD, TOO_LONG = 8.0, 4.0  # seconds that a lock is held, and in which a call must be over
 
 
@@ -72,9 +75,10 @@ def timed(
     os._exit(0)
 
 
-def begun(target: Callable[..., None], *arguments: Any) -> Any:
-    """A process, spawned."""
-    process = SPAWN.Process(target=target, args=arguments)
+def begun(target: Callable[..., None], peer: str, *arguments: Any) -> Any:
+    """A process, spawned, where the peer does not want it forked."""
+    context: Any = FORK if peer in FORKED else SPAWN
+    process = context.Process(target=target, args=(peer, *arguments))
     process.start()
     return process
 
@@ -103,7 +107,8 @@ def files(folder: Path) -> dict[str, list[str]]:
     """The lines of every file of the log."""
     found = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and path.name.startswith("app.") and not path.name.endswith((".lock", ".debug")):
+        ours = path.name.startswith(("app.", "app-")) or path.name.endswith(".app.log")  # a few have the date before that
+        if ours and path.is_file() and not path.name.endswith((".lock", ".debug")):
             data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
             found[path.name] = data.decode("utf-8", "replace").splitlines()
     return found
@@ -115,28 +120,29 @@ def messages(folder: Path) -> Counter[str]:
 
 
 def seconds_of(lines: list[str], interval: int = 1) -> set[int]:
-    """The periods of a file's records."""
-    return {int(float(line.partition(" ")[0])) // interval for line in lines if line}
+    """The periods of a file's records. What is no record has none: some write over each other's."""
+    times = [line.partition(" ")[0] for line in lines]
+    return {int(float(time)) // interval for time in times if re.fullmatch(r"\d+\.\d+", time)}
 
 
 # --- the questions ----------------------------------------------------------------------------------------------------
 
 
-def run_of_four(peer: str, folder: Path) -> None:
-    """Four processes, three rotations and more."""
+def run_of_four(peer: str, folder: Path) -> set[str]:
+    """Four processes, three rotations and more. Gives what they have logged."""
     path, wanted = str(folder / "app.log"), Wanted()
     with serving(peer, path, wanted) as shared:
         start = SPAWN.Barrier(PROCESSES + 1)
         crew = [begun(steadily, peer, path, wanted, shared, start, number, RECORDS, 0.001) for number in range(PROCESSES)]
         start.wait(HANGS * 6)
         ended(crew)
+    return {f"{number} {record}" for number in range(PROCESSES) for record in range(RECORDS)}
 
 
 def kept(peer: str, folder: Path) -> Answer:
     """Every record is there, once."""
-    run_of_four(peer, folder)
+    wanted = run_of_four(peer, folder)
     there = messages(folder)
-    wanted = {f"{number} {record}" for number in range(PROCESSES) for record in range(RECORDS)}
     lost, doubled = len(wanted - set(there)), sum(count - 1 for count in there.values())
     odd = len(set(there) - wanted)
     return Answer(
@@ -146,9 +152,9 @@ def kept(peer: str, folder: Path) -> Answer:
 
 def period(peer: str, folder: Path) -> Answer:
     """Each file has the records of one second."""
-    run_of_four(peer, folder)
+    wanted = run_of_four(peer, folder)
     found = files(folder)
-    mixed, lost = sum(len(seconds_of(lines)) > 1 for lines in found.values()), PROCESSES * RECORDS - len(messages(folder))
+    mixed, lost = sum(len(seconds_of(lines)) > 1 for lines in found.values()), len(wanted - set(messages(folder)))
     return Answer(
         not mixed and not lost and len(found) > 2, f"{mixed} of {len(found)} files have records of several; {lost} lost"
     )
@@ -193,18 +199,14 @@ def forked(peer: str, folder: Path) -> Answer:
         def busy() -> None:
             while not over.is_set():
                 log.log("x " * 50)
+                if peer in QUEUES:  # one that is never empty makes its new processes wait, forked or not
+                    time.sleep(0.001)
 
         threads = [threading.Thread(target=busy) for _ in range(4)]
         for thread in threads:
             thread.start()
         for number in range(60):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                child = os.fork()
-            if not child:
-                log.log(f"child {number}")
-                os._exit(0)
-            hung += not came_back(child)
+            hung += not came_back(peer, log, f"child {number}")
             if hung >= 2:
                 break
         over.set()
@@ -214,9 +216,17 @@ def forked(peer: str, folder: Path) -> Answer:
     return Answer(not hung, f"{hung} of {number + 1} children hung")
 
 
-def came_back(child: int) -> bool:
-    """Whether it ended in time; else it is killed."""
-    deadline = time.monotonic() + HANGS / 3
+def came_back(peer: str, log: Log, text: str) -> bool:
+    """Whether a child that logs this ended in time; else it is killed."""
+    if peer in QUEUES:
+        return ended_in_time(log, text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if not child:
+        log.log(text)
+        os._exit(0)
+    deadline = time.monotonic() + HANGS
     while time.monotonic() < deadline:
         if os.waitpid(child, os.WNOHANG)[0]:
             return True
@@ -226,6 +236,20 @@ def came_back(child: int) -> bool:
     return False
 
 
+def ended_in_time(log: Log, text: str) -> bool:
+    """The same for a child that multiprocessing has forked: its queues are made fit for that, and for no other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        child = FORK.Process(target=log.log, args=(text,))
+        child.start()
+    child.join(HANGS)
+    hung = child.is_alive()
+    if hung:
+        child.kill()
+        child.join()
+    return not hung
+
+
 def moved(peer: str, folder: Path) -> Answer:
     """After an `mv` of the log the next records are in a new one."""
     path, wanted = str(folder / "app.log"), Wanted(3600)
@@ -233,17 +257,18 @@ def moved(peer: str, folder: Path) -> Answer:
         log = open_log(peer, path, wanted, shared)
         log.log("before")
         time.sleep(0.5)
-        os.rename(path, folder / "aside")
+        (name,) = files(folder)
+        os.rename(folder / name, folder / "aside")
         time.sleep(1.2)
         log.log("after")
         time.sleep(0.5)
         log.close()
-    there = (folder / "app.log").exists() and "after" in (folder / "app.log").read_text()
+    there = any(line.endswith("after") for line in files(folder).get(name, []))
     return Answer(there, "the record is in the new file" if there else "the record is in the file that was moved away")
 
 
 NEIGHBOURS = [
-    "app.error.log", "app.log.old", "app.2020.log",
+    "app.error.log", "app.log.old", "app.2020.log", "app-error.log", "2020-01-01.0001.error.app.log",
     "app.error.log.2020-01-01_00-00-00", "app.log.error.2020-01-01_00-00-00", "app.log.audit.2020-01-01_00-00-00",
 ]  # fmt: skip
 
@@ -254,6 +279,8 @@ def foreign(peer: str, folder: Path) -> Answer:
     for name in NEIGHBOURS:
         (folder / name).write_text("somebody else's\n")
         os.utime(folder / name, (1, 1))
+    for name in earlier(peer):
+        (folder / name).touch()
     with serving(peer, path, wanted) as shared:
         log = open_log(peer, path, wanted, shared)
         for number in range(45):
@@ -264,26 +291,31 @@ def foreign(peer: str, folder: Path) -> Answer:
     ours = [name for name in files(folder) if name not in NEIGHBOURS]
     gone = [name for name in NEIGHBOURS if not (folder / name).exists()]
     deleted = len(ours) <= 3
-    return Answer(not gone and deleted, f"deleted of others: {', '.join(gone) or 'none'}; {len(ours)} files of its own are left")
+    left = f"{len(ours)} files of its own are left{': ' + ', '.join(sorted(ours)) if deleted else ''}"
+    return Answer(not gone and deleted, f"deleted of others: {', '.join(gone) or 'none'}; {left}")
 
 
 def odd(peer: str, folder: Path) -> Answer:
     """A record with a character that cannot be encoded is there."""
-    path, wanted = str(folder / "app.log"), Wanted(3600)
+    path, wanted, raised = str(folder / "app.log"), Wanted(3600), ""
     with serving(peer, path, wanted) as shared:
         log = open_log(peer, path, wanted, shared)
         for number in range(10):
-            log.log(f"{number} \udcff")
+            try:
+                log.log(f"{number} \udcff")
+            except UnicodeError as error:
+                raised = f", and the program has a {type(error).__name__}"
         time.sleep(0.5)
         log.close()
     count = sum(len(lines) for lines in files(folder).values())
-    return Answer(count == 10, f"{count} of 10 records")
+    return Answer(count == 10 and not raised, f"{count} of 10 records{raised}")
 
 
 def aligned(peer: str, folder: Path) -> Answer:
-    """Five-second periods begin at :00, :05, …, whenever the process was started."""
-    path, wanted = str(folder / "app.log"), Wanted(5)
-    time.sleep(5.0 - (time.time() - 2.5) % 5.0)  # in the middle of a period
+    """Periods of five seconds (one, where no others are to be had) begin at :00, :05, …, whenever the process was started."""
+    seconds = 1 if peer in NO_INTERVAL else 5
+    path, wanted = str(folder / "app.log"), Wanted(seconds)
+    time.sleep(seconds - (time.time() - seconds / 2) % seconds)  # in the middle of a period
     with serving(peer, path, wanted) as shared:
         log = open_log(peer, path, wanted, shared)
         end = time.monotonic() + 7
@@ -293,7 +325,7 @@ def aligned(peer: str, folder: Path) -> Answer:
         time.sleep(0.3)
         log.close()
     found = files(folder).values()
-    mixed = [lines for lines in found if len(seconds_of(lines, 5)) > 1]
+    mixed = [lines for lines in found if len(seconds_of(lines, seconds)) > 1]
     return Answer(not mixed and len(found) > 1, f"{len(mixed)} of {len(found)} files have records of several periods")
 
 
@@ -322,15 +354,19 @@ class Row(NamedTuple):
     rare: bool = False
 
 
+# nb-log rotates once a day; the original mpfhandler deletes nothing; aiologger is for one thread.
+NOT_HELD = ("timed", "watched", "loguru", "queue", "pico", "nb", "logbook", "aio", "mplog")
+NOT_FORKED = ("pico", "aio")  # picologging's threads block each other
+NOT_PACKED = ("original", "nb", "logbook")
 ROWS = {
-    "kept": Row("Four processes, a rotation each second: every record is there, once", kept, rare=True),
-    "period": Row("… and in the file of its own second", period, ("watched",), rare=True),
-    "aligned": Row("Periods are aligned to the clock, whenever a process was started", aligned, ("watched",)),
+    "kept": Row("Four processes, a rotation each second: every record is there, once", kept, ("nb",), rare=True),
+    "period": Row("… and in the file of its own second", period, ("watched", "nb"), rare=True),
+    "aligned": Row("Periods are aligned to the clock, whenever a process was started", aligned, ("watched", "nb")),
     "durable": Row("What a call has returned for survives a SIGKILL of the process", durable),
-    "held": Row("While somebody holds the lock file the others go on", held, ("timed", "watched", "loguru", "queue", "pico")),
-    "forked": Row("Children that are forked while threads log can log", forked, ("pico",)),  # whose threads block each other
+    "held": Row("While somebody holds the lock file the others go on", held, NOT_HELD),
+    "forked": Row("Children that are forked while threads log can log", forked, NOT_FORKED),
     "moved": Row("After an `mv` of the log the next records are in a new one", moved),
-    "foreign": Row("Deletion by rule leaves other people's files alone", foreign),
+    "foreign": Row("Deletion by rule leaves other people's files alone", foreign, ("original",)),
     "odd": Row("A character that cannot be encoded costs no record", odd),
-    "packed": Row("While 100 MB are compressed no call takes 0.1 s", packed),
+    "packed": Row("While 100 MB are compressed no call takes 0.1 s", packed, NOT_PACKED),
 }
