@@ -155,7 +155,9 @@ class PruningWorld(SealingWorld):
             ops = sealing_table(process)
             silent = Reporter(Trace(ops, "", Access(), enabled=False), report)
             grace = self.options.late_grace
-            segments = Segments(ops, self.place.log, self.options.schedule, Hooks(), silent, late_grace=grace, hides=self.options.hides)
+            segments = Segments(
+                ops, self.place.log, self.options.schedule, Hooks(), silent, late_grace=grace, hides=self.options.hides
+            )
             self.prune(process, self.closed(process, report, segments), lambda _held: None)
 
     def prune(self, process: Process, closed: ClosedSegments, let_go: Callable[..., None]) -> None:
