@@ -77,6 +77,7 @@ class Process:
         self.looks: weakref.WeakSet[Look] = weakref.WeakSet()
         self.threads: list[Thread] = []
         self.locks_records = False  # each record is written under the rotation lock
+        self.looked = False  # since it has that it has read the state record: for a rotation, or a late record
         self.ops = self._operations()
 
     def end(self) -> None:
@@ -130,7 +131,7 @@ class Process:
     def grant(self) -> None:
         """It has the lock."""
         self.before_grant = self.slow_until, self.in_order, self.failed_last
-        self.refused_last = self.stalled = self.failed_last = False
+        self.refused_last = self.stalled = self.failed_last = self.looked = False
         self.slow_until, self.in_order = -math.inf, True
         self.follow()
 
@@ -349,7 +350,9 @@ class Process:
         return self.kernel.lseek(self.table, fd, offset, whence)
 
     def _read_at(self, fd: int, count: int, offset: int) -> bytes:
-        return self.kernel.pread(self.table, fd, count, offset)
+        data = self.kernel.pread(self.table, fd, count, offset)
+        self.looked |= self.locks_records and self._is_rotation_lock(fd)
+        return data
 
     def _write_at(self, fd: int, data: bytes, offset: int) -> int:
         written = self.kernel.pwrite(self.table, fd, data, offset)
@@ -441,7 +444,7 @@ class Process:
         return self.scheduler.watcher.is_lock(self.table.open[fd].inode)
 
     def _unlock(self, fd: int) -> None:
-        if self._is_rotation_lock(fd) and self.in_order and not self.failed_last:
+        if self._is_rotation_lock(fd) and self.in_order and not self.failed_last and (self.looked or not self.locks_records):
             self.misplaced = 0
         self.kernel.flock(self.table, fd, UNLOCK)
 

@@ -426,18 +426,21 @@ class Program:
         engine()
         self.thread.call = None
         now = self.world.kernel.uptime_ns
+        locks_records = self.world.options.locks_records
         if call.in_vain:
             process.late_until = now / 1e9 + LOCK_RETRY
+            if locks_records:  # only now it puts the record into memory, however long ago its last try was
+                process.failed_at = now / 1e9
             if not process.in_order:
                 process.slow_until = process.late_until
             process.stalled = (process.refused_last and not process.followed_last) or call.failed
             process.may_wait = not process.stalled
         if call.failed:
             process.notice_failure()
-        again = RETRIES if self.world.options.locks_records else 0.0
+        again = RETRIES if locks_records else 0.0
         if call.slept > (patience if call.may_wait or call.followed else 0) + STALL + again:
             raise Violation(f"P3: a call of {self.name} slept {call.slept} s")
-        if call.waited > patience * call.worth + STALL:
+        if call.waited > patience * call.worth + STALL + again:
             raise Violation(f"P3: a call of {self.name} waited {call.waited} s, some of it behind other threads")
 
 

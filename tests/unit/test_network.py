@@ -119,7 +119,7 @@ def test_name_that_another_machine_has_given_to_another_file(tmp_path: Path, ent
             assert found.size == 5
     for fd in opened:
         os.close(fd)
-    assert max(slept) < 1
+    assert slept == [0.0] or entry not in OPENS  # opened at once; a look at the log pauses first
 
 
 def test_name_that_stays_wrong(tmp_path: Path) -> None:

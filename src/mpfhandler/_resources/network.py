@@ -111,14 +111,15 @@ class _Network:
         Raises:
             OSError: it cannot be opened.
         """
-        for _ in range(_TRIES):
+        for number in range(_TRIES):
             try:
                 return opens()
             except OSError as error:
                 if self._ops.fault(error) not in _OUTDATED:
                     raise
+            if number:
+                self._ops.sleep(_PAUSE)
             self._ops.names(os.path.dirname(path))
-            self._ops.sleep(_PAUSE)
         return opens()
 
     def _look(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
