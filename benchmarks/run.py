@@ -16,6 +16,7 @@ _QUICK = {
     "syscalls.py": ["--rounds", "3"],
     "footprint.py": ["--rounds", "5"],
     "pipe.py": ["--rounds", "3", "--mib", "128"],
+    "locking.py": ["--rounds", "1", "--secs", "1"],
 }
 
 

@@ -402,7 +402,7 @@ def test_segment_that_is_sealed_while_it_is_opened_takes_no_late_record(path: Pa
 
 def test_segment_that_is_sealed_beside_the_look_at_it_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P1, I6: a sealer has the segment while it is opened, and is done right after a look at its name. So the look comes after
-    the lease, which cannot be had: the late record goes to the active file."""
+    the lease, which cannot be had: the late record goes to another segment."""
     looking, segment = Once(OPERATIONS.stat_path, SEGMENT), path.with_name(SEGMENT)
     opening = Once(OPERATIONS.open_existing, SEGMENT)
     log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, stat_path=looking, open_existing=opening)
@@ -416,7 +416,8 @@ def test_segment_that_is_sealed_beside_the_look_at_it_takes_no_late_record(path:
         opening.after = lambda: setattr(looking, "after", done)
         log.write("late", made)
     assert opening.after is None
-    assert lines(path) == ["b", "late"]
+    assert lines(path.with_name(f"{SEGMENT}.1")) == ["late"]
+    assert lines(path) == ["b"]
 
 
 def test_segment_that_is_sealed_before_it_is_opened_is_not_made_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,13 +446,28 @@ def test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record(pat
 
 
 def test_segment_that_is_being_sealed_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P1, I6: while a sealer holds the exclusive lock on a segment, a late record goes to the active file."""
+    """P1, P2, I6: while a sealer holds the exclusive lock on a segment, late records go to another one of their period."""
     log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path)
     with path.with_name(SEGMENT).open() as sealer:
         fcntl.flock(sealer, fcntl.LOCK_EX)
         log.write("late", made)
+        log.write("later", made)
     assert lines(path.with_name(SEGMENT)) == ["a"]
-    assert lines(path) == ["b", "late"]
+    assert lines(path.with_name(f"{SEGMENT}.1")) == ["late", "later"]
+    assert lines(path) == ["b"]
+
+
+def test_segment_that_is_held_for_a_moment_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: who only looks whether somebody has the segment is gone at the next try: no second segment is made."""
+    clock = use_clock(monkeypatch)
+    sleeping = Once(clock.step)
+    log, made = late_by_another(clock, monkeypatch, path, sleep=sleeping)
+    with path.with_name(SEGMENT).open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        sleeping.after = lambda: fcntl.flock(other, fcntl.LOCK_UN)
+        log.write("late", made)
+    assert lines(path.with_name(SEGMENT)) == ["a", "late"]
+    assert lines(path) == ["b"]
 
 
 def test_late_record_follows_the_last_split_of_its_period(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,6 +224,23 @@ def test_boundary_without_the_lock(tmp_path: Path, make: Make) -> None:
     assert (tmp_path / "app.log").read_text() == "two\n"
 
 
+def test_boundary_and_a_lock_that_comes_free_too_late(tmp_path: Path, make: Make) -> None:
+    """Had the record the lock that its rotation was refused, it would stand in the file of the period before: it waits for the
+    next try, which rotates first."""
+    clock, held = [1_700_000_000.0], list[int]()
+    log = make(when="S", lock_timeout=0.05, now=lambda: clock[0], on_error=lambda _error: os.close(held.pop()))
+    log.write("one", clock[0])
+    held.append(os.open(tmp_path / "app.log.lock", os.O_RDWR))
+    fcntl.flock(held[0], fcntl.LOCK_EX)
+    clock[0] += 1
+    log.write("two", clock[0])
+    assert not held
+    assert lines(tmp_path) == ["one"]
+    assert log.stats().spilled == 1
+    log.flush()
+    assert (tmp_path / "app.log").read_text() == "two\n"
+
+
 @pytest.mark.parametrize("size", [1, 7, 4095, 4096])
 def test_stump_of_a_killed_writer_is_ended(tmp_path: Path, make: Make, size: int) -> None:
     """Wherever it ends: nobody else is writing, so what has no end now never gets one."""
@@ -326,7 +343,7 @@ def test_nobody_keeps_a_lease(tmp_path: Path, make: Make) -> None:
 
 
 def test_late_record_and_a_sealer(tmp_path: Path, make: Make) -> None:
-    """A late record goes to its segment by name, but not while a sealer has it: then to the active file."""
+    """A late record goes to its segment by name, but not while a sealer has it: then to another one of its period."""
     clock = [1_700_000_000.0]
     log = make(when="S", now=lambda: clock[0])
     log.write("one", clock[0])
@@ -339,7 +356,8 @@ def test_late_record_and_a_sealer(tmp_path: Path, make: Make) -> None:
         fcntl.flock(sealer, fcntl.LOCK_EX)
         log.write("later", clock[0] - 1)
     assert segment.read_text() == "one\nlate\n"
-    assert (tmp_path / "app.log").read_text() == "two\nlater\n"
+    assert segment.with_name(f"{segment.name}.1").read_text() == "later\n"
+    assert (tmp_path / "app.log").read_text() == "two\n"
 
 
 def test_fork_while_the_lock_is_held(tmp_path: Path, make: Make) -> None:

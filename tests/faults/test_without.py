@@ -16,20 +16,21 @@ from _proof import PROOF
 
 TESTS = Path(__file__).resolve().parents[1]
 SWITCHES = (
-    "F_DUPFD_CLOEXEC", "O_CLOEXEC", "renameat2", "ctypes", "statx", "posix_spawn", "get_native_id", "sched_setscheduler",
-    "ENOSYS",
+    "F_DUPFD_CLOEXEC", "O_CLOEXEC", "renameat2", "statfs", "ctypes", "statx", "posix_spawn", "get_native_id",
+    "sched_setscheduler", "ENOSYS",
 )  # fmt: skip
-MUSL = "F_DUPFD_CLOEXEC O_CLOEXEC renameat2 statx posix_spawn get_native_id ENOSYS"  # all at once
+MUSL = "F_DUPFD_CLOEXEC O_CLOEXEC renameat2 statfs statx posix_spawn get_native_id ENOSYS"  # all at once
 PART = (
-    "unit/test_append.py", "unit/test_handler.py", "unit/test_lock.py", "unit/test_timedlogfile.py", "unit/test_helper.py",
+    "unit/test_append.py", "unit/test_handler.py", "unit/test_lock.py", "unit/test_locking.py", "unit/test_timedlogfile.py",
+    "unit/test_helper.py",
     "unit/test_housekeeper.py", "unit/test_descriptors.py", "faults/test_fork.py", "faults/test_sealing.py",
     "faults/test_external.py", "faults/test_buffered.py", "faults/test_late.py", "faults/test_rotation_lock.py",
     "faults/test_lanes.py",
 )  # fmt: skip
 FEW = ("unit/test_handler.py", "unit/test_timedlogfile.py")
 SYSTEM = (
-    "unit/test_append.py", "unit/test_lock.py", "unit/test_helper.py", "unit/test_descriptors.py", "faults/test_fork.py",
-    "faults/test_rotation_lock.py",
+    "unit/test_append.py", "unit/test_lock.py", "unit/test_locking.py", "unit/test_helper.py", "unit/test_descriptors.py",
+    "faults/test_fork.py", "faults/test_rotation_lock.py",
 )  # fmt: skip
 # Signals stay blocked until the helper itself changes that; a thread that has just ended may still be counted at a fork.
 NOT_SO = {

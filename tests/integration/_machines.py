@@ -3,7 +3,8 @@
 The kernel boots on this machine's files, so it writes to them: what a scenario writes outside of its own mounts is to be in its
 folder. A machine of the scenario is a network of its own with a name of its own, for two mounts of one NFS client share what it
 knows: `on 1 COMMAND` and `on 2 COMMAND` run one there. Both see the mounts of both. The server has 10.0.1.1 for the one and
-10.0.2.1 for the other.
+10.0.2.1 for the other. They have one kernel, so where it matters which one that is, `run 1 NUMBER COMMAND` has the command see
+another number of its run (boot_id).
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ machine() { # number name
   on $1 sh -c "ip link set lo up; ip addr add 10.0.$1.2/24 dev w$1; ip link set w$1 up"
 }
 on() { local one=$1; shift; nsenter -t ${MACHINE[$one]} -n -u "$@"; }
+run() { # machine number command
+  local one=$1 number=$2; shift 2; echo $number > /run/kernel.$number
+  on $one unshare -m sh -c 'mount --bind $0 /proc/sys/kernel/random/boot_id && exec "$@"' /run/kernel.$number "$@"
+}
 start() { local one=$1; shift; nsenter -t ${MACHINE[$one]} -n -u "$@" & }
 serve_nfs() {
   rpcbind -w; rpc.statd --no-notify

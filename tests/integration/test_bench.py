@@ -480,6 +480,19 @@ def test_json_of_the_command_is_json(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["imported"]["modules"]
 
 
+def test_what_the_lock_costs_is_printed(tmp_path: Path) -> None:
+    """`benchmarks/locking.py` has a row for each way, with and without the lock; all records are there."""
+    script = Path(__file__).parents[2] / "benchmarks" / "locking.py"
+    arguments = [sys.executable, str(script), "--rounds", "1", "--secs", "0.1", "--procs", "2", "--dir", str(tmp_path)]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    rows = [line.strip("|").split("|") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].split() for row in rows] == [
+        [f'locking="{locking}",', delivery] for delivery in ("direct", "buffered") for locking in ("append", "record")
+    ]
+    assert all(float(row[1].replace(",", "")) > 0 and float(row[3]) > 0 for row in rows)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_least_that_a_record_costs_is_printed() -> None:
     """`benchmarks/limit.py` has a row for each step, for FileHandler, and for ours with and without a buffer."""
     script = Path(__file__).parents[2] / "benchmarks" / "limit.py"

@@ -144,6 +144,18 @@ def test_holders(tmp_path: Path) -> None:
     assert told(log, "--fast")["files"][-1]["held_by"] == []
 
 
+def test_processes_of_other_machines(tmp_path: Path) -> None:
+    """A log that several machines may write to: who has it open on another one is not seen, and that is told."""
+    log = tmp_path / "app.log"
+    with TimedLogFile(log, "D", locking="record") as writer:
+        writer.write("here")
+        code, out, complaints = ls(log)
+    assert code == 0
+    assert "active" in out
+    assert "on another machine" in complaints
+    assert "on another machine" not in ls(put(tmp_path, "other.log"))[2]
+
+
 def test_system_that_does_not_tell_who_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is said, to readers and to programs; everything else is as always."""
     put(tmp_path, f"app.log.{HOUR}")

@@ -176,19 +176,25 @@ def told(printed: str) -> list[str]:
 
 
 def check_refusal(printed: str) -> None:
-    """The first machine writes, the second is told what to do instead, and may write to a file of its own."""
-    first, second, own_first, own_second = told(printed)
+    """The first machine writes, the second is told what to do instead, and may write to a file of its own. Started anew the first
+    one goes on, and so does a container on it that nobody knows; the second one is refused still."""
+    first, second, own_first, own_second, anew, container, last = told(printed)
     assert first == "written /mnt/a/app.log 0"
     assert second.startswith("refused locking='auto': /mnt/b/app.log is on ")
     assert "'alpha' writes to it" in second
     for remedy in ("{host}", "shipper", "lock_dir"):
         assert remedy in second
     assert (own_first, own_second) == ("written /mnt/a/alpha.log 0", "written /mnt/b/beta.log 0")
+    assert anew == container == first
+    assert last.startswith("refused")
 
 
 ONES = """
-on 1 $PYTHON $FOLDER/one.py /mnt/a/app.log; on 2 $PYTHON $FOLDER/one.py /mnt/b/app.log
-on 1 $PYTHON $FOLDER/one.py /mnt/a/{host}.log; on 2 $PYTHON $FOLDER/one.py /mnt/b/{host}.log
+run 1 first $PYTHON $FOLDER/one.py /mnt/a/app.log; run 2 other $PYTHON $FOLDER/one.py /mnt/b/app.log
+run 1 first $PYTHON $FOLDER/one.py /mnt/a/{host}.log; run 2 other $PYTHON $FOLDER/one.py /mnt/b/{host}.log
+run 1 anew $PYTHON $FOLDER/one.py /mnt/a/app.log
+run 1 anew unshare -u sh -c 'hostname container; exec "$@"' sh $PYTHON $FOLDER/one.py /mnt/a/app.log
+run 2 other $PYTHON $FOLDER/one.py /mnt/b/app.log
 """
 
 

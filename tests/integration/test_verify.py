@@ -36,6 +36,7 @@ from mpfhandler._faces.read.content import measure_where_it_is
 from mpfhandler._faces.read.files import Log, find_log
 from mpfhandler._faces.read.findings import Finding
 from mpfhandler._faces.read.states import Survey, survey
+from mpfhandler._platform.mounts import FileSystem
 from mpfhandler._pure.naming import Names
 
 GUESSED = ("when", "interval", "at_time", "tz", "suffix", "lock_dir")  # arguments that tell how a log is rotated
@@ -561,6 +562,25 @@ def test_stuck_lock_holder(sound: Path, stopped: bool) -> None:
         holder.kill()
         holder.communicate()
     assert findings(sound, "lock") == []
+
+
+def test_stuck_lock_of_another_machine(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a network drive who has the lock may be elsewhere: that is told, and where to ask. A lock that an SMB server denies is
+    had by somebody; on NFS only who opens it to write can try it."""
+    opened: list[int] = []
+
+    def denied(fd: int, how: int) -> None:
+        opened.append(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE)
+        raise PermissionError(errno.EACCES, "made to fail")
+
+    monkeypatch.setattr(locks_module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(locks_module, "mount_of", lambda folder: FileSystem("nfs4", folder))
+    monkeypatch.setattr(fcntl, "flock", denied)
+    log = find_log("verify", argparse.Namespace(**dict.fromkeys(GUESSED), log=str(sound), utc=False))
+    [one] = list(locks_module.check_lock(log))
+    assert opened == [os.O_RDWR]
+    assert "by a process of another one" in one.text
+    assert one.remedy.endswith("(on each machine)")
 
 
 def test_lock_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.p
 MARKERS, TWINS, CLOSING = "_protocols/markers.py", "_protocols/twins.py", "_pure/closing.py"
 LANE, PATIENCE = "_engine/lane.py", "_engine/patience.py"
 LOCKED, NETWORK, LOCKING = "_resources/locked.py", "_resources/network.py", "_engine/locking.py"
-BUILD = "_engine/build.py"
+BUILD, MACHINE, KERNEL = "_engine/build.py", "_engine/machine.py", "_pure/machine.py"
 ENTRIES, THREADS, KEEPER = "_engine/entries.py", "_platform/threads.py", "_protocols/housekeeper.py"
 DEPOSIT, OWNER_ID, CONTENT = "_protocols/deposit.py", "_resources/owner_id.py", "_resources/content.py"
 FOLDER, ARCHIVE, HELPER = "_resources/store_folder.py", "_protocols/archive.py", "_platform/helper_posix.py"
@@ -396,8 +396,8 @@ MUTANTS = (
         "no-lease",
         "I6: no writer takes a lease on the log",
         ROTATION,
-        "lease=self._options.late_grace > 0)",
-        "lease=False)",
+        "opening=opening, lease=lease\n",
+        "opening=opening, lease=False\n",
         ("faults/test_fork.py::test_a_child_does_not_let_go_of_what_the_parent_holds",),
     ),
     Mutant(
@@ -792,7 +792,7 @@ MUTANTS = (
         PATIENCE,
         "self.missed = self._needed",
         "self.missed = False",
-        ("simulation/test_every_schedule.py::test_random_schedules[two machines]",),
+        ("faults/test_record_locking.py::test_boundary_and_a_lock_that_comes_free_too_late",),
     ),
     Mutant(
         "record-behind-a-stump",
@@ -856,10 +856,7 @@ MUTANTS = (
         NETWORK,
         "        self._ops.open_folder(folder)\n",
         "",
-        (
-            "unit/test_network.py::test_folder_is_opened_first",
-            "simulation/test_every_schedule.py::test_random_schedules[two machines]",
-        ),
+        ("unit/test_network.py::test_folder_is_opened_first",),
     ),
     Mutant(
         "stale-names-are-believed",
@@ -897,10 +894,42 @@ MUTANTS = (
     Mutant(
         "second-machine-is-let-in",
         "auto: where locks do not exclude other machines, several may write",
-        LOCKING,
-        "        if not owner or not set(owner).isdisjoint(me.split()):",
-        "        if True:",
+        MACHINE,
+        "        if known is not None and admitted is None:\n",
+        "        if False:\n",
         ("unit/test_locking.py::test_second_machine_is_refused_where_locks_are_local",),
+    ),
+    Mutant(
+        "new-start-is-not-written-down",
+        "auto: containers of a machine that was started anew are taken for another one's",
+        MACHINE,
+        "if writable and admitted is not None and admitted != known:",
+        "if False:",
+        ("unit/test_locking.py::test_machine_is_started_anew",),
+    ),
+    Mutant(
+        "host-file-is-changed-by-two",
+        "auto: of two containers that come at the same time one is forgotten",
+        MACHINE,
+        "        _lock(ops, fd)\n",
+        "",
+        ("unit/test_locking.py::test_containers_that_come_at_the_same_time",),
+    ),
+    Mutant(
+        "machines-of-one-name",
+        "auto: two machines of one name are never told apart",
+        KERNEL,
+        "if not present and (run in self.runs or name not in self.names):",
+        "if not present and name not in self.names:",
+        ("unit/test_locking.py::test_another_machine_of_the_same_name",),
+    ),
+    Mutant(
+        "log-in-a-new-folder-is-nobodys",
+        "auto: where the folder is made, too, the first machine does not have the log",
+        LOCKING,
+        "        make_folder()\n",
+        "        pass\n",
+        ("unit/test_locking.py::test_folder_that_is_made",),
     ),
     Mutant(
         "locks-not-tried-out",
@@ -963,16 +992,16 @@ MUTANTS = (
         "late-into-compressed",
         "a late record goes to the end of a compressed segment",
         SEGMENTS,
-        "return None if found.compression else (path, Opening.EXISTING)",
-        "return path, Opening.EXISTING",
+        "if own and own[-1][0].compression:",
+        "if False:",
         ("faults/test_late.py::test_a_record_of_a_compressed_segment_goes_to_the_active_file",),
     ),
     Mutant(
         "late-made-again",
         "P1: a segment that was sealed since the look into the folder is made again for a late record",
         SEGMENTS,
-        "return None if found.compression else (path, Opening.EXISTING)",
-        "return None if found.compression else (path, Opening.ANY)",
+        "return own[-1][1], Opening.EXISTING",
+        "return own[-1][1], Opening.ANY",
         ("faults/test_interleavings.py::test_segment_that_is_sealed_before_it_is_opened_is_not_made_again",),
     ),
     Mutant(
@@ -1591,16 +1620,35 @@ MUTANTS = (
         "one-round-late",
         "P2: a late record's segment that goes while it is opened is not looked for again",
         ROTATION,
-        "            for _ in range(_ROUNDS):\n                place = self.segments.late(",
-        "            for _ in range(1):\n                place = self.segments.late(",
-        ("faults/test_interleavings.py::test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record",),
+        "            for number in range(1, _ROUNDS + 1):\n",
+        "            for number in range(_ROUNDS, _ROUNDS + 1):\n",
+        (
+            "faults/test_interleavings.py::test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record",
+            "faults/test_interleavings.py::test_segment_that_is_held_for_a_moment_is_waited_for",
+        ),
+    ),
+    Mutant(
+        "held-segment-has-no-neighbour",
+        "P2: a late record whose segment somebody is just deleting goes to the active file",
+        ROTATION,
+        "beside=number > _WAITS",
+        "beside=False",
+        ("faults/test_interleavings.py::test_segment_that_is_being_sealed_takes_no_late_record",),
+    ),
+    Mutant(
+        "held-segment-is-not-waited-for",
+        "a look whether somebody has a segment costs its period a second one",
+        ROTATION,
+        "                self._ops.sleep(_PAUSE)",
+        "                pass",
+        ("faults/test_interleavings.py::test_segment_that_is_held_for_a_moment_is_waited_for",),
     ),
     Mutant(
         "last-segment-not-known",
         "P2: of two equal hours' segments the last write alone tells whose they are",
         ROTATION,
-        "0 if state is None else state.before)",
-        "0)",
+        "0 if state is None else state.before, beside",
+        "0, beside",
         ("faults/test_late.py::test_a_split_in_the_second_of_two_equal_hours_takes_no_record_of_the_first",),
     ),
     Mutant(
@@ -3160,7 +3208,7 @@ MUTANTS = (
         "escape-forgotten-by-the-handler",
         "a line end in a message begins a line of the log, whatever `escape` says",
         HANDLER,
-        "            self._format = escaping(self._format, options.encoding, options.errors)\n",
+        "            self._format = escaping(self._format, self._encoding, self._errors)\n",
         "            pass\n",
         ("unit/test_escaping.py::test_nobody_forges_a_line",),
     ),

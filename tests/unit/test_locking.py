@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import threading
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mpfhandler import InvalidOption, TimedLogFile
-from mpfhandler._engine import locking
+from mpfhandler._engine import machine
 from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, one_machine
-from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._engine.machine import claim
+from mpfhandler._platform import OPERATIONS, Operations, host, mounts
+from mpfhandler._platform.host import boot_id
 from mpfhandler._platform.mounts import FileSystem, is_local, mount_of, parse_mountinfo
+from mpfhandler._pure.machine import machine_of
 
 NFS = FileSystem("nfs4", "/mnt", frozenset({"rw", "vers=4.2", "hard", "local_lock=none"}))
 NOLOCK = FileSystem("nfs", "/mnt", frozenset({"rw", "vers=3", "nolock", "local_lock=all"}))
@@ -54,7 +61,16 @@ def test_what_is_asked_for_is_done(tmp_path: Path, mount: FileSystem, given: str
     assert decided(tmp_path, given, mount) == (given, "")
 
 
-@pytest.mark.parametrize("mount", [NOLOCK, SSHFS, FileSystem("cifs", "/mnt", frozenset({"nobrl"})), FileSystem("vboxsf", "/mnt")])
+@pytest.mark.parametrize(
+    "mount",
+    [
+        NOLOCK,
+        SSHFS,
+        FileSystem("cifs", "/mnt", frozenset({"nobrl"})),
+        FileSystem("vboxsf", "/mnt"),
+        FileSystem("virtiofs", "/mnt"),
+    ],
+)
 @pytest.mark.parametrize("given", ["auto", "record"])
 def test_second_machine_is_refused_where_locks_are_local(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: FileSystem, given: str
@@ -62,9 +78,10 @@ def test_second_machine_is_refused_where_locks_are_local(
     """The log is the first one's, whose processes exclude each other; the message says what to do instead."""
     assert decided(tmp_path, given, mount).mode == "record"
     assert decided(tmp_path, given, mount).mode == "record"
-    monkeypatch.setattr(locking, "host_name", lambda: "another container of this machine")
+    monkeypatch.setattr(machine, "host_name", lambda: "another container of this machine")
     assert decided(tmp_path, given, mount).mode == "record"
-    monkeypatch.setattr(locking, "boot_id", lambda: "another")
+    monkeypatch.setattr(machine, "host_name", lambda: "another")
+    monkeypatch.setattr(machine, "boot_id", lambda: "another")
     with pytest.raises(InvalidOption, match="locks exclude the processes of one machine only") as caught:
         decided(tmp_path, given, mount)
     for remedy in ("{host}", "shipper", "lock_dir", os.uname().nodename, ".app.log.host"):
@@ -78,9 +95,118 @@ def test_second_machine_is_refused_where_locks_are_local(
 def test_second_machine_may_come_where_locks_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """NFSv4: nothing says whose the log is."""
     decided(tmp_path, "auto", NFS)
-    monkeypatch.setattr(locking, "host_name", lambda: "another")
+    monkeypatch.setattr(machine, "host_name", lambda: "another")
     assert decided(tmp_path, "auto", NFS).mode == "record"
     assert not list(tmp_path.iterdir())
+
+
+Run = Callable[[str, str], str]
+
+
+@pytest.fixture
+def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Makes a log on sshfs, in a container of this name and under the kernel of this run; the way, or "refused"."""
+
+    def run(name: str, kernel: str) -> str:
+        monkeypatch.setattr(machine, "host_name", lambda: name)
+        monkeypatch.setattr(machine, "boot_id", lambda: kernel)
+        try:
+            return decided(tmp_path, "record", SSHFS).mode
+        except InvalidOption as error:
+            return "refused" if ".app.log.host" in str(error) else str(error)
+
+    return run
+
+
+def test_machine_is_started_anew(on: Run) -> None:
+    """It goes on with its own log, and so do its containers, whichever comes first and also if their names are new."""
+    assert [on("alpha", "run-1"), on("web-1", "run-1"), on("web-2", "run-1")] == ["record"] * 3
+    assert on("beta", "run-of-another") == "refused"
+    assert [on("web-2", "run-2"), on("alpha", "run-2"), on("named otherwise", "run-2")] == ["record"] * 3
+    assert [on("named otherwise", "run-3"), on("web-1", "run-3"), on("another new name", "run-3")] == ["record"] * 3
+    assert on("beta", "run-of-another") == "refused"
+
+
+def test_another_machine_of_the_same_name(on: Run) -> None:
+    """It is taken for the first one, started anew, until that one comes again: a run of a kernel that is over does not come
+    back."""
+    assert on("localhost", "run-1") == "record"
+    assert on("localhost", "run-of-another") == "record"
+    assert on("localhost", "run-1") == "refused"
+    assert on("localhost", "run-of-another") == "record"
+
+
+def test_machine_without_a_number_of_its_run(on: Run) -> None:
+    """No Linux: its name tells."""
+    assert [on("alpha", ""), on("alpha", ""), on("beta", "")] == ["record", "record", "refused"]
+    assert [on("alpha", "run-1"), on("beta", "run-1"), on("beta", "")] == ["record"] * 3
+
+
+def test_host_file_that_was_not_written(tmp_path: Path, on: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its maker was killed in between: it is waited for a while, and then made one's own."""
+    (tmp_path / ".app.log.host").touch()
+    monkeypatch.setattr(machine, "_PAUSE", 0.001)
+    assert on("alpha", "run-1") == "record"
+    assert on("beta", "run-of-another") == "refused"
+
+
+def test_host_file_that_is_just_being_written(tmp_path: Path, on: Run) -> None:
+    """Who comes in between waits for what will stand there."""
+    path = tmp_path / ".app.log.host"
+    path.touch()
+    timer = threading.Timer(0.1, path.write_text, ("alpha\nrun-1\n",))
+    timer.start()
+    assert on("beta", "run-of-another") == "refused"
+    timer.join()
+
+
+def test_containers_that_come_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each adds its name: who reads the file while another one changes it would have that one forgotten."""
+    monkeypatch.setattr(machine, "host_name", lambda: threading.current_thread().name)
+    monkeypatch.setattr(machine, "boot_id", lambda: "run")
+    path = str(tmp_path / ".app.log.host")
+    claim(OPERATIONS, path)
+    second = threading.Thread(target=claim, args=(OPERATIONS, path), name="web-2")
+
+    def read_at(fd: int, length: int, offset: int) -> bytes:
+        data = OPERATIONS.read_at(fd, length, offset)
+        second.start()
+        second.join(0.2)
+        return data
+
+    first = threading.Thread(target=claim, args=(replace(OPERATIONS, read_at=read_at), path), name="web-1")
+    first.start()
+    first.join()
+    second.join()
+    found = machine_of(Path(path).read_text())
+    assert found is not None
+    assert {"web-1", "web-2"} < set(found.names)
+
+
+def test_host_file_of_another_user(tmp_path: Path, on: Run) -> None:
+    """Where it cannot be changed or read, nobody is refused for that."""
+    assert on("alpha", "run-1") == "record"
+    path = tmp_path / ".app.log.host"
+
+    def open_lock(name: str, mode: int) -> tuple[int, bool]:
+        fd, _ = OPERATIONS.open_lock(name, mode)
+        return fd, name != str(path)
+
+    log = str(tmp_path / "app.log")
+    before = path.read_bytes()
+    ops = replace(OPERATIONS, open_lock=open_lock)
+    assert decide_locking(ops, "record", log, log + ".lock", own=False, mounted=lambda _folder: SSHFS).mode == "record"
+    assert path.read_bytes() == before
+
+
+def test_folder_that_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mkdir=True`: the first machine has the log also where its folder is new."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: SSHFS)
+    TimedLogFile(tmp_path / "new" / "app.log", mkdir=True, delay=True, locking="record").close()
+    monkeypatch.setattr(machine, "host_name", lambda: "another")
+    monkeypatch.setattr(machine, "boot_id", lambda: "another")
+    with pytest.raises(InvalidOption, match="writes to it"):
+        TimedLogFile(tmp_path / "new" / "app.log", mkdir=True, locking="record")
 
 
 def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,8 +219,8 @@ def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return decide_locking(OPERATIONS, "auto", log, lock, own=False, mounted=mounts.__getitem__)
 
     assert decide(LOCAL).mode == "record"
-    monkeypatch.setattr(locking, "host_name", lambda: "another")
-    monkeypatch.setattr(locking, "boot_id", lambda: "another")
+    monkeypatch.setattr(machine, "host_name", lambda: "another")
+    monkeypatch.setattr(machine, "boot_id", lambda: "another")
     assert decide(NFS).mode == "record"
     with pytest.raises(InvalidOption):
         decide(LOCAL)
@@ -115,7 +241,7 @@ def test_file_system_without_locks_is_refused(tmp_path: Path, number: int) -> No
 
 def test_it_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a warning, which Python shows once; it points to who made the log, and is no failure of the log's."""
-    monkeypatch.setattr(decide_locking, "__kwdefaults__", {"mounted": lambda _folder: NFS})
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: NFS)
     told: list[Exception] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
@@ -165,7 +291,7 @@ def test_quick_look_and_the_table_agree(tmp_path: Path) -> None:
     """What the quick look takes for local is nothing that needs the lock."""
     for folder in (str(tmp_path), "/proc", "/dev/shm", "/"):
         assert not (is_local(folder) and needs_lock(mount_of(os.path.realpath(folder))))
-    if mount_of(str(tmp_path)).kind in {"ext4", "xfs", "btrfs", "tmpfs", "overlay"}:
+    if mount_of(str(tmp_path)).kind in {"ext4", "xfs", "btrfs", "tmpfs", "overlay"} and mounts._find_statfs() is not None:
         assert is_local(str(tmp_path))
     assert not is_local("/proc")
     assert not is_local("/no such folder")
@@ -177,3 +303,36 @@ def test_every_folder_has_a_mount() -> None:
         assert mount_of("/proc").kind == "proc"
         assert mount_of("/").kind != "unknown"
     assert mount_of("/no such folder").kind == "unknown"
+
+
+WITHOUT = Path(__file__).resolve().parents[1] / "without"
+
+
+@pytest.mark.parametrize("switch", ["", "ctypes", "statfs", "O_CLOEXEC"])
+def test_without_the_quick_look(tmp_path: Path, switch: str) -> None:
+    """Where statfs(2) cannot be called, or descriptors cannot close themselves, the table of mounts tells the same."""
+    program = (
+        "import sys, mpfhandler._platform.mounts as mounts; from mpfhandler import TimedLogFile\n"
+        "with TimedLogFile(sys.argv[1]) as log: log.write('here'); mode = log._writer.options.locking\n"
+        "print(mounts._find_statfs() is None, mounts.mount_of(sys.argv[2]).kind, mode)"
+    )
+    path = os.pathsep.join([str(WITHOUT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "app.log"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": path, "WITHOUT": switch}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    none, kind, mode = done.stdout.split()
+    assert none == str(switch in {"ctypes", "statfs"} or not sys.platform.startswith("linux"))
+    assert kind == mount_of(str(tmp_path)).kind
+    assert mode == ("record" if needs_lock(mount_of(str(tmp_path))) else "append")
+
+
+def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that does not tell its mounts: `auto` chooses `append`, and says nothing; its kernel's run has no number."""
+    monkeypatch.setattr(mounts, "_MOUNTINFO", str(tmp_path / "none"))
+    monkeypatch.setattr(mounts, "_find_statfs", lambda: None)
+    monkeypatch.setattr(host, "_BOOT_ID", str(tmp_path / "none"))
+    log = str(tmp_path / "app.log")
+    assert mount_of(str(tmp_path)) == FileSystem("unknown", "")
+    assert decide_locking(OPERATIONS, "auto", log, log + ".lock", own=False) == ("append", "")
+    assert boot_id() == ""

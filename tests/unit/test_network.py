@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, FileStat
 from mpfhandler._resources.network import networked
 
 
@@ -54,7 +54,8 @@ def test_log_that_is_taken_for_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> None:
-    """ESTALE: the client remembers a file that the server has no more. Once the folder was listed it asks again."""
+    """ESTALE: the client remembers a file that the server has no more, and a look at the name tells the same. Once the folder was
+    listed it asks again."""
     path, listed, slept = tmp_path / "app.log", [False], [0.0]
     if there:
         path.write_text("another\n")
@@ -64,11 +65,16 @@ def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> Non
             raise OSError(errno.ESTALE, "made to fail", name)
         return OPERATIONS.open_read(name)
 
+    def stat_path(name: str) -> FileStat:
+        os.close(open_read(name))
+        return OPERATIONS.stat_path(name)
+
     def names(folder: str) -> list[str]:
         listed[0] = True
         return OPERATIONS.names(folder)
 
-    ops = networked(replace(OPERATIONS, open_read=open_read, names=names, sleep=slept.append), str(path))
+    entries = replace(OPERATIONS, open_read=open_read, stat_path=stat_path, names=names, sleep=slept.append)
+    ops = networked(entries, str(path))
     if there:
         assert ops.stat_path(str(path)).size == 8
     else:

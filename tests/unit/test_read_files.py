@@ -6,14 +6,17 @@ import argparse
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mpfhandler import TimedLogFile
+from mpfhandler._faces.read import files as files_module
 from mpfhandler._faces.read.files import Log, add_log_arguments, find_log, list_again
 from mpfhandler._faces.read.folder import denied, lock_is_ours, logs_in, nearest, refused
 from mpfhandler._faces.read.show import iso, wall
+from mpfhandler._platform import OPERATIONS
 from mpfhandler._platform.looking import id_of
 from mpfhandler._pure.errors import InvalidOption
 from mpfhandler._pure.schedule import Period, Schedule
@@ -264,6 +267,34 @@ def test_a_rotation_in_the_middle_of_a_look(tmp_path: Path, monkeypatch: pytest.
     list_again(log)
     assert shown(log) == ["app.log.2026-11-23_15", *rotated, "app.log"]
     assert len({one.inode for one in log.files}) == 5
+
+
+def test_log_that_other_machines_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `locking="record"` the state record has no device number: the period is told all the same. The server is asked what
+    the names lead to before they are looked at."""
+    log, asked = tmp_path / "app.log", list[str]()
+    with TimedLogFile(log, "H", interval=4, utc=True, locking="record") as writer:
+        writer.write("here")
+    found = find(log)
+    assert found.state is not None
+    assert found.state.shared
+    period = Schedule.create("H", 4, utc=True).period(time.time())
+    assert [(one.start, one.end) for one in found.files] == [(period.start, period.end)]
+
+    def look(path: str) -> os.stat_result:
+        asked.append("look")
+        return os_lstat(path)
+
+    os_lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", look)
+    entries = {name: lambda _given, name=name: asked.append(name) or 0 for name in ("open_folder", "open_read", "close")}
+    monkeypatch.setattr(files_module, "OPERATIONS", replace(OPERATIONS, **entries))
+    list_again(found)
+    assert asked[:4] == ["open_folder", "open_read", "close", "look"]
+    asked.clear()
+    found.state = replace(found.state, file=id_of(log.stat()))
+    list_again(found)
+    assert "open_folder" not in asked
 
 
 def test_a_folder_that_does_not_stop_moving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,3 +80,16 @@ def test_torn_record_is_noticed() -> None:
 def test_anything_else_is_no_state(data: bytes) -> None:
     """Empty, torn, of another version, a bare timestamp of an old release, a number written otherwise: no state."""
     assert unpack(data) is None
+
+
+def test_file_that_several_machines_see() -> None:
+    """Each mount has a device number of its own, so such a record tells the inode alone; any other one both."""
+    everywhere = State(FileId(0, 7), 0, Period(0, 60), "0" * 16)
+    assert everywhere.shared
+    assert everywhere.names(FileId(41, 7))
+    assert everywhere.names(FileId(0, 7))
+    assert not everywhere.names(FileId(41, 8))
+    here = State(FileId(41, 7), 0, Period(0, 60), "0" * 16)
+    assert not here.shared
+    assert here.names(FileId(41, 7))
+    assert not here.names(FileId(42, 7))

@@ -20,17 +20,22 @@ def _delete(module: str, *names: str) -> Callable[[], None]:
     return take_away
 
 
-def _no_exclusive_rename() -> None:
-    import ctypes
+def _hide(*names: str) -> Callable[[], None]:
+    """Functions of the C library."""
 
-    get = ctypes.CDLL.__getattr__
+    def take_away() -> None:
+        import ctypes
 
-    def has(library: ctypes.CDLL, name: str) -> object:
-        if name in {"renameat2", "renamex_np"}:
-            raise AttributeError(name)
-        return get(library, name)
+        get = ctypes.CDLL.__getattr__
 
-    ctypes.CDLL.__getattr__ = has  # type: ignore[method-assign]
+        def has(library: ctypes.CDLL, name: str) -> object:
+            if name in names:
+                raise AttributeError(name)
+            return get(library, name)
+
+        ctypes.CDLL.__getattr__ = has  # type: ignore[method-assign]
+
+    return take_away
 
 
 def _no_ctypes() -> None:
@@ -58,7 +63,8 @@ def _no_schedulers() -> None:
 SWITCHES: dict[str, Callable[[], None]] = {
     "F_DUPFD_CLOEXEC": _delete("fcntl", "F_DUPFD_CLOEXEC"),
     "O_CLOEXEC": _delete("os", "O_CLOEXEC", "O_NOCTTY"),
-    "renameat2": _no_exclusive_rename,
+    "renameat2": _hide("renameat2", "renamex_np"),
+    "statfs": _hide("statfs"),
     "ctypes": _no_ctypes,
     "statx": _delete("os", "statx", "STATX_BTIME"),
     "posix_spawn": _delete("os", "posix_spawn", "posix_spawnp"),

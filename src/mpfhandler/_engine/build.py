@@ -22,7 +22,7 @@ from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
 from .locking import Locking, decide_locking, tell
 from .owner import find_owner
-from .place import absolute, find_place, is_of_machine, lasting_path, remove_folders
+from .place import absolute, find_place, is_of_machine, lasting_path, make_folders, remove_folders
 from .writer import Writer
 
 __all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
@@ -100,8 +100,14 @@ def build(
     place = find_place(ops, given["path"], given["lock_dir"], mkdir, names, longest_ending(schedule.suffix))
     locking = Locking("append")
     if not place.special:
-        own = is_of_machine(given["path"])
-        locking = decide_locking(ops, options.locking, place.log, place.lock, own=own)
+        locking = decide_locking(
+            ops,
+            options.locking,
+            place.log,
+            place.lock,
+            own=is_of_machine(given["path"]),
+            make_folder=lambda: make_folders(ops, place.log, options.access) if place.missing else None,
+        )
     tell(locking)
     options = replace(options, locking=locking.mode)
     return Writer(ops, place, options, terminator.encode(encoding, errors), hooks, on_error)

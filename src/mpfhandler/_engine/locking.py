@@ -14,11 +14,11 @@ import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._platform import Fault, Operations
-from .._platform.host import boot_id, host_name
+from .._platform import Operations
 from .._platform.mounts import FileSystem, is_local, mount_of
 from .._pure.errors import InvalidOption
 from .._resources.descriptors import close_quietly
+from .machine import claim, host_file
 
 __all__ = ["Locking", "decide_locking", "locks_records_at", "needs_lock", "one_machine", "tell"]
 
@@ -27,10 +27,14 @@ _ODD = {
     "share", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "wine",
 }  # fmt: skip
 _FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
-_SHARED_FOLDERS = {"prl_fs", "vboxsf", "vmhgfs"}  # of virtual machines
+_SHARED_FOLDERS = {
+    "prl_fs",
+    "vboxsf",
+    "virtiofs",
+    "vmhgfs",
+}  # of virtual machines; virtiofsd leaves locks to the guest
 # Options of a mount by which locks stay on the machine: nfs(5), mount.cifs(8).
 _LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl"}
-_LONGEST = 4096  # bytes of a machine's name
 _REMEDY = (
     "give each machine a file of its own (a path may contain {host}), log to a local disk and have a shipper or archive= bring "
     "it together, or name by lock_dir a folder on a network file system whose locks exclude, such as NFSv4"
@@ -68,6 +72,7 @@ def decide_locking(
     lock: str,
     *,
     own: bool,
+    make_folder: Callable[[], object] = lambda: None,
     mounted: Callable[[str], FileSystem] = mount_of,
 ) -> Locking:
     """What the option means for this log.
@@ -78,6 +83,7 @@ def decide_locking(
         log: its path.
         lock: of its lock file.
         own: the path has the machine's name in it, so no other machine writes there.
+        make_folder: makes the log's folder if it is missing: it has to be there for a file that says whose the log is.
         mounted: tells of a folder's file system.
 
     Raises:
@@ -96,7 +102,7 @@ def decide_locking(
         _try_out(ops, given, locks)
         lock_mount = mount if os.path.dirname(lock) == os.path.dirname(log) else mounted(locks)
         if not own and (one_machine(lock_mount) or not needs_lock(lock_mount)):
-            _belong(ops, given, log, mount)
+            _belong(ops, given, log, mount, make_folder)
     told = f"{log} is on {mount}: each record is written under the rotation lock; locking='record' says that this is known"
     return Locking("record", told if given == "auto" else "")
 
@@ -148,45 +154,21 @@ def _try_out(ops: Operations, given: str, folder: str) -> None:
         raise InvalidOption("locking", given, f"the file system of {folder} has no locks that exclude anybody", _REMEDY)
 
 
-def _belong(ops: Operations, given: str, log: str, mount: FileSystem) -> None:
-    """Have the log belong to this machine, if it belongs to none. Containers of one machine have names of their own.
+def _belong(ops: Operations, given: str, log: str, mount: FileSystem, make_folder: Callable[[], object]) -> None:
+    """Have the log belong to this machine, if it belongs to none.
 
     Raises:
         InvalidOption: it is another one's.
     """
-    folder, name = os.path.split(log)
-    path, me = os.path.join(folder, f".{name}.host"), f"{host_name()}\n{boot_id()}\n"
     try:
-        fd = ops.open_new_private(path)
-    except OSError as error:
-        if ops.fault(error) is not Fault.EXISTS:
-            return  # a folder that is to be made yet, or one of another user's
-        owner = _read(ops, path).split()
-        if not owner or not set(owner).isdisjoint(me.split()):
-            return
+        make_folder()
+    except OSError:
+        pass  # who opens the log tries again, and tells
+    path = host_file(log)
+    another = claim(ops, path)
+    if another:
         problem = (
-            f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {owner[0]!r} writes to it (if "
-            f"that is over, remove {path})"
+            f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {another!r} writes to it (if that "
+            f"is over, or was this machine, remove {path})"
         )
-        raise InvalidOption("locking", given, problem, _REMEDY) from None
-    try:
-        ops.write_at(fd, me.encode(), 0)
-        ops.set_mode(fd, 0o644)
-    except OSError:
-        pass
-    finally:
-        close_quietly(ops, fd)
-
-
-def _read(ops: Operations, path: str) -> str:
-    """Whose the log is; "" if that cannot be told: it is just being written, or may not be read."""
-    try:
-        fd = ops.open_read(path)
-    except OSError:
-        return ""
-    try:
-        return ops.read_at(fd, _LONGEST, 0).decode("utf-8", "replace")
-    except OSError:
-        return ""
-    finally:
-        close_quietly(ops, fd)
+        raise InvalidOption("locking", given, problem, _REMEDY)

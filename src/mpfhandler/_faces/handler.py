@@ -173,6 +173,7 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self._buffered = writer.options.delivery.buffered
         self._stream = LogStream(writer, self._sink)
         options, schedule = writer.options, writer.options.schedule
+        self._encoding, self._errors = options.encoding, options.errors
         super().__init__(absolute(given["path"]), "a", encoding=options.encoding, delay=True, errors=options.errors)
         self.when = schedule.when
         self.interval = schedule.interval * schedule.unit_seconds  # seconds, as in the standard library
@@ -183,7 +184,6 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
         self.suffix, self.extMatch = schedule.suffix, ext_match(schedule.when)
         if schedule.when.startswith("W"):
             self.dayOfWeek = int(schedule.when[1])
-        self._encoding, self._errors = options.encoding, options.errors
         self._terminator = self.terminator
         self._use(None)
         warn(writer)
@@ -369,13 +369,11 @@ class MultProcTimedRotatingFileHandler(logging.handlers.BaseRotatingHandler):
                 self._lockless = formatter
             if formatter is not None and is_stock(self._of_class):
                 self._format = StockFormat(formatter).format
-        options = self._writer.options
-        if options.escape:
-            self._format = escaping(self._format, options.encoding, options.errors)
+        if self._writer.options.escape:
+            self._format = escaping(self._format, self._encoding, self._errors)
 
     def _check_process(self) -> None:
-        """The record is from another process, or a fork happened that no hook told us of: then the lock is not asked for, a
-        thread that this process does not have may hold it."""
+        """A record of another process, or a fork that no hook told us of: no lock is asked for, a lost thread may hold it."""
         if self._writer.process != os.getpid():
             if self._sink is not self._writer:
                 self._sink.after_fork_in_child()

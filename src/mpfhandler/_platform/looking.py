@@ -10,7 +10,7 @@ import sys
 
 from .._pure.facts import FileId
 
-__all__ = ["id_of", "is_locked", "open_shared", "read_from", "user_id"]
+__all__ = ["id_of", "is_locked", "open_shared", "open_to_lock", "read_from", "user_id"]
 
 if sys.platform == "win32":
     from .windows import WINDOWS
@@ -21,6 +21,10 @@ if sys.platform == "win32":
         if not follow and os.path.islink(path):
             raise OSError(f"{path}: is a symbolic link")
         return WINDOWS.open_read(path)
+
+    def open_to_lock(path: str, *, follow: bool = True) -> int:
+        """The same, for a lock."""
+        return open_shared(path, follow=follow)
 
     def read_from(fd: int, length: int, offset: int) -> bytes:
         """At most so many bytes from there."""
@@ -44,6 +48,13 @@ else:
     def open_shared(path: str, *, follow: bool = True) -> int:
         """A descriptor to read from, in nobody's way. Without `follow` a symbolic link is none of ours."""
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+
+    def open_to_lock(path: str, *, follow: bool = True) -> int:
+        """The same, for a lock: on NFS only who may write to a file can have it for himself. Nothing is written."""
+        try:
+            return os.open(path, os.O_RDWR | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+        except OSError:
+            return open_shared(path, follow=follow)
 
     def read_from(fd: int, length: int, offset: int) -> bytes:
         """At most so many bytes from there."""

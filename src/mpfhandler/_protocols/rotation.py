@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 from .._platform import Fault, FileStat, Operations
 from .._pure.errors import ScheduleMismatch
@@ -54,6 +53,7 @@ from .segments import Segments
 __all__ = ["Outcome", "Rotation"]
 
 _LOOKS = 20  # while the clock goes from one period to the next each time
+_WAITS, _PAUSE = 3, 0.005  # rounds in which a late record's segment that somebody has is waited for; seconds after each
 _ROUNDS = 5  # each new round needs another deletion of the lock file or move of the log at just the wrong moment
 
 
@@ -204,13 +204,14 @@ class Rotation:
             period, state = self._options.schedule.period(created), held.read_state()
             if state is not None and state.period.start != period.end:
                 state = None  # it tells of another period which segment is the last
-            for _ in range(_ROUNDS):
-                place = self.segments.late(period, 0 if state is None else state.before)
+            for number in range(1, _ROUNDS + 1):
+                place = self.segments.late(period, 0 if state is None else state.before, beside=number > _WAITS)
                 segment = None if place is None else self._open_late(*place, period, terminator)
                 if segment is not None and state is not None and state.before != segment.file.inode:
                     self._write_state(held, replace(state, before=segment.file.inode))
                 if place is None or segment is not None:
                     return segment
+                self._ops.sleep(_PAUSE)  # somebody is just deleting it, or opening it; a sealer takes longer
             return None
         finally:
             self._lock.release(held)
@@ -244,7 +245,7 @@ class Rotation:
         seen = self._look(held, mine)
         plan = decide(seen, self._options.schedule, self._options.late_grace, demand, self._options.max_bytes)
         if plan.foreign_schedule:
-            self._warn_of_mismatch()
+            self._report("schedule", ScheduleMismatch(self._options.schedule.mismatch))
         moved: str | None = None
         failed = False
         if plan.action is Action.ROTATE and seen.file is not None and plan.closing is not None:
@@ -376,20 +377,14 @@ class Rotation:
             raise
 
     def _open(self, period: Period, terminator: bytes, opening: Opening) -> OpenSegment:
-        how = partial(open_segment, opening=opening, lease=self._options.late_grace > 0)
-        segment, failed = how(self._ops, self._path, period, terminator, self._options.access, self._trace)
+        access, lease = self._options.access, self._options.late_grace > 0
+        segment, failed = open_segment(
+            self._ops, self._path, period, terminator, access, self._trace, opening=opening, lease=lease
+        )
         if failed is not None:
             self._report("chmod/owner", failed)
         self._trace("open", inode=segment.file.inode, start=period.start, end=period.end)
         return segment
-
-    def _warn_of_mismatch(self) -> None:
-        mine = self._options.schedule
-        text = (
-            f"another process rotates this log by another schedule than when={mine.when!r}, interval={mine.interval}, "
-            f"zone={mine.zone.key!r}; its end of the period counts; give all processes the same schedule and time zone"
-        )
-        self._report("schedule", ScheduleMismatch(text))
 
 
 def _surely(look: Callable[[], bool]) -> bool:

@@ -125,7 +125,7 @@ class Segments:
             return False
         return True
 
-    def late(self, period: Period, last: int) -> tuple[str, Opening] | None:
+    def late(self, period: Period, last: int, *, beside: bool) -> tuple[str, Opening] | None:
         """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
         another process's rotator, which is to have the name to itself. What is there may be sealed meanwhile: it must not be
         created again, for it would stand beside its compressed form and have another content.
@@ -133,6 +133,7 @@ class Segments:
         Args:
             period: of the record.
             last: inode of the period's last segment; 0 if it had none, or that is not known.
+            beside: the path for another one: who deletes or seals the last one does not let it go.
 
         Raises:
             OSError: the folder or the name cannot be looked at.
@@ -145,9 +146,10 @@ class Segments:
             return None
         same = [(found, path) for found, path in names.known(folder, files) if found.wall == first.wall]
         own = self._own(names, first, period, same, last)
-        if own:
-            found, path = own[-1]
-            return None if found.compression else (path, Opening.EXISTING)
+        if own and own[-1][0].compression:
+            return None
+        if own and not beside:
+            return own[-1][1], Opening.EXISTING
         path = names.write(replace(first, index=self._next_index(names, first) if same else 0))
         return None if self._taken(path) else (path, Opening.NEW)  # what is there is not ours: a namer may give any name
 

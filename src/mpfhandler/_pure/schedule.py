@@ -126,6 +126,14 @@ class Schedule:
         text = f"{unit} {count} {self._first_second} {self.zone.rules}".encode("utf-8", "surrogateescape")
         return f"{zlib.crc32(text):08x}{zlib.adler32(text):08x}"
 
+    @property
+    def mismatch(self) -> str:
+        """What is told to the user where another process of the log has another fingerprint."""
+        return (
+            f"another process rotates this log by another schedule than when={self.when!r}, interval={self.interval}, "
+            f"zone={self.zone.key!r}; its end of the period counts; give all processes the same schedule and time zone"
+        )
+
     def wall(self, instant: int) -> datetime:
         """What the wall clock shows at an instant; a naive value."""
         return _EPOCH + timedelta(seconds=instant + self.zone.offset(instant))

@@ -32,6 +32,16 @@ class State:
     fingerprint: str  # of the schedule that chose the period
     before: int = 0  # inode of the last segment of the period before; 0: it had none, or that is not known
 
+    @property
+    def shared(self) -> bool:
+        """Whether several machines may write to the log (`locking="record"`): then a file is known by its inode alone, for each
+        mount has a device number of its own."""
+        return self.file.device == 0
+
+    def names(self, file: FileId) -> bool:
+        """Whether it tells of this file, as any machine sees it."""
+        return self.file == file or (self.shared and self.file.inode == file.inode)
+
 
 def pack(state: State) -> bytes:
     """The state as bytes of exactly `SIZE`."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ..._engine.place import find_log as real_path
 from ..._engine.place import lock_of
+from ..._platform import OPERATIONS
 from ..._platform.looking import id_of
 from ..._pure.closing import closing
 from ..._pure.errors import InvalidOption, path_error
@@ -190,6 +191,8 @@ def list_again(log: Log) -> list[LogFile]:
     Raises:
         OSError: the folder may not be read.
     """
+    if log.state is not None and log.state.shared:
+        _ask_anew(log)
     active, files = _seen(log.path), list[str]()
     for _ in range(_LOOKS):
         files = _names_in(log.names.folder)
@@ -197,7 +200,7 @@ def list_again(log: Log) -> list[LogFile]:
         if _inode(again) == _inode(active):
             break
         active = again  # somebody has rotated meanwhile: the closed file may be missing in what was listed
-    if active is None or log.state is None or log.state.file != _inode(active):
+    if active is None or log.state is None or not log.state.names(id_of(active)):
         log.state = read_state(log.lock)
     listed = _closed(log, files)
     if active is not None:
@@ -279,7 +282,7 @@ def _segment(log: Log, name: SegmentName, path: str, *, waiting: bool) -> LogFil
 def _active(log: Log, seen: os.stat_result) -> LogFile:
     """The state record tells its period, if it speaks of this file."""
     inode = id_of(seen)
-    period = log.state.period if log.state is not None and log.state.file == inode else None
+    period = log.state.period if log.state is not None and log.state.names(inode) else None
     start, end = (None, None) if period is None else (float(period.start), float(period.end))
     return LogFile(log.path, None, start, end, seen.st_size, inode, seen.st_mtime)
 
@@ -314,6 +317,16 @@ def _seen(path: str) -> os.stat_result | None:
 
 def _inode(seen: os.stat_result | None) -> FileId | None:
     return None if seen is None else id_of(seen)
+
+
+def _ask_anew(log: Log) -> None:
+    """Have this machine ask the server what the names lead to: an NFS client does by opening the folder, an SMB client by opening
+    the log. Else it is seconds behind what other machines have done."""
+    try:
+        OPERATIONS.open_folder(log.names.folder)
+        OPERATIONS.close(OPERATIONS.open_read(log.path))
+    except OSError:
+        pass  # who looks at it next tells
 
 
 def _names_in(folder: str) -> list[str]:

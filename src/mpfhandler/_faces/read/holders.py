@@ -42,11 +42,13 @@ class Holders:
         by_file: the processes that have it open.
         hidden: processes whose files this user may not see.
         told: whether this system tells anything.
+        elsewhere: other machines may have the files, too, whose processes nobody sees here.
     """
 
     by_file: dict[FileId, list[Holder]] = field(default_factory=dict[FileId, list[Holder]])
     hidden: int = 0
     told: bool = True
+    elsewhere: bool = False
 
     @property
     def note(self) -> str:
@@ -54,7 +56,9 @@ class Holders:
         if not self.told:
             return "this system does not tell who has a file open"
         many = "process of another user" if self.hidden == 1 else "processes of other users"
-        return f"not seen: the files of {self.hidden} {many}; run this as root to see them" if self.hidden else ""
+        hidden = f"not seen: the files of {self.hidden} {many}; run this as root to see them" if self.hidden else ""
+        others = "not seen: who has a file open on another machine" if self.elsewhere else ""
+        return "; ".join(filter(None, [hidden, others]))
 
 
 def holders(files: Iterable[FileId]) -> Holders:

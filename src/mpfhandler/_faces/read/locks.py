@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Iterator
 
-from ..._platform.looking import id_of, is_locked, open_shared
+from ..._engine.locking import needs_lock
+from ..._platform.looking import id_of, is_locked, open_to_lock
+from ..._platform.mounts import mount_of
 from ..._pure.facts import FileId
 from .files import Log
 from .findings import PROBLEM, Finding, command
@@ -46,7 +48,7 @@ def is_free(path: str) -> bool:
     """Whether this file is there and nobody has a lock on it; False where that cannot be told. Who makes a file has the lock an
     instant later, and who is done with it lets go as soon as it has another name, so it is looked at twice."""
     try:
-        fd = open_shared(path, follow=False)
+        fd = open_to_lock(path, follow=False)
     except OSError:
         return False
     try:
@@ -68,7 +70,7 @@ def _leads_to(path: str, fd: int) -> bool:
 def _had(path: str) -> tuple[bool, FileId | None]:
     """Whether the lock was free once in the time that is given to it."""
     try:
-        fd = open_shared(path)
+        fd = open_to_lock(path)
     except OSError:
         return True, None
     try:
@@ -90,8 +92,11 @@ def _stuck(path: str, file: FileId) -> Finding:
     alive = [one for one in takers if one.program] or having
     who = ", ".join(map(str, alive))
     whose = f"held by {who}{' (stopped)' if _stopped(alive) else ''}" if who else "the system does not tell by whom it is held"
+    network = not who and needs_lock(mount_of(os.path.dirname(os.path.realpath(path))))
+    if network:
+        whose = "held by nobody whom this machine sees, so perhaps by a process of another one"
     text = f"the rotation lock has not been free for {_PATIENCE:g} s; {whose}"
-    return Finding("lock", PROBLEM, path, text, _let_go(path, alive))
+    return Finding("lock", PROBLEM, path, text, f"{_let_go(path, alive)}{' (on each machine)' if network else ''}")
 
 
 def _stopped(having: list[Holder]) -> list[int]:

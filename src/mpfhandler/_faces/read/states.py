@@ -73,6 +73,7 @@ def survey(log: Log, now: float, grace: float) -> Survey:
         OSError: a file or the folder cannot be looked at.
     """
     open_now, locks = holders(one.inode for one in log.files), Locks()
+    open_now.elsewhere = log.state is not None and log.state.shared
     markers = dict(_markers(log))
     closed: list[Known] = []
     active: list[Known] = []
