@@ -445,6 +445,18 @@ def test_segment_that_goes_while_it_is_opened_is_made_anew_for_a_late_record(pat
     assert lines(path) == ["b"]
 
 
+def test_segment_that_another_makes_at_the_same_time_takes_a_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P2: each of two processes has the lock, for its file was deleted, and wants to make the segment of a period without one."""
+    looking, segment = Once(OPERATIONS.names), path.with_name(SEGMENT)
+    log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path, names=looking)
+    segment.unlink()
+    looking.after = lambda: segment.write_text("another's\n")
+    log.write("late", made)
+    assert looking.after is None
+    assert lines(segment) == ["another's", "late"]
+    assert lines(path) == ["b"]
+
+
 def test_segment_that_is_being_sealed_takes_no_late_record(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """P1, P2, I6: while a sealer holds the exclusive lock on a segment, late records go to another one of their period."""
     log, made = late_by_another(use_clock(monkeypatch), monkeypatch, path)

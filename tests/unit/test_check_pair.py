@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from mpfhandler._faces.check import pair
+from mpfhandler._faces.check import command, pair
 from mpfhandler._faces.check.pair import Pair, compare, not_one_folder
 from mpfhandler._faces.cli import main
 from mpfhandler._platform import OPERATIONS
@@ -36,6 +38,18 @@ def test_folders_that_are_not_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "no such folder" in capsys.readouterr().err
     assert not list((tmp_path / "a").iterdir())
     assert not_one_folder(str(tmp_path / "a"), str(tmp_path / "a")) is None
+
+
+def test_small_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Records under the lock are few, so less space is needed than for the test of one folder."""
+    good = Pair("/a", "/b", ("nfs4", "nfs4"), False, True, False, 100, 0, 0, 0)
+    monkeypatch.setattr(command, "compare", lambda _first, _second, _seconds: good)
+    folder, options = str(tmp_path), ["--secs", "3"]
+    for mebibytes, code in ((30, 0), (10, 2)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _path, free=mebibytes << 20: SimpleNamespace(free=free))
+        assert main(["check", folder, folder, *options]) == code
+        assert main(["check", folder, *options]) == 2
+        assert "MiB needed" in capsys.readouterr().err
 
 
 def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

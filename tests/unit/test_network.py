@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mpfhandler._platform import OPERATIONS, FileStat
 from mpfhandler._resources.network import networked
+
+OPENS = ("open_append", "open_existing", "open_side", "open_lock", "open_read")
 
 
 def test_name_is_looked_at_by_opening_it(tmp_path: Path) -> None:
@@ -79,6 +83,58 @@ def test_name_that_leads_to_a_file_of_before(tmp_path: Path, there: bool) -> Non
     else:
         with pytest.raises(FileNotFoundError):
             ops.stat_path(str(path))
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EINVAL])
+@pytest.mark.parametrize(
+    "entry", ["open_append", "open_existing", "open_side", "open_lock", "open_read", "stat_path", "stat_link"]
+)
+def test_name_that_another_machine_has_given_to_another_file(tmp_path: Path, entry: str, number: int) -> None:
+    """It is opened, or looked at, as soon as the folder was listed; of a log as of any other file."""
+    listed, slept, opened = [False], [0.0], list[int]()
+
+    def refusing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def refuse(path: str, *mode: int) -> Any:
+            if not listed[0]:
+                raise OSError(number, "made to fail", path)
+            return call(path, *mode)
+
+        return refuse
+
+    def names(folder: str) -> list[str]:
+        listed[0] = True
+        return OPERATIONS.names(folder)
+
+    entries = {name: refusing(getattr(OPERATIONS, name)) for name in (*OPENS, "stat_path", "stat_link")}
+    ops = networked(replace(OPERATIONS, **entries, names=names, sleep=slept.append), str(tmp_path / "app.log"))
+    for name in ("app.log", "app.log.2"):
+        (tmp_path / name).write_text("here\n")
+        listed[0] = False
+        mode = (0o600,) if entry in {"open_append", "open_lock"} else ()
+        found = getattr(ops, entry)(str(tmp_path / name), *mode)
+        if entry in OPENS:
+            opened.append(found[0] if entry == "open_lock" else found)
+        else:
+            assert found.size == 5
+    for fd in opened:
+        os.close(fd)
+    assert max(slept) < 1
+
+
+def test_name_that_stays_wrong(tmp_path: Path) -> None:
+    """That is told in the end; anything else at once."""
+    slept: list[float] = []
+    for number, least in ((errno.EINVAL, 10), (errno.EACCES, 0)):
+
+        def open_append(path: str, _mode: int, number: int = number) -> int:
+            raise OSError(number, "made to fail", path)
+
+        slept.clear()
+        ops = networked(replace(OPERATIONS, open_append=open_append, sleep=slept.append), str(tmp_path / "app.log"))
+        with pytest.raises(OSError, match="made to fail"):
+            ops.open_append(str(tmp_path / "app.log"), 0o600)
+        assert len(slept) >= least
+        assert bool(slept) == bool(least)
 
 
 def test_file_that_is_missing(tmp_path: Path) -> None:

@@ -641,7 +641,7 @@ def test_folder_that_may_be_created_in(tmp_path: Path) -> None:
         (errno.ENOENT, Fault.MISSING), (errno.ENOTDIR, Fault.MISSING), (errno.EEXIST, Fault.EXISTS), (errno.EACCES, Fault.DENIED),
         (errno.EPERM, Fault.DENIED), (errno.EROFS, Fault.DENIED), (errno.EBADF, Fault.CLOSED), (errno.EAGAIN, Fault.BUSY),
         (errno.ENOSPC, Fault.FULL), (errno.EDQUOT, Fault.FULL), (errno.EFBIG, Fault.FULL), (errno.ESTALE, Fault.STALE),
-        (errno.ELOOP, Fault.LOOP), (errno.EIO, Fault.OTHER), (99999, Fault.OTHER),
+        (errno.ELOOP, Fault.LOOP), (errno.EINVAL, Fault.INVALID), (errno.EIO, Fault.OTHER), (99999, Fault.OTHER),
     ],
 )  # fmt: skip
 def test_errors_become_a_small_vocabulary(number: int, fault: Fault) -> None:

@@ -51,6 +51,7 @@ _FAULTS = {
     errno.EFBIG: Fault.FULL,
     errno.ELOOP: Fault.LOOP,
     errno.ESTALE: Fault.STALE,
+    errno.EINVAL: Fault.INVALID,
 }
 
 

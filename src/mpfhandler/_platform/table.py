@@ -29,6 +29,9 @@ class Fault(Enum):
     FULL = "full"  # no space, quota, size limit
     LOOP = "loop"  # symbolic links that lead to each other, or one where none is followed
     STALE = "stale"  # a network file system has forgotten the file
+    INVALID = (
+        "invalid"  # the call makes no sense; an SMB server says so where a name leads to another file than the client believes
+    )
     OTHER = "other"
 
 

@@ -211,7 +211,8 @@ class Rotation:
                     self._write_state(held, replace(state, before=segment.file.inode))
                 if place is None or segment is not None:
                     return segment
-                self._ops.sleep(_PAUSE)  # somebody is just deleting it, or opening it; a sealer takes longer
+                if place[1] is Opening.EXISTING:
+                    self._ops.sleep(_PAUSE)  # somebody is just deleting it, or opening it; a sealer takes longer
             return None
         finally:
             self._lock.release(held)

@@ -126,9 +126,10 @@ class Segments:
         return True
 
     def late(self, period: Period, last: int, *, beside: bool) -> tuple[str, Opening] | None:
-        """The last plain segment of a period, or the path for its first one; None where it is compressed already, or waits for
-        another process's rotator, which is to have the name to itself. What is there may be sealed meanwhile: it must not be
-        created again, for it would stand beside its compressed form and have another content.
+        """The last plain segment of a period, or the path for its first one, where something may be: what somebody has just made,
+        or a file that is none of ours, since a namer may give any name. None where it is compressed already, or waits for another
+        process's rotator, which is to have the name to itself. What is there may be sealed meanwhile: it must not be created
+        again, for it would stand beside its compressed form and have another content.
 
         Args:
             period: of the record.
@@ -151,7 +152,7 @@ class Segments:
         if own and not beside:
             return own[-1][1], Opening.EXISTING
         path = names.write(replace(first, index=self._next_index(names, first) if same else 0))
-        return None if self._taken(path) else (path, Opening.NEW)  # what is there is not ours: a namer may give any name
+        return path, Opening.NEW
 
     def _own(
         self, names: Names, first: SegmentName, period: Period, same: list[tuple[SegmentName, str]], last: int
@@ -172,15 +173,6 @@ class Segments:
     def _has_text(self, names: Names, first: SegmentName, instant: int) -> bool:
         """Whether the period of this instant has segments of the same name."""
         return names.at(self._schedule.wall(self._schedule.period(instant).start)).wall == first.wall
-
-    def _taken(self, path: str) -> bool:
-        try:
-            self._ops.stat_path(path)
-        except OSError as error:
-            if self._ops.fault(error) is not Fault.MISSING:
-                raise
-            return False
-        return True
 
     def _next_index(self, names: Names, first: SegmentName) -> int:
         """A default name takes no number away from a `namer` that makes another one."""

@@ -4,7 +4,9 @@ A client of NFS or SMB remembers which file a name leads to, that there is none,
 looked at by opening its folder, and then it. By the first an NFS client learns whether it has to ask again what the name leads to
 (since NFSv4.1 its open goes by what it remembers of that); by the second an SMB client asks. What the server answers of the file
 is what the next write goes by ("close-to-open"). The log, which an SMB client takes for missing for up to a second, is looked for
-in the list of the folder, too.
+in the list of the folder, too. Where another machine has renamed a file that is open here, an SMB client may go on to take the
+old name for it: then an open of that name fails (EINVAL, for the server gets the "lease key" of another file), until the folder
+was listed. An NFS client has ESTALE for the like.
 
 Two mounts of one folder have two device numbers, so a file is known by its inode alone: a log and its segments are in one file
 system. A shared lock would keep everybody from writing where locks are mandatory (SMB), so nobody keeps a lease: who asks for
@@ -16,13 +18,16 @@ from __future__ import annotations
 import os.path
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from .._platform import Fault, FileId, FileStat, Operations
 from .descriptors import close_quietly
 
 __all__ = ["networked"]
 
-_REMEMBERED = {Fault.MISSING, Fault.STALE}  # what this machine may tell of a name without having asked
+_OUTDATED = {Fault.STALE, Fault.INVALID}  # this machine takes a name for another file than the server
+_REMEMBERED = {Fault.MISSING, *_OUTDATED}  # what it may tell of a name without having asked
+_T = TypeVar("_T")
 _TRIES, _PAUSE = 30, 0.1  # looks at a log that is there by the list of its folder; seconds between two
 
 
@@ -40,6 +45,12 @@ def networked(ops: Operations, log: str) -> Operations:
         stat_link=network.stat_link,
         stat_fd=network.stat_fd,
         try_lock=network.try_lock,
+        open_append=lambda path, mode: network.open(path, lambda: ops.open_append(path, mode)),
+        open_new=lambda path, mode: network.open(path, lambda: ops.open_new(path, mode)),
+        open_existing=lambda path: network.open(path, lambda: ops.open_existing(path)),
+        open_side=lambda path: network.open(path, lambda: ops.open_side(path)),
+        open_lock=lambda path, mode: network.open(path, lambda: ops.open_lock(path, mode)),
+        open_read=lambda path: network.open(path, lambda: ops.open_read(path)),
     )
 
 
@@ -70,11 +81,27 @@ class _Network:
             self._ops.unlock(fd)
         return True
 
+    def open(self, path: str, opens: Callable[[], _T]) -> _T:
+        """By a name that may lead to another file by now: then the folder is listed, and it is tried again.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        for _ in range(_TRIES):
+            try:
+                return opens()
+            except OSError as error:
+                if self._ops.fault(error) not in _OUTDATED:
+                    raise
+            self._ops.names(os.path.dirname(path))
+            self._ops.sleep(_PAUSE)
+        return opens()
+
     def _look(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
         folder, name = os.path.split(path)
         self._ops.open_folder(folder)
         if path != self._log:
-            return self._opened(path, stat)
+            return self.open(path, lambda: self._opened(path, stat))
         for _ in range(_TRIES):
             try:
                 return self._opened(path, stat)

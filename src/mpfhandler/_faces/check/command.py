@@ -20,7 +20,7 @@ from .filesystem import FileSystem, file_system, warning
 from .job import BYTES_PER_TOKEN, MAX_RATE, Setup
 from .ledger import THREADS
 from .line import Recipe
-from .pair import compare, not_one_folder
+from .pair import PAIR_RATE, compare, not_one_folder
 from .probe import probe
 from .report import Report
 from .verify import Findings, Period, Writer, verify
@@ -29,6 +29,7 @@ __all__ = ["examine", "register"]
 
 _LARGE_ONES = 200  # bytes that they add to the mean record
 _SPARE_BYTES = 64 << 20
+_PAIR_BYTES = 16 << 20
 _UNITS = ("S", "M", "H", "D", "MIDNIGHT", "W0", "W1", "W2", "W3", "W4", "W5", "W6", "MONTH")
 _FAILED, _CANNOT_RUN = 1, 2
 
@@ -46,8 +47,8 @@ examples:
   mpfhandler check /mnt/here /mnt/there
 
 exit codes: 0 all records are there, whole, once, in the file of their period (the
-mounts exclude each other); 1 not so; 2 the test could not run; 130 interrupted; 141 the reader of the output
-has gone away.
+mounts exclude each other); 1 not so; 2 the test could not run; 130 interrupted; 141
+the reader of the output has gone away.
 """
 
 
@@ -84,7 +85,8 @@ def run(arguments: argparse.Namespace) -> int:
             "its processes are forked and killed, which only POSIX systems can; a log can be used here, see the documentation",
         )
         return _CANNOT_RUN
-    complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, arguments.secs, arguments.size)
+    needed = _needed(arguments.secs, arguments.size) if arguments.dir2 is None else int(arguments.secs * PAIR_RATE) + _PAIR_BYTES
+    complaint = _bad_schedule(arguments.when, arguments.interval) or _cannot(arguments.dir, needed)
     if complaint:
         complain("check", complaint)
         return _CANNOT_RUN
@@ -196,7 +198,12 @@ def _bad_schedule(when: str, interval: int) -> str | None:
     return None
 
 
-def _cannot(folder: str, secs: float, size: int) -> str | None:
+def _needed(secs: float, size: int) -> int:
+    """Bytes of space."""
+    return int(secs * MAX_RATE * min(size + _LARGE_ONES, BYTES_PER_TOKEN)) + _SPARE_BYTES
+
+
+def _cannot(folder: str, needed: int) -> str | None:
     """Why the test cannot run there, or None."""
     if not os.path.isdir(folder):
         return f"DIR={folder!r}: no such folder; name an existing one"
@@ -204,7 +211,6 @@ def _cannot(folder: str, secs: float, size: int) -> str | None:
         return f"DIR={folder!r}: what lies there is written to as a stream and never rotated; name another folder"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"DIR={folder!r}: no permission to create files in it; name another folder"
-    needed = int(secs * MAX_RATE * min(size + _LARGE_ONES, BYTES_PER_TOKEN)) + _SPARE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         return f"DIR={folder!r}: {free >> 20} MiB free, {needed >> 20} MiB needed; free some, or give fewer --secs"

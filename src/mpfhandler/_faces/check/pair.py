@@ -22,8 +22,9 @@ from ..._resources.descriptors import close_quietly
 from .filesystem import FileSystem, file_system
 from .probe import appends_by
 
-__all__ = ["Pair", "compare", "not_one_folder"]
+__all__ = ["PAIR_RATE", "Pair", "compare", "not_one_folder"]
 
+PAIR_RATE = 1 << 20  # bytes a second of all records; fewer come, for each is flushed before the next one
 _PATIENCE = 5.0  # seconds until the other mount shows what has changed: clients remember for some
 _PAUSE = 0.05
 _MODULE = f"{__package__}.pair" if __package__ else "pair"
