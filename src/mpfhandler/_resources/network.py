@@ -45,12 +45,12 @@ def networked(ops: Operations, log: str) -> Operations:
         stat_link=network.stat_link,
         stat_fd=network.stat_fd,
         try_lock=network.try_lock,
-        open_append=lambda path, mode: network.open(path, lambda: ops.open_append(path, mode)),
-        open_new=lambda path, mode: network.open(path, lambda: ops.open_new(path, mode)),
-        open_existing=lambda path: network.open(path, lambda: ops.open_existing(path)),
-        open_side=lambda path: network.open(path, lambda: ops.open_side(path)),
-        open_lock=lambda path, mode: network.open(path, lambda: ops.open_lock(path, mode)),
-        open_read=lambda path: network.open(path, lambda: ops.open_read(path)),
+        open_append=network.making(ops.open_append),
+        open_new=network.making(ops.open_new),
+        open_existing=network.opening(ops.open_existing),
+        open_side=network.opening(ops.open_side),
+        open_lock=network.making(ops.open_lock),
+        open_read=network.opening(ops.open_read),
     )
 
 
@@ -80,6 +80,14 @@ class _Network:
         if not exclusive:
             self._ops.unlock(fd)
         return True
+
+    def opening(self, call: Callable[[str], _T]) -> Callable[[str], _T]:
+        """A call that opens a file by its name; see `open`."""
+        return lambda path: self.open(path, lambda: call(path))
+
+    def making(self, call: Callable[[str, int], _T]) -> Callable[[str, int], _T]:
+        """The same for one that may make it, with a mode."""
+        return lambda path, mode: self.open(path, lambda: call(path, mode))
 
     def open(self, path: str, opens: Callable[[], _T]) -> _T:
         """By a name that may lead to another file by now: then the folder is listed, and it is tried again.
