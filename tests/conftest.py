@@ -50,9 +50,8 @@ if sys.platform == "win32":
     from mpfhandler._platform import mounts, win32
 
     if win32.under_wine():
-        # As on Windows, appends are without a lock here: a test is one process. Those that it starts have one, and are silent.
+        # As on Windows, appends are without a lock here: a test is one process. Those that it starts have one.
         mounts._drive_of = lambda _folder: ("ntfs", "Z:\\")
-        os.environ["PYTHONWARNINGS"] = "ignore::RuntimeWarning"
 
     _write_text, _open, _symlink = pathlib.Path.write_text, pathlib.Path.open, os.symlink
     _unlink, _chmod = os.unlink, os.chmod

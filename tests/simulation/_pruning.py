@@ -154,10 +154,8 @@ class PruningWorld(SealingWorld):
             self.ledger.check_sealed([])
             ops = sealing_table(process)
             silent = Reporter(Trace(ops, "", Access(), enabled=False), report)
-            grace = self.options.late_grace
-            segments = Segments(
-                ops, self.place.log, self.options.schedule, Hooks(), silent, late_grace=grace, hides=self.options.hides
-            )
+            grace, hides = self.options.late_grace, self.options.hides
+            segments = Segments(ops, self.place.log, self.options.schedule, Hooks(), silent, late_grace=grace, hides=hides)
             self.prune(process, self.closed(process, report, segments), lambda _held: None)
 
     def prune(self, process: Process, closed: ClosedSegments, let_go: Callable[..., None]) -> None:

@@ -44,7 +44,7 @@ def settle_named(run: Torture) -> None:
     ops, failed, schedule = OPERATIONS, list[Exception](), Schedule.create("S", utc=True)
     report = Reporter(Trace(ops, "", Access(), enabled=False), failed.append)
     hooks = Hooks(namer=lambda: scope["namer"])
-    segments = Segments(ops, str(run.log), schedule, hooks, report, late_grace=GRACE)
+    segments = Segments(ops, str(run.log), schedule, hooks, report, late_grace=GRACE, hides=False)
     names, rules = segments.names(), Sealing(grace=GRACE, compression=Compression("gz", None, 0.0))
     folders = segments.all_folders(names)
     for folder in sorted(folders):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ from mpfhandler._faces.check import command, pair
 from mpfhandler._faces.check.pair import Pair, compare, not_one_folder
 from mpfhandler._faces.cli import main
 from mpfhandler._platform import OPERATIONS
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="`mpfhandler check` is of POSIX systems")
 
 
 @pytest.mark.slow

@@ -97,6 +97,7 @@ def test_each_is_switched_off_somewhere() -> None:
     assert {one for one in switches if f'"{one}"' not in source} == set()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="of POSIX systems")
 @pytest.mark.parametrize(
     ("switch", "program"),
     [

@@ -20,7 +20,7 @@ from mpfhandler._engine import machine
 from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, one_machine
 from mpfhandler._engine.machine import claim
 from mpfhandler._platform import OPERATIONS, Operations, host, mounts
-from mpfhandler._platform.host import boot_id
+from mpfhandler._platform.host import boot_id, host_name
 from mpfhandler._platform.mounts import FileSystem, is_local, mount_of, parse_mountinfo
 from mpfhandler._pure.machine import machine_of
 
@@ -28,6 +28,7 @@ NFS = FileSystem("nfs4", "/mnt", frozenset({"rw", "vers=4.2", "hard", "local_loc
 NOLOCK = FileSystem("nfs", "/mnt", frozenset({"rw", "vers=3", "nolock", "local_lock=all"}))
 SSHFS = FileSystem("fuse.sshfs", "/mnt")
 LOCAL = FileSystem("ext4", "/")
+not_windows = pytest.mark.skipif(sys.platform == "win32", reason="mounts of POSIX systems; drives: test_windows.py")
 
 
 def decided(folder: Path, given: str, mount: FileSystem, ops: Operations = OPERATIONS, *, own: bool = False) -> Locking:
@@ -76,6 +77,7 @@ def test_second_machine_is_refused_where_locks_are_local(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: FileSystem, given: str
 ) -> None:
     """The log is the first one's, whose processes exclude each other; the message says what to do instead."""
+    monkeypatch.setattr(machine, "boot_id", lambda: "this")
     assert decided(tmp_path, given, mount).mode == "record"
     assert decided(tmp_path, given, mount).mode == "record"
     monkeypatch.setattr(machine, "host_name", lambda: "another container of this machine")
@@ -84,7 +86,7 @@ def test_second_machine_is_refused_where_locks_are_local(
     monkeypatch.setattr(machine, "boot_id", lambda: "another")
     with pytest.raises(InvalidOption, match="locks exclude the processes of one machine only") as caught:
         decided(tmp_path, given, mount)
-    for remedy in ("{host}", "shipper", os.uname().nodename, ".app.log.host"):
+    for remedy in ("{host}", "shipper", host_name(), ".app.log.host"):
         assert remedy in str(caught.value)
     assert ("lock_dir" in str(caught.value)) == (mount.kind in {"nfs", "cifs"})  # else a lock elsewhere does not help
     assert decided(tmp_path, given, mount, own=True).mode == "record"  # a file for each machine
@@ -291,6 +293,7 @@ def test_mount_table_is_read() -> None:
     assert one_machine(cifs)
 
 
+@not_windows
 def test_quick_look_and_the_table_agree(tmp_path: Path) -> None:
     """What the quick look takes for local is nothing that needs the lock."""
     for folder in (str(tmp_path), "/proc", "/dev/shm", "/"):
@@ -301,6 +304,7 @@ def test_quick_look_and_the_table_agree(tmp_path: Path) -> None:
     assert not is_local("/no such folder")
 
 
+@not_windows
 def test_every_folder_has_a_mount() -> None:
     """That of the root, at least; what is not there is on none."""
     if os.path.exists("/proc/self/mountinfo"):
@@ -312,6 +316,7 @@ def test_every_folder_has_a_mount() -> None:
 WITHOUT = Path(__file__).resolve().parents[1] / "without"
 
 
+@not_windows
 @pytest.mark.parametrize("switch", ["", "ctypes", "statfs", "O_CLOEXEC"])
 def test_without_the_quick_look(tmp_path: Path, switch: str) -> None:
     """Where statfs(2) cannot be called, or descriptors cannot close themselves, the table of mounts tells the same."""
@@ -331,6 +336,7 @@ def test_without_the_quick_look(tmp_path: Path, switch: str) -> None:
     assert mode == ("record" if needs_lock(mount_of(str(tmp_path))) else "append")
 
 
+@not_windows
 def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that does not tell its mounts: `auto` chooses `append`, and says nothing; its kernel's run has no number."""
     monkeypatch.setattr(mounts, "_MOUNTINFO", str(tmp_path / "none"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -183,6 +182,7 @@ def test_shared_lock_is_not_kept(tmp_path: Path) -> None:
 
 def test_lock_that_a_server_denies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An SMB client tells of another's lock as of a missing permission."""
+    import fcntl
 
     def denied(_fd: int, _how: int) -> None:
         raise PermissionError(13, "Permission denied")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import resource
 import socket
 import stat
 import subprocess
@@ -21,6 +20,7 @@ import pytest
 pytest.importorskip("fcntl", reason="of POSIX systems")
 
 import fcntl
+import resource
 
 from mpfhandler._platform import OPERATIONS, SYSTEM_THREADS, THREADS, Fault, FileId, Threads, current, posix, priority, threads
 from mpfhandler._pure.errors import UnsupportedPlatform

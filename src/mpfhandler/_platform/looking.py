@@ -14,6 +14,7 @@ __all__ = ["id_of", "is_locked", "open_shared", "open_to_lock", "read_from", "us
 
 if sys.platform == "win32":
     from .windows import WINDOWS
+    from .windows_facts import VOLUME
     from .windows_locks import is_locked as _is_locked
 
     def open_shared(path: str, *, follow: bool = True) -> int:
@@ -32,7 +33,7 @@ if sys.platform == "win32":
 
     def id_of(found: os.stat_result) -> FileId:
         """What tells a file from others, of what Python has found."""
-        return FileId(0, found.st_ino & (1 << 64) - 1)
+        return FileId(VOLUME, found.st_ino & (1 << 64) - 1)
 
     def is_locked(fd: int, *, lease: bool = False) -> bool:
         """Whether somebody has the lock; it is taken for an instant."""

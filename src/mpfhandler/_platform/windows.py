@@ -78,6 +78,8 @@ _FAULTS = {
     errno.ENOSPC: Fault.FULL,
     errno.EFBIG: Fault.FULL,
     errno.ELOOP: Fault.LOOP,
+    errno.ESTALE: Fault.STALE,
+    errno.EINVAL: Fault.INVALID,
 }
 
 _BYTES = ctypes.POINTER(wintypes.DWORD)

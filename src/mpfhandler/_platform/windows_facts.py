@@ -26,8 +26,9 @@ from .win32 import (
     open_handle,
 )
 
-__all__ = ["accessed", "set_times", "stat_fd", "stat_link", "stat_path", "touch"]
+__all__ = ["VOLUME", "accessed", "set_times", "stat_fd", "stat_link", "stat_path", "touch"]
 
+VOLUME = 1  # whichever it is; 0 is said of a file that other machines may have, too
 _DISK = 1  # FILE_TYPE_DISK
 _READ_ONLY, _FOLDER, _DEVICE, _REPARSE = 0x1, 0x10, 0x40, 0x400  # attributes
 _SYMLINK = 0xA000000C  # IO_REPARSE_TAG_SYMLINK
@@ -142,13 +143,13 @@ def _stat_named(path: str, flags: int) -> FileStat:
 def _facts(handle: int, path: str | None) -> FileStat:
     kind = kernel32.GetFileType(handle)
     if kind != _DISK:  # a device or a pipe, of which nothing else is asked
-        return FileStat(FileId(0, kind), 0, 0, 0, 0o666, 0, 0, regular=False, links=1)
+        return FileStat(FileId(VOLUME, kind), 0, 0, 0, 0o666, 0, 0, regular=False, links=1)
     found, basic, standard = _Handle(), _basic(handle, path), _Standard()
     call(kernel32.GetFileInformationByHandle(handle, ctypes.byref(found)), path)
     _ask(handle, _STANDARD, standard, path)
     attributes = int(found.attributes)
     return FileStat(
-        id=FileId(0, int(found.index_high) << 32 | int(found.index_low)),
+        id=FileId(VOLUME, int(found.index_high) << 32 | int(found.index_low)),
         size=int(found.size_high) << 32 | int(found.size_low),
         mtime_ns=_unix(int(basic.written)),
         ctime_ns=_unix(int(basic.changed)),
