@@ -269,7 +269,8 @@ def _rename_new(source: str, target: str) -> None:
                 os.unlink(target)
             raise
     finally:
-        os.close(fd)
+        with suppress(OSError):  # what has become of the rename is known already
+            os.close(fd)
 
 
 def _is_another(path: str, fd: int) -> bool:
@@ -282,7 +283,8 @@ def _is_another(path: str, fd: int) -> bool:
     try:
         return not os.path.sameopenfile(other, fd)
     finally:
-        os.close(other)
+        with suppress(OSError):
+            os.close(other)
 
 
 _exclusive_rename: Callable[[bytes, bytes], int] | None = None
