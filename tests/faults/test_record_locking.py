@@ -311,6 +311,72 @@ def test_flush_that_fails_and_nobody_can_look(tmp_path: Path, make: Make, delive
     assert lines(tmp_path) == ["one", "two", "three"]
 
 
+def test_disk_is_full_in_the_middle_of_equal_records(tmp_path: Path, make: Make) -> None:
+    """Some of a batch are there. Of those that are not, none is taken for one that is."""
+    left = [10**9]
+
+    def write(fd: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "made to fail")
+        count = OPERATIONS.write(fd, data[: left[0]])
+        left[0] -= count
+        return count
+
+    log = make(write=write, delivery="buffered", flush_interval=60.0)
+    log.write("first")
+    log.flush()
+    for _ in range(20):
+        log.write("tick")
+    left[0] = 33
+    log.flush()
+    assert log.stats().spilled == 14
+    left[0] = 10**9
+    log.flush()
+    assert lines(tmp_path).count("tick") == 20
+
+
+def test_disk_was_full_and_another_writes_the_same(tmp_path: Path, make: Make) -> None:
+    """What stands where the record would have stood is another process's."""
+    full = [False]
+
+    def write(fd: int, data: bytes) -> int:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "made to fail")
+        return OPERATIONS.write(fd, data)
+
+    log, other = make(write=write, flush_interval=60.0), make()
+    log.write("first")
+    full[0] = True
+    log.write("tick")
+    other.write("tick")
+    full[0] = False
+    log.flush()
+    assert lines(tmp_path) == ["first", "tick", "tick"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_child_does_not_take_the_parents_record_for_its_own(tmp_path: Path, make: Make) -> None:
+    """The parent has one in doubt, and writes it while the child goes on."""
+    away = [False]
+
+    def open_side(path: str) -> int:
+        if away[0]:
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.open_side(path)
+
+    log = make(open_side=open_side, fsync=failing(1, lambda _fd: away.__setitem__(0, True)))
+    log.write("tick")
+    away[0] = False
+    child = os.fork()
+    if not child:
+        log.write("tick")
+        log.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    log.flush()
+    assert lines(tmp_path).count("tick") == 2
+
+
 def opened(folder: Path) -> int:
     """How many descriptors of this process lead to files of a folder, where the system tells."""
     own = Path("/proc/self/fd")

@@ -772,7 +772,7 @@ MUTANTS = (
         'locking="record": what was written stays in the memory of this machine',
         LOCKED,
         "            self._flush(segment, data, end)\n",
-        "",
+        "            pass\n",
         ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
     ),
     Mutant(
@@ -809,6 +809,22 @@ MUTANTS = (
         "        there = self._is_there(segment, data)\n",
         "        there = None\n",
         ("faults/test_record_locking.py::test_flush_that_fails_and_nobody_can_look",),
+    ),
+    Mutant(
+        "equal-record-taken-for-written",
+        'locking="record": a record is looked for although it is known that nothing of it is there',
+        LOCKED,
+        "        except Incomplete:  # it has told what is there\n            raise\n",
+        "",
+        ("faults/test_record_locking.py::test_disk_is_full_in_the_middle_of_equal_records",),
+    ),
+    Mutant(
+        "child-looks-for-the-parents-record",
+        'locking="record": a forked child takes for its own what its parent has written meanwhile',
+        ACTIVE,
+        "        self.locked.after_fork_in_child()\n",
+        "",
+        ("faults/test_record_locking.py::test_child_does_not_take_the_parents_record_for_its_own",),
     ),
     Mutant(
         "record-beside-a-sealer",

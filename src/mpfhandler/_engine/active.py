@@ -244,6 +244,7 @@ class Active:
     def after_fork_in_child(self) -> None:
         """Close what is the parent's, but for the append descriptor: it may be the only one this process will ever have."""
         self._lock.after_fork_in_child()
+        self.locked.after_fork_in_child()
         self._late.close()
         self._late = LateSegments(self.rotation, self._options.late_grace)
         self._repaired = self.rotations = self.patience.timeouts = 0

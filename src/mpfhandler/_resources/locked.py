@@ -18,7 +18,8 @@ A process that logs all the time would have the lock again before anybody else h
 then, for longer than who waits does between two looks.
 
 Where write or flush fail it may not be known what the server has. So it is looked for: at once, and else when the same records
-are tried again in the same file. What stands there is not written a second time.
+are tried again in the same file. What stands there is not written a second time. Not so where it is known that nothing, or which
+part, is there (disk full): by then something equal may stand there, another process's record or one of the same batch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .._pure.unit import line_feed_of, unit_of
 from .append import OpenSegment
 from .descriptors import close_quietly
 from .lock import RotationLock
-from .troubles import LockBusy, Superseded
+from .troubles import Incomplete, LockBusy, Superseded
 
 __all__ = ["LockedAppends"]
 
@@ -61,6 +62,10 @@ class LockedAppends:
         self._since = self._until = float("-inf")  # monotonic: records one after the other
         self._cost = 0.0  # seconds that it took to give the lock back: a try takes as long, and does not wait either
         self._doubt: tuple[FileId, int, bytes] | None = None  # a file, and what may stand at an offset there
+
+    def after_fork_in_child(self) -> None:
+        """What may stand somewhere is the parent's."""
+        self._doubt = None
 
     def append(self, segment: OpenSegment, data: bytes, append: Callable[[], int]) -> int:
         """Have `append` write these bytes; the offset of their end.
@@ -121,9 +126,17 @@ class LockedAppends:
         there = self._is_there(segment, data)
         if there is not None:
             return there
-        start = self._end(segment) + len(segment._owed)
+        before = self._end(segment)
+        start = before + len(segment._owed)
         try:
             end = append()
+        except Incomplete:  # it has told what is there
+            raise
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.FULL or self._end(segment) != before:
+                self._doubt = segment.file, start, data
+            raise
+        try:
             self._flush(segment, data, end)
         except OSError:
             self._doubt = segment.file, start, data
