@@ -241,6 +241,31 @@ def test_boundary_and_a_lock_that_comes_free_too_late(tmp_path: Path, make: Make
     assert (tmp_path / "app.log").read_text() == "two\n"
 
 
+def test_boundary_and_a_lock_that_is_never_free(tmp_path: Path, make: Make) -> None:
+    """One record of many waits for it, not each; and all of them for the rotation."""
+    clock, waited = [1_700_000_000.0], [0.0]
+
+    def sleep(seconds: float) -> None:
+        waited[0] += seconds
+        OPERATIONS.sleep(seconds)
+
+    log = make(when="S", now=lambda: clock[0], lock_timeout=0.3, sleep=sleep)
+    log.write("one", clock[0])
+    fd = os.open(tmp_path / "app.log.lock", os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    clock[0] += 1
+    waited[0] = 0.0
+    for number in range(20):
+        log.write(str(number), clock[0])
+    assert waited[0] < 1.0
+    os.close(fd)
+    OPERATIONS.sleep(0.3)  # until what waits in memory is tried again, but not yet the rotation
+    log.write("20", clock[0])
+    assert lines(tmp_path) == ["one"]
+    log.flush()
+    assert (tmp_path / "app.log").read_text() == "".join(f"{number}\n" for number in range(21))
+
+
 @pytest.mark.parametrize("size", [1, 7, 4095, 4096])
 def test_stump_of_a_killed_writer_is_ended(tmp_path: Path, make: Make, size: int) -> None:
     """Wherever it ends: nobody else is writing, so what has no end now never gets one."""

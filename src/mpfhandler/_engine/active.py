@@ -65,7 +65,7 @@ class Active:
         self._trace = trace
         self._report = report
         self._lock = RotationLock(ops, place.lock, options.access, report, place.log, options.schedule.unit_seconds)
-        self.patience = LockPatience(self._lock, options, trace, report)
+        self.patience = LockPatience(ops, self._lock, options, trace, report)
         self.locked = LockedAppends(ops, self._lock, place.log, self.patience.of_append, self.patience.stall)
         self.rotation = Rotation(ops, place.log, options, self._lock, hooks, trace, report)
         self.closed = ClosedSegments(ops, self.rotation.segments, hooks, options, trace, report)
@@ -129,7 +129,7 @@ class Active:
 
     def force(self, now: float) -> None:
         """Rotate, whatever the clock says."""
-        self._retry.clear()
+        self.retry_now()
         self._demand = Demand.FORCE
         try:
             self.refresh(now)
@@ -138,6 +138,7 @@ class Active:
 
     def retry_now(self) -> None:
         """What failed may be tried again at once."""
+        self.patience.missed = False
         self._retry.clear()
         self._open_retry.clear()
 
@@ -149,7 +150,9 @@ class Active:
     def refresh(self, now: float) -> None:
         """Look whether the open segment is still the right one: at most once a second by either clock, unless the clock says that
         it is not. Never raises; what fails is reported and tried again later."""
-        segment, clock, self.patience.missed = self.segment, self._ops.monotonic(), False
+        if self.patience.waits():
+            return
+        segment, clock = self.segment, self._ops.monotonic()
         lately = 0 <= now - self._looked < _LOOK_EVERY and clock < self._looked_up + _LOOK_EVERY
         must = segment is None or self._fresh or self._demand is not Demand.NOTHING
         if segment is not None and not must:
