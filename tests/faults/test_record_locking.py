@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -470,6 +471,26 @@ def test_fork_while_the_lock_is_held(tmp_path: Path, make: Make) -> None:
     log.write("another")
     os.waitpid(children[0], 0)
     assert sorted(lines(tmp_path)) == ["another", "child's", "parent's"]
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_signal_handler_that_raises_leaves_no_lock(tmp_path: Path, make: Make, number: int) -> None:
+    """Wherever it comes in: else everybody else would wait until this process logs again."""
+    left = [0]
+
+    def monotonic() -> float:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return OPERATIONS.monotonic()
+
+    log = make(monotonic=monotonic)
+    log.write("one")
+    left[0] = number
+    with suppress(KeyboardInterrupt):
+        log.write("two")
+    left[0] = 0
+    assert not is_locked(tmp_path / "app.log.lock")
 
 
 def test_record_of_a_signal_handler_is_queued(tmp_path: Path, make: Make) -> None:

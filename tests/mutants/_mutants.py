@@ -746,12 +746,12 @@ MUTANTS = (
         "record-lock-ends-before-the-write",
         'locking="record": the lock is given back before the record is written',
         LOCKED,
-        """            self._look(segment)
-            self._end_stump(segment)
+        """        self._look(segment)
+        self._end_stump(segment)
 """,
-        """            self._look(segment)
-            self._end_stump(segment)
-            self._lock.release(held)
+        """        self._look(segment)
+        self._end_stump(segment)
+        self._lock.settle()
 """,
         ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
     ),
@@ -759,11 +759,11 @@ MUTANTS = (
         "record-looks-before-the-lock",
         'locking="record": the look at the name comes before the lock',
         LOCKED,
-        """        held = None if wait is None else self._lock.acquire(wait)
+        """            held = None if wait is None else self._lock.acquire(wait)
 """,
-        """        self._look(segment)
-        segment.named = lambda: True
-        held = None if wait is None else self._lock.acquire(wait)
+        """            self._look(segment)
+            segment.named = lambda: True
+            held = None if wait is None else self._lock.acquire(wait)
 """,
         ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
     ),
@@ -779,11 +779,11 @@ MUTANTS = (
         "record-without-the-lock",
         'locking="record": who does not get the lock writes without it',
         LOCKED,
-        """            self._stalled()
-            raise LockBusy(""",
-        """            self._stalled()
-            return append()
-            raise LockBusy(""",
+        """                self._stalled()
+                raise LockBusy(""",
+        """                self._stalled()
+                return append()
+                raise LockBusy(""",
         ("faults/test_record_locking.py::test_record_waits_in_memory_for_the_lock",),
     ),
     Mutant(
@@ -833,6 +833,14 @@ MUTANTS = (
         "        self.locked.after_fork_in_child()\n",
         "",
         ("faults/test_record_locking.py::test_child_does_not_take_the_parents_record_for_its_own",),
+    ),
+    Mutant(
+        "record-leaves-the-lock",
+        'locking="record": a signal handler that raises leaves the lock to a process that may be idle then',
+        LOCKED,
+        "            finally:\n                self._lock.settle()\n",
+        "            finally:\n                pass\n",
+        ("faults/test_record_locking.py::test_signal_handler_that_raises_leaves_no_lock",),
     ),
     Mutant(
         "record-beside-a-sealer",

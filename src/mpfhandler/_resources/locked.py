@@ -30,7 +30,7 @@ from .._platform import Fault, FileId, Operations
 from .._pure.unit import line_feed_of, unit_of
 from .append import OpenSegment
 from .descriptors import close_quietly
-from .lock import RotationLock
+from .lock import HeldLock, RotationLock
 from .troubles import Incomplete, LockBusy, Superseded
 
 __all__ = ["LockedAppends"]
@@ -77,28 +77,41 @@ class LockedAppends:
         """
         self._take_turns()
         wait = self._patience()
-        held = None if wait is None else self._lock.acquire(wait)
-        if held is None:
-            self._stalled()
-            raise LockBusy(f"{self._lock.path}: held by another process")
-        try:
-            self._look(segment)
-            self._end_stump(segment)
-            if segment.path == self._log:
-                return self._write(segment, data, append)
-            if not self._ops.try_lock(segment.fileno(), True):
-                raise Superseded(f"{segment.path}: being sealed")
-            try:
-                if not segment.named():
-                    raise Superseded(f"{segment.path}: sealed")
-                return self._write(segment, data, append)
-            finally:
-                self._give_back(segment)
+        held: HeldLock | None = None
+        try:  # `acquire` in here, since a signal handler may raise as soon as the lock is had
+            held = None if wait is None else self._lock.acquire(wait)
+            if held is None:
+                self._stalled()
+                raise LockBusy(f"{self._lock.path}: held by another process")
+            return self._locked(segment, data, append)
         finally:
-            began = self._ops.monotonic()
-            self._lock.release(held)
-            self._until = self._ops.monotonic()
-            self._cost = self._until - began
+            try:
+                if held is not None:
+                    self._release(held)
+            finally:
+                self._lock.settle()
+
+    def _locked(self, segment: OpenSegment, data: bytes, append: Callable[[], int]) -> int:
+        """W2 to W6, under the lock."""
+        self._look(segment)
+        self._end_stump(segment)
+        if segment.path == self._log:
+            return self._write(segment, data, append)
+        if not self._ops.try_lock(segment.fileno(), True):
+            raise Superseded(f"{segment.path}: being sealed")
+        try:
+            if not segment.named():
+                raise Superseded(f"{segment.path}: sealed")
+            return self._write(segment, data, append)
+        finally:
+            self._give_back(segment)
+
+    def _release(self, held: HeldLock) -> None:
+        """W7."""
+        began = self._ops.monotonic()
+        self._lock.release(held)
+        self._until = self._ops.monotonic()
+        self._cost = self._until - began
 
     def _take_turns(self) -> None:
         now = self._ops.monotonic()
