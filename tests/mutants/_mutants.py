@@ -886,8 +886,8 @@ MUTANTS = (
         "folder-not-opened",
         "a name leads to what this machine remembers",
         NETWORK,
-        "        self._ops.open_folder(folder)\n",
-        "",
+        "listed = self._open_folder(folder)",
+        "listed = True",
         ("unit/test_network.py::test_folder_is_opened_first",),
     ),
     Mutant(
