@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mpfhandler import InvalidOption, TimedLogFile
+from mpfhandler import ConcurrentTimedRotatingFileHandler, InvalidOption, MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._engine import machine
 from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, one_machine
 from mpfhandler._engine.machine import claim
+from mpfhandler._faces.check import verify, worker
+from mpfhandler._faces.check.job import HANDLER, Job
+from mpfhandler._faces.pipe import command
 from mpfhandler._platform import OPERATIONS, Operations, host, mounts
 from mpfhandler._platform.host import boot_id
 from mpfhandler._platform.mounts import FileSystem, is_local, mount_of, parse_mountinfo
@@ -251,6 +254,41 @@ def test_it_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
                 assert log.stats().last_error is None
     assert [one.filename for one in caught] == [__file__]
     assert not told
+
+
+def test_it_is_said_to_who_made_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever class that is."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: NFS)
+    for number, kind in enumerate((TimedLogFile, MultProcTimedRotatingFileHandler, ConcurrentTimedRotatingFileHandler)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kind(tmp_path / f"{number}.log").close()
+        assert [one.filename for one in caught] == [__file__]
+
+
+def test_pipe_says_it_as_a_command_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a line of our source, and with the option as it is written there."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: NFS)
+    path = str(tmp_path / "app.log")
+    command._opened(path, {"lock_dir": None}, command._Errors(path)).close()
+    told = capsys.readouterr().err
+    assert told.startswith(f"mpfhandler pipe: {path} is on nfs4")
+    assert told.endswith("--locking record says that this is known\n")
+
+
+def test_self_test_knows_what_it_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's file is nothing unexpected, and its processes say nothing of how they write."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: SSHFS)
+    path = tmp_path / "app.log"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        logger = worker._logger(Job(str(path), "", 0, 0, "w0", "S", 1, 100, 1, 1.0, 1.0, 0, HANDLER))
+    logger.handlers.pop().close()
+    assert not caught
+    assert (tmp_path / ".app.log.host").exists()
+    assert verify._segments(str(path)) == ([], [])
 
 
 def test_local_log_has_the_fast_path(tmp_path: Path) -> None:

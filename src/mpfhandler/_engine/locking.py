@@ -10,6 +10,7 @@ is.
 from __future__ import annotations
 
 import os.path
+import sys
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,6 +28,7 @@ _ODD = {
     "share", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "wine",
 }  # fmt: skip
 _FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
+_PACKAGE = __name__.partition(".")[0] + "."
 _SHARED_FOLDERS = {
     "prl_fs",
     "vboxsf",
@@ -108,9 +110,12 @@ def decide_locking(
 
 
 def tell(locking: Locking) -> None:
-    """Once for each text, as Python does it."""
+    """Once for each text, as Python does it; to who made the log, whichever of our classes by."""
     if locking.told:
-        warnings.warn(locking.told, RuntimeWarning, stacklevel=5)
+        frame, level = sys._getframe(), 1
+        while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(_PACKAGE):
+            frame, level = frame.f_back, level + 1
+        warnings.warn(locking.told, RuntimeWarning, stacklevel=level)
 
 
 def _existing(ops: Operations, folder: str) -> str:
