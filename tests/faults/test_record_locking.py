@@ -242,6 +242,29 @@ def test_boundary_and_a_lock_that_comes_free_too_late(tmp_path: Path, make: Make
     assert (tmp_path / "app.log").read_text() == "two\n"
 
 
+def test_boundary_while_the_lock_cannot_be_had_at_all(tmp_path: Path, make: Make) -> None:
+    """A server that is away and comes back: the rotation is before the records that have waited, and those that come then."""
+    clock, away, told = [1_700_000_000.0], [False], list[Exception]()
+
+    def open_lock(path: str, mode: int) -> tuple[int, bool]:
+        if away[0]:
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.open_lock(path, mode)
+
+    log = make(when="S", now=lambda: clock[0], open_lock=open_lock, on_error=told.append)
+    log.write("one", clock[0])
+    away[0] = True
+    clock[0] += 1
+    log.write("two", clock[0])
+    away[0] = False
+    OPERATIONS.sleep(0.3)  # until what waits in memory is tried again, but not yet the rotation
+    log.write("three", clock[0])
+    assert lines(tmp_path) == ["one"]
+    log.flush()
+    assert (tmp_path / "app.log").read_text() == "two\nthree\n"
+    assert {type(error) for error in told} == {OSError}
+
+
 def test_boundary_and_a_lock_that_is_never_free(tmp_path: Path, make: Make) -> None:
     """One record of many waits for it, not each; and all of them for the rotation."""
     clock, waited = [1_700_000_000.0], [0.0]

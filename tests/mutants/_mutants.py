@@ -779,11 +779,8 @@ MUTANTS = (
         "record-without-the-lock",
         'locking="record": who does not get the lock writes without it',
         LOCKED,
-        """                self._stalled()
-                raise LockBusy(""",
-        """                self._stalled()
-                return append()
-                raise LockBusy(""",
+        "                raise LockBusy(",
+        "                return append()\n                raise LockBusy(",
         ("faults/test_record_locking.py::test_record_waits_in_memory_for_the_lock",),
     ),
     Mutant(
@@ -801,6 +798,14 @@ MUTANTS = (
         "self.missed and self._ops.monotonic() < self._again",
         "False",
         ("faults/test_record_locking.py::test_boundary_and_a_lock_that_is_never_free",),
+    ),
+    Mutant(
+        "record-before-the-rotation",
+        'locking="record": where the lock could not be had at all, records go on in the period before as soon as it can',
+        PATIENCE,
+        "if self._needed and self._lock.broken:",
+        "if False:",
+        ("faults/test_record_locking.py::test_boundary_while_the_lock_cannot_be_had_at_all",),
     ),
     Mutant(
         "record-behind-a-stump",

@@ -300,7 +300,7 @@ class Active:
             followed = self.rotation.follow(mine, self.terminator) if self._may_follow() else None
             outcome = Outcome(followed) if followed is not None else self._run(mine)
         except Exception as error:  # of the system, or of a suffix that makes no names
-            self._retry.failed(self._ops.monotonic())
+            self.patience.fail(self._retry)
             self._go_on(mine, error)
             return
         if outcome is None:

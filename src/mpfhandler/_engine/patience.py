@@ -7,6 +7,7 @@ from .._pure.options import Options
 from .._resources.lock import RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
+from .backoff import Backoff
 
 __all__ = ["LockPatience"]
 
@@ -61,6 +62,17 @@ class LockPatience:
         self.stall()
         self.missed, self._again = self._needed, self._ops.monotonic() + _LOCK_RETRY
         return _LOCK_RETRY
+
+    def fail(self, retry: Backoff) -> None:
+        """A rotation has failed: put the next one off. Where it is the lock that cannot be had at all, a record that needs it too
+        waits for the next try: else, with a lock that is there again by then, it would stand in the file of a period that is
+        over."""
+        now = self._ops.monotonic()
+        if self._needed and self._lock.broken:
+            self.missed, self._again = True, now + _LOCK_RETRY
+            retry.wait(now, _LOCK_RETRY)
+        else:
+            retry.failed(now)
 
     def waits(self) -> bool:
         """Whether records are still to wait for that: one of many waits for the lock, not each. Else it is forgotten."""

@@ -81,7 +81,8 @@ class LockedAppends:
         try:  # `acquire` in here, since a signal handler may raise as soon as the lock is had
             held = None if wait is None else self._lock.acquire(wait)
             if held is None:
-                self._stalled()
+                if wait is not None:
+                    self._stalled()
                 raise LockBusy(f"{self._lock.path}: held by another process")
             return self._locked(segment, data, append)
         finally:
