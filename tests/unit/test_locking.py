@@ -325,6 +325,14 @@ def test_mount_table_is_read() -> None:
     assert one_machine(cifs)
 
 
+@pytest.mark.parametrize("kind", ["9p", "virtiofs", "vboxsf"])
+def test_servers_that_leave_locks_to_the_machine(tmp_path: Path, kind: str) -> None:
+    """QEMU's 9p server grants each lock, since it has one client; another machine may have the same folder all the same."""
+    (tmp_path / ".app.log.host").write_text("other\n11111111-2222-3333-4444-555555555555\n")
+    with pytest.raises(InvalidOption, match="'other' writes to it"):
+        decided(tmp_path, "auto", FileSystem(kind, "/mnt"))
+
+
 def test_quick_look_and_the_table_agree(tmp_path: Path) -> None:
     """What the quick look takes for local is nothing that needs the lock."""
     for folder in (str(tmp_path), "/proc", "/dev/shm", "/"):

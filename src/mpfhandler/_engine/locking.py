@@ -30,11 +30,12 @@ _ODD = {
 _FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
 _PACKAGE = __name__.partition(".")[0] + "."
 _SHARED_FOLDERS = {
+    "9p",
     "prl_fs",
     "vboxsf",
     "virtiofs",
     "vmhgfs",
-}  # of virtual machines; virtiofsd leaves locks to the guest
+}  # of virtual machines; virtiofsd leaves locks to the guest, and QEMU's 9p server grants each that it is asked for
 # Options of a mount by which locks stay on the machine: nfs(5), mount.cifs(8).
 _LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl"}
 _REMEDY = (
