@@ -7,6 +7,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,54 @@ def test_boundary_and_a_lock_that_comes_free_too_late(tmp_path: Path, make: Make
     assert (tmp_path / "app.log").read_text() == "two\n"
 
 
+def test_boundary_while_the_lock_cannot_be_had_at_all(tmp_path: Path, make: Make) -> None:
+    """A server that is away and comes back: the rotation is before the records that have waited, and those that come then."""
+    clock, away, told = [1_700_000_000.0], [False], list[Exception]()
+
+    def open_lock(path: str, mode: int) -> tuple[int, bool]:
+        if away[0]:
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.open_lock(path, mode)
+
+    log = make(when="S", now=lambda: clock[0], open_lock=open_lock, on_error=told.append)
+    log.write("one", clock[0])
+    away[0] = True
+    clock[0] += 1
+    log.write("two", clock[0])
+    away[0] = False
+    OPERATIONS.sleep(0.3)  # until what waits in memory is tried again, but not yet the rotation
+    log.write("three", clock[0])
+    assert lines(tmp_path) == ["one"]
+    log.flush()
+    assert (tmp_path / "app.log").read_text() == "two\nthree\n"
+    assert {type(error) for error in told} == {OSError}
+
+
+def test_boundary_and_a_lock_that_is_never_free(tmp_path: Path, make: Make) -> None:
+    """One record of many waits for it, not each; and all of them for the rotation."""
+    clock, waited = [1_700_000_000.0], [0.0]
+
+    def sleep(seconds: float) -> None:
+        waited[0] += seconds
+        OPERATIONS.sleep(seconds)
+
+    log = make(when="S", now=lambda: clock[0], lock_timeout=0.3, sleep=sleep)
+    log.write("one", clock[0])
+    fd = os.open(tmp_path / "app.log.lock", os.O_RDWR)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    clock[0] += 1
+    waited[0] = 0.0
+    for number in range(20):
+        log.write(str(number), clock[0])
+    assert waited[0] < 1.0
+    os.close(fd)
+    OPERATIONS.sleep(0.3)  # until what waits in memory is tried again, but not yet the rotation
+    log.write("20", clock[0])
+    assert lines(tmp_path) == ["one"]
+    log.flush()
+    assert (tmp_path / "app.log").read_text() == "".join(f"{number}\n" for number in range(21))
+
+
 @pytest.mark.parametrize("size", [1, 7, 4095, 4096])
 def test_stump_of_a_killed_writer_is_ended(tmp_path: Path, make: Make, size: int) -> None:
     """Wherever it ends: nobody else is writing, so what has no end now never gets one."""
@@ -311,6 +360,72 @@ def test_flush_that_fails_and_nobody_can_look(tmp_path: Path, make: Make, delive
     assert lines(tmp_path) == ["one", "two", "three"]
 
 
+def test_disk_is_full_in_the_middle_of_equal_records(tmp_path: Path, make: Make) -> None:
+    """Some of a batch are there. Of those that are not, none is taken for one that is."""
+    left = [10**9]
+
+    def write(fd: int, data: bytes) -> int:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "made to fail")
+        count = OPERATIONS.write(fd, data[: left[0]])
+        left[0] -= count
+        return count
+
+    log = make(write=write, delivery="buffered", flush_interval=60.0)
+    log.write("first")
+    log.flush()
+    for _ in range(20):
+        log.write("tick")
+    left[0] = 33
+    log.flush()
+    assert log.stats().spilled == 14
+    left[0] = 10**9
+    log.flush()
+    assert lines(tmp_path).count("tick") == 20
+
+
+def test_disk_was_full_and_another_writes_the_same(tmp_path: Path, make: Make) -> None:
+    """What stands where the record would have stood is another process's."""
+    full = [False]
+
+    def write(fd: int, data: bytes) -> int:
+        if full[0]:
+            raise OSError(errno.ENOSPC, "made to fail")
+        return OPERATIONS.write(fd, data)
+
+    log, other = make(write=write, flush_interval=60.0), make()
+    log.write("first")
+    full[0] = True
+    log.write("tick")
+    other.write("tick")
+    full[0] = False
+    log.flush()
+    assert lines(tmp_path) == ["first", "tick", "tick"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_child_does_not_take_the_parents_record_for_its_own(tmp_path: Path, make: Make) -> None:
+    """The parent has one in doubt, and writes it while the child goes on."""
+    away = [False]
+
+    def open_side(path: str) -> int:
+        if away[0]:
+            raise OSError(errno.EIO, "made to fail")
+        return OPERATIONS.open_side(path)
+
+    log = make(open_side=open_side, fsync=failing(1, lambda _fd: away.__setitem__(0, True)))
+    log.write("tick")
+    away[0] = False
+    child = os.fork()
+    if not child:
+        log.write("tick")
+        log.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    log.flush()
+    assert lines(tmp_path).count("tick") == 2
+
+
 def opened(folder: Path) -> int:
     """How many descriptors of this process lead to files of a folder, where the system tells."""
     own = Path("/proc/self/fd")
@@ -379,6 +494,26 @@ def test_fork_while_the_lock_is_held(tmp_path: Path, make: Make) -> None:
     log.write("another")
     os.waitpid(children[0], 0)
     assert sorted(lines(tmp_path)) == ["another", "child's", "parent's"]
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_signal_handler_that_raises_leaves_no_lock(tmp_path: Path, make: Make, number: int) -> None:
+    """Wherever it comes in: else everybody else would wait until this process logs again."""
+    left = [0]
+
+    def monotonic() -> float:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return OPERATIONS.monotonic()
+
+    log = make(monotonic=monotonic)
+    log.write("one")
+    left[0] = number
+    with suppress(KeyboardInterrupt):
+        log.write("two")
+    left[0] = 0
+    assert not is_locked(tmp_path / "app.log.lock")
 
 
 def test_record_of_a_signal_handler_is_queued(tmp_path: Path, make: Make) -> None:

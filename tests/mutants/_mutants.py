@@ -746,12 +746,12 @@ MUTANTS = (
         "record-lock-ends-before-the-write",
         'locking="record": the lock is given back before the record is written',
         LOCKED,
-        """            self._look(segment)
-            self._end_stump(segment)
+        """        self._look(segment)
+        self._end_stump(segment)
 """,
-        """            self._look(segment)
-            self._end_stump(segment)
-            self._lock.release(held)
+        """        self._look(segment)
+        self._end_stump(segment)
+        self._lock.settle()
 """,
         ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
     ),
@@ -759,11 +759,11 @@ MUTANTS = (
         "record-looks-before-the-lock",
         'locking="record": the look at the name comes before the lock',
         LOCKED,
-        """        held = None if wait is None else self._lock.acquire(wait)
+        """            held = None if wait is None else self._lock.acquire(wait)
 """,
-        """        self._look(segment)
-        segment.named = lambda: True
-        held = None if wait is None else self._lock.acquire(wait)
+        """            self._look(segment)
+            segment.named = lambda: True
+            held = None if wait is None else self._lock.acquire(wait)
 """,
         ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
     ),
@@ -772,27 +772,40 @@ MUTANTS = (
         'locking="record": what was written stays in the memory of this machine',
         LOCKED,
         "            self._flush(segment, data, end)\n",
-        "",
+        "            pass\n",
         ("faults/test_record_locking.py::test_look_write_and_flush_are_under_the_lock",),
     ),
     Mutant(
         "record-without-the-lock",
         'locking="record": who does not get the lock writes without it',
         LOCKED,
-        """            self._stalled()
-            raise LockBusy(""",
-        """            self._stalled()
-            return append()
-            raise LockBusy(""",
+        "                raise LockBusy(",
+        "                return append()\n                raise LockBusy(",
         ("faults/test_record_locking.py::test_record_waits_in_memory_for_the_lock",),
     ),
     Mutant(
         "record-in-the-period-before",
         'locking="record": a rotation that could not be done does not hold a record up',
         PATIENCE,
-        "self.missed = self._needed",
-        "self.missed = False",
+        "self.missed, self._again = self._needed,",
+        "self.missed, self._again = False,",
         ("faults/test_record_locking.py::test_boundary_and_a_lock_that_comes_free_too_late",),
+    ),
+    Mutant(
+        "record-waits-though-another-has",
+        'P3, locking="record": each record waits for the lock of a rotation',
+        PATIENCE,
+        "self.missed and self._ops.monotonic() < self._again",
+        "False",
+        ("faults/test_record_locking.py::test_boundary_and_a_lock_that_is_never_free",),
+    ),
+    Mutant(
+        "record-before-the-rotation",
+        'locking="record": where the lock could not be had at all, records go on in the period before as soon as it can',
+        PATIENCE,
+        "if self._needed and self._lock.broken:",
+        "if False:",
+        ("faults/test_record_locking.py::test_boundary_while_the_lock_cannot_be_had_at_all",),
     ),
     Mutant(
         "record-behind-a-stump",
@@ -809,6 +822,30 @@ MUTANTS = (
         "        there = self._is_there(segment, data)\n",
         "        there = None\n",
         ("faults/test_record_locking.py::test_flush_that_fails_and_nobody_can_look",),
+    ),
+    Mutant(
+        "equal-record-taken-for-written",
+        'locking="record": a record is looked for although it is known that nothing of it is there',
+        LOCKED,
+        "        except Incomplete:  # it has told what is there\n            raise\n",
+        "",
+        ("faults/test_record_locking.py::test_disk_is_full_in_the_middle_of_equal_records",),
+    ),
+    Mutant(
+        "child-looks-for-the-parents-record",
+        'locking="record": a forked child takes for its own what its parent has written meanwhile',
+        ACTIVE,
+        "        self.locked.after_fork_in_child()\n",
+        "",
+        ("faults/test_record_locking.py::test_child_does_not_take_the_parents_record_for_its_own",),
+    ),
+    Mutant(
+        "record-leaves-the-lock",
+        'locking="record": a signal handler that raises leaves the lock to a process that may be idle then',
+        LOCKED,
+        "            finally:\n                self._lock.settle()\n",
+        "            finally:\n                pass\n",
+        ("faults/test_record_locking.py::test_signal_handler_that_raises_leaves_no_lock",),
     ),
     Mutant(
         "record-beside-a-sealer",
@@ -854,8 +891,8 @@ MUTANTS = (
         "folder-not-opened",
         "a name leads to what this machine remembers",
         NETWORK,
-        "        self._ops.open_folder(folder)\n",
-        "",
+        "listed = self._open_folder(folder)",
+        "listed = True",
         ("unit/test_network.py::test_folder_is_opened_first",),
     ),
     Mutant(
@@ -1483,8 +1520,8 @@ MUTANTS = (
         "busy-lock-without-pause",
         "P3: a lock that was busy is tried again with every record",
         PATIENCE,
-        "return 0.0 if self._needed else _LOCK_RETRY",
-        "return 0.0",
+        "        return _LOCK_RETRY\n",
+        "        return 0.0\n",
         ("faults/test_interleavings.py::test_busy_lock_is_tried_once_a_second",),
     ),
     Mutant(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -53,6 +58,40 @@ def test_small_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
         assert main(["check", folder, folder, *options]) == code
         assert main(["check", folder, *options]) == 2
         assert "MiB needed" in capsys.readouterr().err
+
+
+def test_folder_that_may_only_be_read_by_way_of_the_other_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two mounts are tested, or nothing is."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    monkeypatch.setattr(os.path, "realpath", lambda path: path)
+    made = tempfile.mkstemp
+
+    def mkstemp(prefix: str, dir: str) -> tuple[int, str]:  # noqa: A002  (the name that it has)
+        if dir.endswith("b"):
+            raise OSError(errno.EROFS, "Read-only file system", dir)
+        return made(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    assert main(["check", str(tmp_path / "a"), str(tmp_path / "b"), "--secs", "1"]) == 2
+    assert "Read-only file system" in capsys.readouterr().err
+
+
+def test_process_that_cannot_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the others have written tells nothing of its mount."""
+    monkeypatch.setattr(pair, "appends_by", lambda _paths: None)
+    started = subprocess.Popen
+
+    def start(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        return started(["true"] if command[-2] == "p1" else command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    found = compare(str(tmp_path), str(tmp_path), 0.3)
+    assert (found.mute, found.lost, found.excludes) == (1, 0, False)
+    assert "could not log" in found.text()
+    assert found.text().splitlines()[-1].startswith("FAIL: not every process")
 
 
 def test_locks_that_do_not_exclude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mpfhandler import InvalidOption, TimedLogFile
+from mpfhandler import ConcurrentTimedRotatingFileHandler, InvalidOption, MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._engine import machine
 from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, one_machine
 from mpfhandler._engine.machine import claim
+from mpfhandler._faces.check import verify, worker
+from mpfhandler._faces.check.job import HANDLER, Job
+from mpfhandler._faces.pipe import command
 from mpfhandler._platform import OPERATIONS, Operations, host, mounts
 from mpfhandler._platform.host import boot_id, host_name
 from mpfhandler._platform.mounts import FileSystem, is_local, mount_of, parse_mountinfo
@@ -259,6 +262,41 @@ def test_it_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not told
 
 
+def test_it_is_said_to_who_made_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever class that is."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: NFS)
+    for number, kind in enumerate((TimedLogFile, MultProcTimedRotatingFileHandler, ConcurrentTimedRotatingFileHandler)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            kind(tmp_path / f"{number}.log").close()
+        assert [one.filename for one in caught] == [__file__]
+
+
+def test_pipe_says_it_as_a_command_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a line of our source, and with the option as it is written there."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: NFS)
+    path = str(tmp_path / "app.log")
+    command._opened(path, {"lock_dir": None}, command._Errors(path)).close()
+    told = capsys.readouterr().err
+    assert told.startswith(f"mpfhandler pipe: {path} is on nfs4")
+    assert told.endswith("--locking record says that this is known\n")
+
+
+def test_self_test_knows_what_it_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's file is nothing unexpected, and its processes say nothing of how they write."""
+    monkeypatch.setitem(decide_locking.__kwdefaults__, "mounted", lambda _folder: SSHFS)
+    path = tmp_path / "app.log"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        logger = worker._logger(Job(str(path), "", 0, 0, "w0", "S", 1, 100, 1, 1.0, 1.0, 0, HANDLER))
+    logger.handlers.pop().close()
+    assert not caught
+    assert (tmp_path / ".app.log.host").exists()
+    assert verify._segments(str(path)) == ([], [])
+
+
 def test_local_log_has_the_fast_path(tmp_path: Path) -> None:
     """On this machine's disk nothing is asked of a record."""
     with TimedLogFile(tmp_path / "app.log") as log:
@@ -291,6 +329,14 @@ def test_mount_table_is_read() -> None:
     assert (nfs.kind, nfs.mount_point, cifs.kind, cifs.mount_point) == ("nfs4", "/mnt/a b", "cifs", "/mnt/d")
     assert not one_machine(nfs)
     assert one_machine(cifs)
+
+
+@pytest.mark.parametrize("kind", ["9p", "virtiofs", "vboxsf"])
+def test_servers_that_leave_locks_to_the_machine(tmp_path: Path, kind: str) -> None:
+    """QEMU's 9p server grants each lock, since it has one client; another machine may have the same folder all the same."""
+    (tmp_path / ".app.log.host").write_text("other\n11111111-2222-3333-4444-555555555555\n")
+    with pytest.raises(InvalidOption, match="'other' writes to it"):
+        decided(tmp_path, "auto", FileSystem(kind, "/mnt"))
 
 
 @not_windows

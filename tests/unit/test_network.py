@@ -161,6 +161,20 @@ def test_folder_is_opened_first(tmp_path: Path) -> None:
     assert ops.stat_path(str(new)).id.inode == new.stat().st_ino
 
 
+def test_folder_that_may_not_be_listed(tmp_path: Path) -> None:
+    """One to which anybody may write, and nobody look: a name is looked at all the same."""
+
+    def denied(_folder: str) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    log = tmp_path / "app.log"
+    ops = networked(replace(OPERATIONS, open_folder=denied, names=denied), str(log))
+    with pytest.raises(FileNotFoundError):
+        ops.stat_path(str(log))
+    log.write_text("here\n")
+    assert ops.stat_path(str(log)).size == 5
+
+
 def test_symbolic_link(tmp_path: Path) -> None:
     """It is followed, or not, as without."""
     (tmp_path / "link").symlink_to("app.log")

@@ -65,7 +65,7 @@ class Active:
         self._trace = trace
         self._report = report
         self._lock = RotationLock(ops, place.lock, options.access, report, place.log, options.schedule.unit_seconds)
-        self.patience = LockPatience(self._lock, options, trace, report)
+        self.patience = LockPatience(ops, self._lock, options, trace, report)
         self.locked = LockedAppends(ops, self._lock, place.log, self.patience.of_append, self.patience.stall)
         self.rotation = Rotation(ops, place.log, options, self._lock, hooks, trace, report)
         self.closed = ClosedSegments(ops, self.rotation.segments, hooks, options, trace, report)
@@ -129,7 +129,7 @@ class Active:
 
     def force(self, now: float) -> None:
         """Rotate, whatever the clock says."""
-        self._retry.clear()
+        self.retry_now()
         self._demand = Demand.FORCE
         try:
             self.refresh(now)
@@ -138,6 +138,7 @@ class Active:
 
     def retry_now(self) -> None:
         """What failed may be tried again at once."""
+        self.patience.missed = False
         self._retry.clear()
         self._open_retry.clear()
 
@@ -149,7 +150,9 @@ class Active:
     def refresh(self, now: float) -> None:
         """Look whether the open segment is still the right one: at most once a second by either clock, unless the clock says that
         it is not. Never raises; what fails is reported and tried again later."""
-        segment, clock, self.patience.missed = self.segment, self._ops.monotonic(), False
+        if self.patience.waits():
+            return
+        segment, clock = self.segment, self._ops.monotonic()
         lately = 0 <= now - self._looked < _LOOK_EVERY and clock < self._looked_up + _LOOK_EVERY
         must = segment is None or self._fresh or self._demand is not Demand.NOTHING
         if segment is not None and not must:
@@ -244,6 +247,7 @@ class Active:
     def after_fork_in_child(self) -> None:
         """Close what is the parent's, but for the append descriptor: it may be the only one this process will ever have."""
         self._lock.after_fork_in_child()
+        self.locked.after_fork_in_child()
         self._late.close()
         self._late = LateSegments(self.rotation, self._options.late_grace)
         self._repaired = self.rotations = self.patience.timeouts = 0
@@ -296,7 +300,7 @@ class Active:
             followed = self.rotation.follow(mine, self.terminator) if self._may_follow() else None
             outcome = Outcome(followed) if followed is not None else self._run(mine)
         except Exception as error:  # of the system, or of a suffix that makes no names
-            self._retry.failed(self._ops.monotonic())
+            self.patience.fail(self._retry)
             self._go_on(mine, error)
             return
         if outcome is None:

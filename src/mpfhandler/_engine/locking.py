@@ -10,6 +10,7 @@ is.
 from __future__ import annotations
 
 import os.path
+import sys
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,12 +28,14 @@ _ODD = {
     "share", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "wine",
 }  # fmt: skip
 _FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
+_PACKAGE = __name__.partition(".")[0] + "."
 _SHARED_FOLDERS = {
+    "9p",
     "prl_fs",
     "vboxsf",
     "virtiofs",
     "vmhgfs",
-}  # of virtual machines; virtiofsd leaves locks to the guest
+}  # of virtual machines; virtiofsd leaves locks to the guest, and QEMU's 9p server grants each that it is asked for
 # Options of a mount by which locks stay on the machine: nfs(5), mount.cifs(8).
 _LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl"}
 _REMEDY = (
@@ -115,9 +118,12 @@ def decide_locking(
 
 
 def tell(locking: Locking) -> None:
-    """Once for each text, as Python does it."""
+    """Once for each text, as Python does it; to who made the log, whichever of our classes by."""
     if locking.told:
-        warnings.warn(locking.told, RuntimeWarning, stacklevel=5)
+        frame, level = sys._getframe(), 1
+        while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(_PACKAGE):
+            frame, level = frame.f_back, level + 1
+        warnings.warn(locking.told, RuntimeWarning, stacklevel=level)
 
 
 def _existing(ops: Operations, folder: str) -> str:

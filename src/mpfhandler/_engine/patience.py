@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from .._platform import Operations
 from .._pure.options import Options
 from .._resources.lock import RotationLock
 from .._resources.report import Reporter
 from .._resources.tracefile import Trace
+from .backoff import Backoff
 
 __all__ = ["LockPatience"]
 
@@ -18,13 +20,15 @@ class LockPatience:
     """Knows whether somebody has waited in vain. The engine's lock guards every call.
 
     Args:
+        ops: the system calls.
         lock: that is waited for.
         options: checked.
         trace: the debug file.
         report: is told when the lock was not had.
     """
 
-    def __init__(self, lock: RotationLock, options: Options, trace: Trace, report: Reporter) -> None:
+    def __init__(self, ops: Operations, lock: RotationLock, options: Options, trace: Trace, report: Reporter) -> None:
+        self._ops = ops
         self._lock = lock
         self._longest = options.lock_timeout
         self._shortest = min(_SHORT, options.lock_timeout) if options.locks_records else 0.0
@@ -33,6 +37,7 @@ class LockPatience:
         self._report = report
         self.timeouts = 0
         self.missed = False  # the open segment is to be rotated first, and the lock for that was not had
+        self._again = 0.0  # monotonic: when that is tried again
 
     def seconds(self) -> float:
         """To wait now."""
@@ -55,8 +60,24 @@ class LockPatience:
         """The same, where a rotation is due; the pause until it is tried again. A record that needs the lock itself waits for it:
         else it would stand in the file of a period that is over."""
         self.stall()
-        self.missed = self._needed
-        return 0.0 if self._needed else _LOCK_RETRY
+        self.missed, self._again = self._needed, self._ops.monotonic() + _LOCK_RETRY
+        return _LOCK_RETRY
+
+    def fail(self, retry: Backoff) -> None:
+        """A rotation has failed: put the next one off. Where it is the lock that cannot be had at all, a record that needs it too
+        waits for the next try: else, with a lock that is there again by then, it would stand in the file of a period that is
+        over."""
+        now = self._ops.monotonic()
+        if self._needed and self._lock.broken:
+            self.missed, self._again = True, now + _LOCK_RETRY
+            retry.wait(now, _LOCK_RETRY)
+        else:
+            retry.failed(now)
+
+    def waits(self) -> bool:
+        """Whether records are still to wait for that: one of many waits for the lock, not each. Else it is forgotten."""
+        self.missed = self.missed and self._ops.monotonic() < self._again
+        return self.missed
 
     def renew(self) -> None:
         """It is worth waiting for again."""

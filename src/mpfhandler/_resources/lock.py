@@ -143,6 +143,7 @@ class RotationLock:
         self._report = report
         self._predecessor = Predecessor(ops, log, path, unit, report) if log else None
         self.stalled = False  # somebody waited for it in vain, and it has not been had since
+        self.broken = False  # the last try has ended with an error
         self._held: HeldLock | None = None
         self._seen: tuple[FileId, int] | None = None  # the lock file as it was left, and its size
 
@@ -156,7 +157,9 @@ class RotationLock:
         pause = _FIRST_PAUSE
         self.settle()
         while True:
+            self.broken = True
             held = self._attempt()
+            self.broken = False
             if held is not None:
                 self.stalled = False
                 if self._predecessor is not None:

@@ -18,7 +18,8 @@ A process that logs all the time would have the lock again before anybody else h
 then, for longer than who waits does between two looks.
 
 Where write or flush fail it may not be known what the server has. So it is looked for: at once, and else when the same records
-are tried again in the same file. What stands there is not written a second time.
+are tried again in the same file. What stands there is not written a second time. Not so where it is known that nothing, or which
+part, is there (disk full): by then something equal may stand there, another process's record or one of the same batch.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from .._platform import Fault, FileId, Operations
 from .._pure.unit import line_feed_of, unit_of
 from .append import OpenSegment
 from .descriptors import close_quietly
-from .lock import RotationLock
-from .troubles import LockBusy, Superseded
+from .lock import HeldLock, RotationLock
+from .troubles import Incomplete, LockBusy, Superseded
 
 __all__ = ["LockedAppends"]
 
@@ -62,6 +63,10 @@ class LockedAppends:
         self._cost = 0.0  # seconds that it took to give the lock back: a try takes as long, and does not wait either
         self._doubt: tuple[FileId, int, bytes] | None = None  # a file, and what may stand at an offset there
 
+    def after_fork_in_child(self) -> None:
+        """What may stand somewhere is the parent's."""
+        self._doubt = None
+
     def append(self, segment: OpenSegment, data: bytes, append: Callable[[], int]) -> int:
         """Have `append` write these bytes; the offset of their end.
 
@@ -72,28 +77,42 @@ class LockedAppends:
         """
         self._take_turns()
         wait = self._patience()
-        held = None if wait is None else self._lock.acquire(wait)
-        if held is None:
-            self._stalled()
-            raise LockBusy(f"{self._lock.path}: held by another process")
-        try:
-            self._look(segment)
-            self._end_stump(segment)
-            if segment.path == self._log:
-                return self._write(segment, data, append)
-            if not self._ops.try_lock(segment.fileno(), True):
-                raise Superseded(f"{segment.path}: being sealed")
-            try:
-                if not segment.named():
-                    raise Superseded(f"{segment.path}: sealed")
-                return self._write(segment, data, append)
-            finally:
-                self._give_back(segment)
+        held: HeldLock | None = None
+        try:  # `acquire` in here, since a signal handler may raise as soon as the lock is had
+            held = None if wait is None else self._lock.acquire(wait)
+            if held is None:
+                if wait is not None:
+                    self._stalled()
+                raise LockBusy(f"{self._lock.path}: held by another process")
+            return self._locked(segment, data, append)
         finally:
-            began = self._ops.monotonic()
-            self._lock.release(held)
-            self._until = self._ops.monotonic()
-            self._cost = self._until - began
+            try:
+                if held is not None:
+                    self._release(held)
+            finally:
+                self._lock.settle()
+
+    def _locked(self, segment: OpenSegment, data: bytes, append: Callable[[], int]) -> int:
+        """W2 to W6, under the lock."""
+        self._look(segment)
+        self._end_stump(segment)
+        if segment.path == self._log:
+            return self._write(segment, data, append)
+        if not self._ops.try_lock(segment.fileno(), True):
+            raise Superseded(f"{segment.path}: being sealed")
+        try:
+            if not segment.named():
+                raise Superseded(f"{segment.path}: sealed")
+            return self._write(segment, data, append)
+        finally:
+            self._give_back(segment)
+
+    def _release(self, held: HeldLock) -> None:
+        """W7."""
+        began = self._ops.monotonic()
+        self._lock.release(held)
+        self._until = self._ops.monotonic()
+        self._cost = self._until - began
 
     def _take_turns(self) -> None:
         now = self._ops.monotonic()
@@ -121,9 +140,17 @@ class LockedAppends:
         there = self._is_there(segment, data)
         if there is not None:
             return there
-        start = self._end(segment) + len(segment._owed)
+        before = self._end(segment)
+        start = before + len(segment._owed)
         try:
             end = append()
+        except Incomplete:  # it has told what is there
+            raise
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.FULL or self._end(segment) != before:
+                self._doubt = segment.file, start, data
+            raise
+        try:
             self._flush(segment, data, end)
         except OSError:
             self._doubt = segment.file, start, data

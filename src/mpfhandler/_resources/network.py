@@ -124,7 +124,7 @@ class _Network:
 
     def _look(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
         folder, name = os.path.split(path)
-        self._ops.open_folder(folder)
+        listed = self._open_folder(folder)
         if path != self._log:
             return self._open(path, lambda: self._opened(path, stat))
         for _ in range(_TRIES):
@@ -132,10 +132,23 @@ class _Network:
                 return self._opened(path, stat)
             except OSError as error:
                 fault = self._ops.fault(error)
-                if fault not in _REMEMBERED or (name not in self._ops.names(folder) and fault is Fault.MISSING):
+                if fault not in _REMEMBERED:
+                    raise
+                there = listed and name in self._ops.names(folder)  # asked in any case: it has a stale name looked up anew
+                if fault is Fault.MISSING and not there:
                     raise
             self._ops.sleep(_PAUSE)
         return self._opened(path, stat)
+
+    def _open_folder(self, folder: str) -> bool:
+        """Whether it may be listed; one that may only be written to is looked at as far as that goes."""
+        try:
+            self._ops.open_folder(folder)
+        except OSError as error:
+            if self._ops.fault(error) is not Fault.DENIED:
+                raise
+            return False
+        return True
 
     def _opened(self, path: str, stat: Callable[[str], FileStat]) -> FileStat:
         try:

@@ -112,7 +112,7 @@ def _run_pair(arguments: argparse.Namespace) -> int:
     with interruptible():
         complaint = None if os.path.isdir(second) else f"DIR2={arguments.dir2!r}: no such folder; name an existing one"
         try:
-            complaint = complaint or not_one_folder(first, second)
+            complaint = complaint or not_one_folder(first, second) or not_one_folder(second, first)
             if complaint:
                 complain("check", complaint)
                 return _CANNOT_RUN

@@ -48,11 +48,12 @@ class Pair:
     lost: int
     doubled: int
     torn: int
+    mute: int = 0  # of the processes, those that could not log
 
     @property
     def excludes(self) -> bool:
         """Whether one log may be written to by way of both, with `locking="record"`."""
-        return self.locks and self.acknowledged > 0 and not (self.lost or self.doubled or self.torn)
+        return self.locks and self.acknowledged > 0 and not (self.lost or self.doubled or self.torn or self.mute)
 
     def text(self) -> str:
         """For people."""
@@ -70,6 +71,8 @@ class Pair:
                 "doubled": str(self.doubled),
                 "torn": str(self.torn),
             }
+        if self.mute:
+            rows["processes that could not log"] = str(self.mute)
         width = max(map(len, rows))
         lines = [f"{key.ljust(width)}  {value}" for key, value in rows.items()]
         if self.one_mount:
@@ -85,6 +88,8 @@ class Pair:
             return "PASS: they exclude each other; all lines were there without the lock, too, which may have been luck"
         if self.excludes:
             return "PASS: they exclude each other; both may write to one log with locking='record' (or 'auto')"
+        if self.mute and not (self.lost or self.doubled or self.torn):
+            return "FAIL: not every process could log, so nothing is told of both"
         return f"FAIL: they do not exclude each other; {_REMEDY}"
 
 
@@ -126,7 +131,7 @@ def compare(first: str, second: str, seconds: float) -> Pair:
         _wait_for(twin)
         locks = _excludes(folder, twin) and _excludes(twin, folder)
         appends = appends_by([os.path.join(folder, ".probe-append"), os.path.join(twin, ".probe-append")])
-        counts = _log(folder, twin, seconds) if locks else (0, 0, 0, 0)
+        counts = _log(folder, twin, seconds) if locks else (0, 0, 0, 0, 0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     one = os.stat(first).st_dev == os.stat(second).st_dev
@@ -164,8 +169,8 @@ def _excludes(folder: str, twin: str) -> bool:
                 close_quietly(ops, fd)
 
 
-def _log(folder: str, twin: str, seconds: float) -> tuple[int, int, int, int]:
-    """Two processes on each mount log for a while; records acknowledged, lost, doubled, torn lines."""
+def _log(folder: str, twin: str, seconds: float) -> tuple[int, int, int, int, int]:
+    """Two processes on each mount log for a while; records acknowledged, lost, doubled, torn lines, and who wrote none."""
     names = [(os.path.join(one, "app.log"), f"p{number}") for number, one in enumerate([folder, twin] * 2)]
     writers = [
         subprocess.Popen([sys.executable, "-m", _MODULE, path, name, str(seconds)], stdout=subprocess.PIPE)
@@ -185,7 +190,8 @@ def _log(folder: str, twin: str, seconds: float) -> tuple[int, int, int, int]:
                         seen[name, int(number)] += 1
                     else:
                         torn += 1
-    return len(acknowledged), len(acknowledged - set(seen)), sum(times > 1 for times in seen.values()), torn
+    doubled = sum(times > 1 for times in seen.values())
+    return len(acknowledged), len(acknowledged - set(seen)), doubled, torn, counts.count(0)
 
 
 def _filling(number: int) -> str:

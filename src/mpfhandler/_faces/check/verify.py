@@ -32,7 +32,7 @@ _SUFFIX = {
     "MONTH": "%Y-%m",
 }
 _SEGMENT = re.compile(r"(\d{4}-\d\d(?:-\d\d(?:_\d\d(?:-\d\d(?:-\d\d)?)?)?)?)(?:\.\d+)?")
-_BESIDES = {"lock", "debug"}  # the handler's own files: app.log.lock, app.log.debug
+_BESIDES = {"lock", "debug"}  # the handler's own files: app.log.lock, app.log.debug (and .app.log.host)
 _EXAMPLES = 8
 
 
@@ -302,7 +302,7 @@ def _segments(log: str) -> tuple[list[tuple[str, str]], list[str]]:
         matched = _SEGMENT.fullmatch(tail)
         if matched:
             found.append((os.path.join(folder, name), matched[1]))
-        elif name != base and tail not in _BESIDES:
+        elif name not in {base, f".{base}.host"} and tail not in _BESIDES:
             unexpected.append(name)
     return found, unexpected
 

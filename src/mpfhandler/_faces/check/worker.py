@@ -163,6 +163,7 @@ class _Pace:
 
 def _logger(job: Job) -> logging.Logger:
     module, _, name = job.factory.partition(":")
+    warnings.filterwarnings("ignore", ".* each record is written under the rotation lock", RuntimeWarning)  # the report names it
     handler: logging.Handler = getattr(importlib.import_module(module), name)(job.log, when=job.when, interval=job.interval)
     handler.setFormatter(LineFormatter())
     logger = logging.getLogger("mpfhandler.check")

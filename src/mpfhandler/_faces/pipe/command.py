@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from typing import Any
 
 from ..._engine.timedlogfile import TimedLogFile
@@ -109,7 +110,12 @@ def _opened(path: str, given: dict[str, Any], errors: _Errors) -> TimedLogFile:
         InvalidOption, OSError: an option cannot be used, or this user may not write there.
     """
     try:
-        return TimedLogFile(path, **given, on_error=errors)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            log = TimedLogFile(path, **given, on_error=errors)
+        for one in warned:
+            _tell(str(one.message).replace("locking='record'", "--locking record"))
+        return log
     except PermissionError as error:
         folder = given["lock_dir"]
         raise PermissionError(unwritable(path, *([] if folder is None else [folder])) or explain(error)) from None
