@@ -91,6 +91,7 @@ class Record:
     given_up: bool = False  # it could not be written before its program called close, and is to be counted as lost
     perhaps: bool = False  # so it may be: it began to wait while close was under way, or after its last try
     buffered: bool = False  # its call has returned, and promises nothing yet
+    doubted: bool = False  # its flush has failed: its process cannot know that it is there, and may write it to the next log, too
 
 
 @dataclass
@@ -160,7 +161,8 @@ class Ledger(Watcher):
         others = [one for one in self.waiting(process) if one is not record]
         waiting = [one for one in others if not one.given_up]
         excused = failed or failed_for_others or waits or waiting or any(one.perhaps for one in others)
-        if record.landed is None and not excused and not self._stands_behind_a_fragment(record):
+        doubts = process.failed_at + PATIENCE > record.begun_up and any(one.doubted for one in self.records_of(process))
+        if record.landed is None and not excused and not doubts and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")
         waiting = [one for one in waiting if not self._stands_behind_a_fragment(one)]
         if waiting and not failed and not in_background and record.begun_up > process.failed_at + PATIENCE:
@@ -207,6 +209,10 @@ class Ledger(Watcher):
 
     def waiting(self, process: Process) -> list[Record]:
         return [one for one in self.records.values() if one.process is process and one.landed is None and one.returned]
+
+    def records_of(self, process: Process) -> list[Record]:
+        """Those that it has begun."""
+        return [one for one in self.records.values() if one.process is process]
 
     def clock_set(self, before: float) -> None:
         """The wall clock was set; it showed this before."""
@@ -413,7 +419,11 @@ class Ledger(Watcher):
 
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
         """Who cannot read the state record goes by the file's last write; what a descriptor leads to that cannot be looked at is
-        not known any more."""
+        not known any more, nor whether a record arrived whose flush has failed."""
+        if name == "fsync" and process.locks_records:
+            landed = [one for one in self.records_of(process) if one.landed is not None]
+            if landed:
+                max(landed, key=_turn).doubted = True
         if name == "stat_fd":
             self.unknown.append((process, process.table.open.get(arguments[0])))
         if name == "read_at" and self.is_lock(process.table.open[arguments[0]].inode):
@@ -552,7 +562,7 @@ class Ledger(Watcher):
 
     def _check_exactly_once(self, places: dict[bytes, list[str]]) -> None:
         for line, found in places.items():
-            if len(found) > 1:
+            if len(found) > 1 and not (self.records[line].doubted and len(set(found)) == len(found)):
                 raise Violation(f"P1: {line[:20]!r} stands {len(found)} times: {found}")
         for line, inode in self.survived.items():
             if line not in self.retained and not any(self.kernel.names.get(name) is inode for name in places.get(line, [])):

@@ -194,6 +194,26 @@ def test_shared_lock_is_not_kept(tmp_path: Path) -> None:
         assert not ops.try_lock(one.fileno(), False)
 
 
+def test_lock_that_is_not_given_back_at_once(tmp_path: Path) -> None:
+    """A server that fails once is asked again; a descriptor that is closed is not."""
+    failures = [errno.EIO]
+
+    def unlock(fd: int) -> None:
+        if failures:
+            raise OSError(failures.pop(), "made to fail")
+        OPERATIONS.unlock(fd)
+
+    path = tmp_path / "app.log"
+    with path.open("w") as one, path.open("w") as other:
+        ops = networked(replace(OPERATIONS, unlock=unlock), str(path))
+        assert ops.try_lock(one.fileno(), False)
+        assert OPERATIONS.try_lock(other.fileno(), True)
+        failures += [errno.EIO, errno.EBADF]
+        with pytest.raises(OSError, match="made to fail"):
+            ops.unlock(other.fileno())
+        assert failures == [errno.EIO]
+
+
 def test_lock_that_a_server_denies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An SMB client tells of another's lock as of a missing permission."""
     import fcntl

@@ -45,6 +45,7 @@ def networked(ops: Operations, log: str) -> Operations:
         stat_link=network.stat_link,
         stat_fd=network.stat_fd,
         try_lock=network.try_lock,
+        unlock=network.unlock,
         open_append=network.open_append,
         open_new=network.open_new,
         open_existing=network.open_existing,
@@ -78,8 +79,21 @@ class _Network:
         if not self._ops.try_lock(fd, True):
             return False
         if not exclusive:
-            self._ops.unlock(fd)
+            self.unlock(fd)
         return True
+
+    def unlock(self, fd: int) -> None:
+        """A lock that stays would keep other machines from the file, so a failure is not believed at once.
+
+        Raises:
+            OSError: it cannot be given back.
+        """
+        try:
+            self._ops.unlock(fd)
+        except OSError as error:
+            if self._ops.fault(error) is Fault.CLOSED:
+                raise
+            self._ops.unlock(fd)
 
     def open_append(self, path: str, mode: int) -> int:
         """To write at the end; made if it is missing."""
