@@ -47,9 +47,14 @@ def pytest_runtest_call() -> Generator[None, object, object]:
 
 
 if sys.platform == "win32":
+    import hypothesis
+
     from mpfhandler._platform import mounts, win32
 
     if win32.under_wine():
+        slow = [hypothesis.HealthCheck.too_slow]  # as all that is asked of Wine's server is
+        hypothesis.settings.register_profile("wine", deadline=None, suppress_health_check=slow)
+        hypothesis.settings.load_profile("wine")
         # As on Windows, appends are without a lock here: a test is one process. Those that it starts have one.
         mounts._drive_of = lambda _folder: ("ntfs", "Z:\\")
 

@@ -122,7 +122,7 @@ class Killed(BaseException):
 
 
 OPENERS = {"open_side", "open_new_private", "open_read"}
-FREE = {"now", "monotonic", "pid", "threads", "fault", "prepare"}
+FREE = {"now", "monotonic", "pid", "threads", "fault", "forbidden", "prepare"}
 
 
 class Doomed:

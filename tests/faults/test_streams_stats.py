@@ -241,7 +241,7 @@ def test_stats_are_frozen() -> None:
     """`Stats` is a value, with these fields."""
     names = [field.name for field in fields(mpfhandler.Stats)]
     counters = ["records", "bytes", "rotations", "late", "repaired", "lock_timeouts", "spilled", "lost"]
-    assert names == [*counters, "last_error", "buffered"]
+    assert names == [*counters, "last_error", "buffered", "splits"]
     with pytest.raises(FrozenInstanceError):
         mpfhandler.Stats().records = 1  # type: ignore[misc]
 

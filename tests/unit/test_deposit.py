@@ -399,7 +399,9 @@ class Killed(BaseException):
 
 
 CALLS = [
-    one.name for one in fields(Operations) if one.name not in {"fault", "now", "monotonic", "sleep", "pid", "threads", "close"}
+    one.name
+    for one in fields(Operations)
+    if one.name not in {"fault", "forbidden", "now", "monotonic", "sleep", "pid", "threads", "close"}
 ]
 
 

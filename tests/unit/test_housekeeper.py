@@ -248,7 +248,7 @@ def test_step_that_was_waited_for_in_vain_is_not_waited_for_by_every_fork(monkey
     for start, end in zip(begun, steps, strict=True):
         assert start.wait(PATIENCE)
         first, *others = [seconds_of_fork() for _ in range(3)]
-        assert first >= 0.2
+        assert first >= 0.2 or first == pytest.approx(0.2)  # the difference of two floats
         assert max(others) < 0.1
         end.set()
     assert idle(keeper)
