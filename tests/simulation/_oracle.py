@@ -160,7 +160,9 @@ class Ledger(Watcher):
         waits = process.segment_failed_at + PATIENCE > record.begun_up and not self._has_a_file(process)
         others = [one for one in self.waiting(process) if one is not record]
         waiting = [one for one in others if not one.given_up]
-        excused = failed or failed_for_others or waits or waiting or any(one.perhaps for one in others)
+        without = process.locks_records and (process.refused_last or process.failed_last)  # the lock, as of the last try
+        missed = without and process.failed_at + PATIENCE > record.begun_up
+        excused = failed or failed_for_others or waits or missed or waiting or any(one.perhaps for one in others)
         doubts = process.failed_at + PATIENCE > record.begun_up and any(one.doubted for one in self.records_of(process))
         if record.landed is None and not excused and not doubts and not self._stands_behind_a_fragment(record):
             self.broken.append(f"P1: {record.name} was acknowledged before it was written, though nothing had failed")

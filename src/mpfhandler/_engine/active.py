@@ -150,7 +150,7 @@ class Active:
     def refresh(self, now: float) -> None:
         """Look whether the open segment is still the right one: at most once a second by either clock, unless the clock says that
         it is not. Never raises; what fails is reported and tried again later."""
-        if self.patience.waits():
+        if self.patience.waits(self.retry_now):
             return
         segment, clock = self.segment, self._ops.monotonic()
         lately = 0 <= now - self._looked < _LOOK_EVERY and clock < self._looked_up + _LOOK_EVERY

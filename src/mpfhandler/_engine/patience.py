@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .._platform import Operations
 from .._pure.options import Options
 from .._resources.lock import RotationLock
@@ -43,9 +45,10 @@ class LockPatience:
         """To wait now."""
         return self._shortest if self._lock.stalled else self._longest
 
-    def of_append(self) -> float | None:
-        """The same for a record, see `LockedAppends`; None: not at all, for the file would be one of a period that is over."""
-        return None if self.missed else self.seconds()
+    def of_append(self, late: bool) -> float | None:
+        """The same for a record, see `LockedAppends`; None: not at all, for the file would be one of a period that is over. What
+        goes to a late record's own segment cannot be misplaced."""
+        return None if self.missed and not late else self.seconds()
 
     def stall(self) -> None:
         """The lock was not had in time: from now on it is only tried, until it is had again."""
@@ -74,8 +77,14 @@ class LockPatience:
         else:
             retry.failed(now)
 
-    def waits(self) -> bool:
-        """Whether records are still to wait for that: one of many waits for the lock, not each. Else it is forgotten."""
+    def waits(self, retry: Callable[[], None]) -> bool:
+        """Whether records are still to wait for that: one of many waits for the lock, not each. Else it is forgotten.
+
+        Args:
+            retry: is called where the lock was had since, by a late record: then it is worth trying at once.
+        """
+        if self.missed and not self._lock.stalled and not self._lock.broken:
+            retry()
         self.missed = self.missed and self._ops.monotonic() < self._again
         return self.missed
 

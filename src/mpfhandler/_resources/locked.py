@@ -47,12 +47,12 @@ class LockedAppends:
         ops: the system calls.
         lock: the rotation lock.
         log: its path; any other one is a closed segment's.
-        patience: seconds to wait for the lock now; None: not even to be tried.
+        patience: seconds to wait for the lock now, if asked for a late record or not; None: not even to be tried.
         stalled: is told that it was not had.
     """
 
     def __init__(
-        self, ops: Operations, lock: RotationLock, log: str, patience: Callable[[], float | None], stalled: Callable[[], None]
+        self, ops: Operations, lock: RotationLock, log: str, patience: Callable[[bool], float | None], stalled: Callable[[], None]
     ) -> None:
         self._ops = ops
         self._lock = lock
@@ -76,7 +76,7 @@ class LockedAppends:
             Incomplete, OSError: as of `append`, or of the flush. It has to be tried again with the same records.
         """
         self._take_turns()
-        wait = self._patience()
+        wait = self._patience(segment.path != self._log)
         held: HeldLock | None = None
         try:  # `acquire` in here, since a signal handler may raise as soon as the lock is had
             held = None if wait is None else self._lock.acquire(wait)
