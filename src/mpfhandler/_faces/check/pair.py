@@ -200,8 +200,9 @@ def _filling(number: int) -> str:
 
 def _write(path: str, name: str, seconds: float) -> int:
     """How many of this process's records were acknowledged."""
-    end, number = time.monotonic() + seconds, 0
+    number = 0
     with TimedLogFile(path, "S", locking="record") as log:
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             log.write(f"{name} {number} {_filling(number)}")
             number += 1
