@@ -273,10 +273,10 @@ def test_temporary_file_of_a_process_that_is_at_it(sound: Path, monkeypatch: pyt
     packed = sound.with_name(f"{sound.name}.2026-11-23_16.gz")
     path = Path(Names(str(sound), "%Y-%m-%d_%H").temporary(str(packed)))
     path.write_bytes(gzip.compress(b"x\n"))
-    free, locked = locks_module._free, list[int]()
+    is_locked, locked = locks_module.is_locked, list[int]()
 
-    def meanwhile(fd: int) -> bool:
-        found = free(fd)
+    def meanwhile(fd: int, *, lease: bool = False) -> bool:
+        found = is_locked(fd, lease=lease)
         if becomes == "locked" and not locked:
             locked.append(os.open(path, os.O_RDONLY))
             fcntl.flock(locked[0], fcntl.LOCK_EX)
@@ -284,7 +284,7 @@ def test_temporary_file_of_a_process_that_is_at_it(sound: Path, monkeypatch: pyt
             path.rename(packed)
         return found
 
-    monkeypatch.setattr(locks_module, "_free", meanwhile)
+    monkeypatch.setattr(locks_module, "is_locked", meanwhile)
     assert not locks_module.is_free(str(path))
     assert path.exists() == (becomes == "locked")
     for fd in locked:

@@ -869,7 +869,7 @@ MUTANTS = (
         NETWORK,
         "        stat_path=network.stat_path,\n",
         "",
-        ("unit/test_network.py::test_name_is_looked_at_by_opening_it",),
+        ("unit/test_networked.py::test_name_is_looked_at_by_opening_it",),
     ),
     Mutant(
         "devices-are-told-apart",
@@ -877,7 +877,7 @@ MUTANTS = (
         NETWORK,
         "FileId(0, found.id.inode)",
         "found.id",
-        ("unit/test_network.py::test_name_is_looked_at_by_opening_it",),
+        ("unit/test_networked.py::test_name_is_looked_at_by_opening_it",),
     ),
     Mutant(
         "leases-on-a-server",
@@ -893,7 +893,7 @@ MUTANTS = (
         NETWORK,
         "listed = self._open_folder(folder)",
         "listed = True",
-        ("unit/test_network.py::test_folder_is_opened_first",),
+        ("unit/test_networked.py::test_folder_is_opened_first",),
     ),
     Mutant(
         "stale-names-are-believed",
@@ -901,7 +901,7 @@ MUTANTS = (
         NETWORK,
         "_OUTDATED = {Fault.STALE, Fault.INVALID}",
         "_OUTDATED = {Fault.INVALID}",
-        ("unit/test_network.py::test_name_that_leads_to_a_file_of_before",),
+        ("unit/test_networked.py::test_name_that_leads_to_a_file_of_before",),
     ),
     Mutant(
         "renamed-by-another-machine",
@@ -909,7 +909,7 @@ MUTANTS = (
         NETWORK,
         "_OUTDATED = {Fault.STALE, Fault.INVALID}",
         "_OUTDATED = {Fault.STALE}",
-        ("unit/test_network.py::test_name_that_another_machine_has_given_to_another_file",),
+        ("unit/test_networked.py::test_name_that_another_machine_has_given_to_another_file",),
     ),
     Mutant(
         "stale-descriptor-stays-open",
@@ -925,7 +925,7 @@ MUTANTS = (
         POSIX,
         "except (BlockingIOError, PermissionError):",
         "except BlockingIOError:",
-        ("unit/test_network.py::test_lock_that_a_server_denies",),
+        ("unit/test_networked.py::test_lock_that_a_server_denies",),
     ),
     # locking="auto"
     Mutant(

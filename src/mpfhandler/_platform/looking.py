@@ -66,10 +66,11 @@ else:
         return FileId(found.st_dev, found.st_ino)
 
     def is_locked(fd: int, *, lease: bool = False) -> bool:  # noqa: ARG001  (here both are one lock)
-        """Whether somebody has the lock; it is taken for an instant. Not, where there are no locks."""
+        """Whether somebody has the lock; it is taken for an instant. Not, where there are no locks. A lock that another client of
+        an SMB server has is "denied" there."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        except (BlockingIOError, PermissionError):
             return True
         except OSError:
             return False
