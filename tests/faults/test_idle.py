@@ -1042,10 +1042,17 @@ def test_full_disk_is_emptied_while_records_wait_for_it(tmp_path: Path, closing:
         options = {"when": "S", "late_grace": 0.1, "archive": store.as_uri(), "archive_delete": True}
         log = closing(TimedLogFile(disk / "app.log", **options))
 
+        owner = disk / ".app.log.owner"  # is written at the first try, for which the disk must have room
+
+        def tried() -> bool:
+            log.write("x")
+            return owner.exists() and owner.stat().st_size > 0
+
         def filled() -> bool:
             log.write("x" * 9999)
             return log.stats().spilled > 9 and len(log_files(disk)) > 3
 
+        wait_for(tried, "the first try")
         wait_for(filled, "a full disk")
         segments = len(log_files(disk)) - 1
         log.write("the last")
