@@ -375,7 +375,7 @@ class FakeClock:
 
 
 def leased(path: Path) -> bool:
-    """Whether somebody has a shared lock on the file."""
+    """Whether somebody has a lock on the file."""
     fd = os.open(path, os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _support import leased
 
 from mpfhandler import TimedLogFile
 from mpfhandler._engine import timedlogfile
@@ -40,18 +41,6 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         one.close()
 
 
-def is_locked(path: Path) -> bool:
-    """Whether somebody has the exclusive lock on this file."""
-    fd = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
 def lines(folder: Path) -> list[str]:
     """All records, file by file."""
     files = [path for path in sorted(folder.iterdir()) if not path.name.endswith(".lock")]
@@ -66,16 +55,16 @@ def test_look_write_and_flush_are_under_the_lock(tmp_path: Path, make: Make, del
     steps: list[tuple[str, bool]] = []
 
     def write(fd: int, data: bytes) -> int:
-        steps.append(("write", is_locked(lock)))
+        steps.append(("write", leased(lock)))
         return OPERATIONS.write(fd, data)
 
     def fsync(fd: int) -> None:
-        steps.append(("fsync", is_locked(lock)))
+        steps.append(("fsync", leased(lock)))
         OPERATIONS.fsync(fd)
 
     def open_read(path: str) -> int:
         if path == str(tmp_path / "app.log") and steps:
-            steps.append(("look", is_locked(lock)))
+            steps.append(("look", leased(lock)))
         return OPERATIONS.open_read(path)
 
     log = make(write=write, fsync=fsync, open_read=open_read, delivery=delivery, late_grace=late_grace)
@@ -86,7 +75,7 @@ def test_look_write_and_flush_are_under_the_lock(tmp_path: Path, make: Make, del
     log.flush()
     assert steps[0] == ("write", True)
     assert steps[-3:] == [("look", True), ("write", True), ("fsync", True)]
-    assert not is_locked(lock)
+    assert not leased(lock)
 
 
 def test_buffer_takes_the_lock_once_for_a_write(make: Make, tmp_path: Path) -> None:
@@ -454,7 +443,7 @@ def test_nobody_keeps_a_lease(tmp_path: Path, make: Make) -> None:
     """Where locks are mandatory a lease would keep everybody from writing."""
     log = make()
     log.write("one")
-    assert not is_locked(tmp_path / "app.log")
+    assert not leased(tmp_path / "app.log")
 
 
 def test_late_record_and_a_sealer(tmp_path: Path, make: Make) -> None:
@@ -513,7 +502,7 @@ def test_signal_handler_that_raises_leaves_no_lock(tmp_path: Path, make: Make, n
     with suppress(KeyboardInterrupt):
         log.write("two")
     left[0] = 0
-    assert not is_locked(tmp_path / "app.log.lock")
+    assert not leased(tmp_path / "app.log.lock")
 
 
 def test_record_of_a_signal_handler_is_queued(tmp_path: Path, make: Make) -> None:
