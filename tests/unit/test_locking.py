@@ -34,9 +34,9 @@ LOCAL = FileSystem("ext4", "/")
 not_windows = pytest.mark.skipif(sys.platform == "win32", reason="mounts of POSIX systems; drives: test_windows.py")
 
 
-def decided(folder: Path, given: str, mount: FileSystem, ops: Operations = OPERATIONS, *, own: bool = False) -> Locking:
+def decided(folder: Path, given: str, mount: FileSystem, ops: Operations = OPERATIONS) -> Locking:
     log = str(folder / "app.log")
-    return decide_locking(ops, given, log, log + ".lock", own=own, mounted=lambda _folder: mount)
+    return decide_locking(ops, given, log, log + ".lock", mounted=lambda _folder: mount)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "unknown"])
@@ -92,7 +92,8 @@ def test_second_machine_is_refused_where_locks_are_local(
     for remedy in ("{host}", "shipper", host_name(), ".app.log.host"):
         assert remedy in str(caught.value)
     assert ("lock_dir" in str(caught.value)) == (mount.kind in {"nfs", "cifs"})  # else a lock elsewhere does not help
-    assert decided(tmp_path, given, mount, own=True).mode == "record"  # a file for each machine
+    its_own = str(tmp_path / "another.log")
+    assert decide_locking(OPERATIONS, given, its_own, f"{its_own}.lock", mounted=lambda _folder: mount).mode == "record"
     assert decided(tmp_path, "append", mount).mode == "append"
     (tmp_path / ".app.log.host").unlink()
     assert decided(tmp_path, given, mount).mode == "record"
@@ -201,7 +202,7 @@ def test_host_file_of_another_user(tmp_path: Path, on: Run) -> None:
     log = str(tmp_path / "app.log")
     before = path.read_bytes()
     ops = replace(OPERATIONS, open_lock=open_lock)
-    assert decide_locking(ops, "record", log, log + ".lock", own=False, mounted=lambda _folder: SSHFS).mode == "record"
+    assert decide_locking(ops, "record", log, log + ".lock", mounted=lambda _folder: SSHFS).mode == "record"
     assert path.read_bytes() == before
 
 
@@ -223,7 +224,7 @@ def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     def decide(of_lock: FileSystem, of_log: FileSystem = NOLOCK) -> Locking:
         mounts = {str(tmp_path): of_log, str(tmp_path / "locks"): of_lock}
-        return decide_locking(OPERATIONS, "auto", log, lock, own=False, mounted=mounts.__getitem__)
+        return decide_locking(OPERATIONS, "auto", log, lock, mounted=mounts.__getitem__)
 
     assert decide(LOCAL).mode == "record"
     monkeypatch.setattr(machine, "host_name", lambda: "another")
@@ -310,7 +311,7 @@ def test_asking_costs_little(tmp_path: Path) -> None:
     best, opened = float("inf"), float("inf")
     for _ in range(20):
         start = time.perf_counter()
-        decide_locking(OPERATIONS, "auto", log, log + ".lock", own=False)
+        decide_locking(OPERATIONS, "auto", log, log + ".lock")
         best = min(best, time.perf_counter() - start)
         start = time.perf_counter()
         with TimedLogFile(log, locking="append"):
@@ -390,5 +391,5 @@ def test_without_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_BOOT_ID", str(tmp_path / "none"))
     log = str(tmp_path / "app.log")
     assert mount_of(str(tmp_path)) == FileSystem("unknown", "")
-    assert decide_locking(OPERATIONS, "auto", log, log + ".lock", own=False) == ("append", "")
+    assert decide_locking(OPERATIONS, "auto", log, log + ".lock") == ("append", "")
     assert boot_id() == ""

@@ -22,7 +22,7 @@ from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
 from .locking import Locking, decide_locking, tell
 from .owner import find_owner
-from .place import absolute, find_place, is_of_machine, lasting_path, make_folders, remove_folders
+from .place import absolute, find_place, lasting_path, make_folders, remove_folders
 from .writer import Writer
 
 __all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
@@ -105,7 +105,6 @@ def build(
             options.locking,
             place.log,
             place.lock,
-            own=is_of_machine(given["path"]),
             make_folder=lambda: make_folders(ops, place.log, options.access) if place.missing else None,
         )
     tell(locking)

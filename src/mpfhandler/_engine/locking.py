@@ -29,13 +29,8 @@ _ODD = {
 }  # fmt: skip
 _FUSE_WITH_LOCKS = {"fuse.ceph-fuse", "fuse.glusterfs", "fuse.juicefs"}  # between machines
 _PACKAGE = __name__.partition(".")[0] + "."
-_SHARED_FOLDERS = {
-    "9p",
-    "prl_fs",
-    "vboxsf",
-    "virtiofs",
-    "vmhgfs",
-}  # of virtual machines; virtiofsd leaves locks to the guest, and QEMU's 9p server grants each that it is asked for
+# Of virtual machines: virtiofsd leaves locks to the guest, and QEMU's 9p server grants each that it is asked for.
+_SHARED_FOLDERS = {"9p", "prl_fs", "vboxsf", "virtiofs", "vmhgfs"}
 # Options of a mount by which locks stay on the machine: nfs(5), mount.cifs(8).
 _LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "nobrl"}
 _REMEDY = (
@@ -81,7 +76,6 @@ def decide_locking(
     log: str,
     lock: str,
     *,
-    own: bool,
     make_folder: Callable[[], object] = lambda: None,
     mounted: Callable[[str], FileSystem] = mount_of,
 ) -> Locking:
@@ -92,7 +86,6 @@ def decide_locking(
         given: "auto", "append" or "record".
         log: its path.
         lock: of its lock file.
-        own: the path has the machine's name in it, so no other machine writes there.
         make_folder: makes the log's folder if it is missing: it has to be there for a file that says whose the log is.
         mounted: tells of a folder's file system.
 
@@ -111,7 +104,7 @@ def decide_locking(
     if needs_lock(mount):
         _try_out(ops, given, locks)
         lock_mount = mount if os.path.dirname(lock) == os.path.dirname(log) else mounted(locks)
-        if not own and (_one_client(mount) or one_machine(lock_mount) or not needs_lock(lock_mount)):
+        if _one_client(mount) or one_machine(lock_mount) or not needs_lock(lock_mount):
             _belong(ops, given, log, mount, make_folder)
     told = f"{log} is on {mount}: each record is written under the rotation lock; locking='record' says that this is known"
     return Locking("record", told if given == "auto" else "")

@@ -20,7 +20,7 @@ from .._pure.naming import cannot_be_named, lock_name
 from .._pure.options import Access
 from .streams import find_stream, is_among_streams
 
-__all__ = ["Place", "absolute", "find_log", "find_place", "is_of_machine", "lasting_path", "make_folders", "remove_folders"]
+__all__ = ["Place", "absolute", "find_log", "find_place", "lasting_path", "make_folders", "remove_folders"]
 
 _HOST = "{host}"  # in a path: the machine's name
 _LONGEST_NAME = 255  # bytes, where the system does not tell
@@ -146,11 +146,6 @@ def remove_folders(ops: Operations, made: list[str]) -> None:
             ops.remove_folder(folder)
         except OSError:
             return
-
-
-def is_of_machine(path: object) -> bool:
-    """Whether the path has the machine's name in it, so that no other one writes there."""
-    return _HOST in _text("path", path)
 
 
 def _followed(parameter: str, given: str, *, trusting: bool = False) -> str:
