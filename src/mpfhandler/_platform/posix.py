@@ -255,22 +255,39 @@ def _rename_new(source: str, target: str) -> None:
 
     Look-then-rename would overwrite a segment when two rotators meet (the lock file was deleted under one of them), or where
     the look is at what this machine remembers of a server's folder; link-then-unlink would unlink the log that another has just
-    created, or leave two names. A kill in between leaves an empty segment.
+    created, or leave two names. A kill in between leaves an empty segment. The name is locked meanwhile: who seals, deletes or
+    hands over what is closed would take it for that, and then have the file that is renamed onto it. Who was faster has the name.
     """
     if _kernel_rename(source, target):
         return
     os.lstat(source)
     fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN_NAME, 0o600)
     try:
-        os.rename(source, target)
-    except OSError:
-        if not _is_another(target, fd):
-            with suppress(OSError):
-                os.unlink(target)
-            raise
+        if not _locked(target, fd):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+        try:
+            os.rename(source, target)
+        except OSError:
+            if not _is_another(target, fd):
+                with suppress(OSError):
+                    os.unlink(target)
+                raise
     finally:
         with suppress(OSError):  # what has become of the rename is known already
             os.close(fd)
+
+
+def _locked(path: str, fd: int) -> bool:
+    """Whether a file that was just made is ours now, and has its name still. Where there are no locks, nobody else has one."""
+    try:
+        if not _try_lock(fd, True):
+            return False
+    except OSError:
+        return True
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _is_another(path: str, fd: int) -> bool:

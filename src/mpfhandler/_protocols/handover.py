@@ -118,7 +118,7 @@ def _hand_over_one(
             return Handover.WAITING
         file = ops.stat_fd(side).id
         if ops.stat_path(source).id != file:
-            return Handover.DONE
+            return Handover.WAITING  # what had taken the name for a moment was opened, and now there is what it was taken for
         target = targets.choose(source, file, name)
         try:
             called(ops, lambda: rotator(source, target))

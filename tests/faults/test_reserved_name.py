@@ -1,0 +1,174 @@
+"""Where the kernel has no rename that refuses an existing name, a rotation makes an empty file of that name first. Whoever takes
+that file for a closed segment must not have the one that is renamed onto it (promise P1)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from _seal_support import CONTENT, END, GRACE, HOUR, NAME, Told, contents, leased, rules, seal
+
+from mpfhandler._platform import OPERATIONS, posix
+from mpfhandler._protocols.handover import Handover, hand_over
+from mpfhandler._protocols.retention import Rules, Shelf, sweep
+from mpfhandler._pure.naming import Names
+from mpfhandler._pure.options import Retention
+
+PENDING = f".{NAME}.rotating"
+
+
+class Rotator:
+    """A process that renames the log and is stopped on the way: when the name is taken, or just before it is renamed onto."""
+
+    def __init__(self, folder: Path, target: str, stops: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._log, self._target = folder / "app.log", folder / target
+        self._stops = stops
+        self._stopped, self._goes = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._rename, daemon=True)
+        really_open, really_rename = os.open, os.rename
+
+        def open_and_stop(path: str, flags: int, mode: int = 0o777) -> int:
+            fd = really_open(path, flags, mode)
+            self._stop("taken", flags & os.O_EXCL)
+            return fd
+
+        def stop_and_rename(source: str, target: str) -> None:
+            self._stop("renamed", True)
+            really_rename(source, target)
+
+        self._log.write_bytes(CONTENT)
+        monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
+        monkeypatch.setattr(os, "open", open_and_stop)
+        monkeypatch.setattr(os, "rename", stop_and_rename)
+        self._thread.start()
+        assert self._stopped.wait(10)
+
+    def _stop(self, where: str, really: object) -> None:
+        if where == self._stops and really and threading.current_thread() is self._thread:
+            self._stopped.set()
+            assert self._goes.wait(10)
+
+    def _rename(self) -> None:
+        try:
+            OPERATIONS.rename_new(str(self._log), str(self._target))
+        except FileExistsError:
+            pass  # then it tries the next name, or another time
+
+    def go(self) -> None:
+        """Until it has done."""
+        self._goes.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+def visit(kind: str, folder: Path, meanwhile: Callable[[], None]) -> object:
+    """What another process does to closed files, and what happens just before the first call that would lose one."""
+    names, told = Names(str(folder / "app.log"), HOUR.suffix), Told()
+
+    def copy(source: str, target: str) -> None:
+        meanwhile()
+        Path(target).write_bytes(Path(source).read_bytes())
+        os.unlink(source)
+
+    def name(source: str, target: str) -> None:
+        meanwhile()
+        os.link(source, target)
+        os.unlink(source)
+
+    def unlink(path: str) -> None:
+        meanwhile()
+        os.unlink(path)
+
+    ops = replace(OPERATIONS, unlink=unlink, now=lambda: END + 1e9)
+    if kind == "seal":
+        return seal(folder, rules("gz"), ops=ops, now=END + 1e9, told=told)
+    if kind == "sweep":
+        shelf = Shelf(names, str(folder), HOUR, GRACE)
+        return sweep(ops, shelf, Rules(1, Retention()), told.report, lambda: False)
+    return hand_over(ops, names, copy if kind == "rotator" else name, told.report)
+
+
+def test_name_that_waits_for_the_rotator() -> None:
+    """It is the one that these tests go by."""
+    names = Names("/app.log", HOUR.suffix)
+    assert names.read_pending(PENDING) is not None
+
+
+@pytest.mark.parametrize("stops", ["taken", "renamed"])
+@pytest.mark.parametrize("kind", ["rotator", "late_grace=0", "seal", "sweep"])
+def test_file_that_only_takes_a_name_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, stops: str) -> None:
+    """P1: whoever looks at closed files while the rotator is stopped has that empty one, or none: never what comes after it."""
+    if kind == "sweep":  # the empty file is the older one, and one is kept
+        (tmp_path / "app.log.2026-11-23_17").write_bytes(b"kept\n")
+    rotator = Rotator(tmp_path, NAME if kind in {"seal", "sweep"} else PENDING, stops, monkeypatch)
+    went: list[str] = []
+
+    def meanwhile() -> None:
+        if not went:
+            went.append(stops)
+            rotator.go()
+
+    visit(kind, tmp_path, meanwhile)
+    assert went == (["taken"] if stops == "taken" else [])
+    rotator.go()
+    left = b"".join(contents(tmp_path).values()) + b"".join(path.read_bytes() for path in tmp_path.glob(".*.rotating"))
+    assert left.replace(b"kept\n", b"") == CONTENT
+    if kind in {"rotator", "late_grace=0"}:
+        assert visit(kind, tmp_path, lambda: None) is Handover.DONE
+        assert b"".join(contents(tmp_path).values()) == CONTENT
+
+
+def test_file_that_took_the_name_was_opened_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits by then is to be looked at once more: it is not all done."""
+    rotator = Rotator(tmp_path, PENDING, "renamed", monkeypatch)
+
+    def lock(fd: int, exclusive: bool) -> bool:
+        rotator.go()
+        return OPERATIONS.try_lock(fd, exclusive)
+
+    names, told = Names(str(tmp_path / "app.log"), HOUR.suffix), Told()
+    given: list[str] = []
+    ops = replace(OPERATIONS, try_lock=lock)
+    assert hand_over(ops, names, lambda source, _target: given.append(source), told.report) is Handover.WAITING
+    assert (given, (tmp_path / PENDING).read_bytes()) == ([], CONTENT)
+
+
+@pytest.mark.parametrize("there", ["nobody", "no locks"])
+def test_name_is_renamed_onto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str) -> None:
+    """Where nobody has it; also on a file system without locks, where nobody can have it."""
+
+    def refuse(_fd: int, _how: int) -> None:
+        raise OSError(37, "no locks available")
+
+    monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
+    if there == "no locks":
+        monkeypatch.setattr(fcntl, "flock", refuse)
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    OPERATIONS.rename_new(str(tmp_path / "app.log"), str(tmp_path / NAME))
+    assert contents(tmp_path) == {NAME: CONTENT}
+    if there == "nobody":
+        os.close(leased(tmp_path / NAME))
+
+
+@pytest.mark.parametrize("then", ["removed", "replaced"])
+def test_name_that_was_lost_at_once_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    """P4: somebody has removed the empty file before it could be locked, and perhaps taken the name."""
+    lock, taken = fcntl.flock, tmp_path / NAME
+
+    def lose(fd: int, how: int) -> None:
+        taken.unlink()
+        if then == "replaced":
+            taken.write_bytes(b"theirs\n")
+        lock(fd, how)
+
+    monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
+    monkeypatch.setattr(fcntl, "flock", lose)
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    with pytest.raises(FileExistsError):
+        OPERATIONS.rename_new(str(tmp_path / "app.log"), str(taken))
+    assert contents(tmp_path) == {"app.log": CONTENT, **({NAME: b"theirs\n"} if then == "replaced" else {})}
