@@ -7,6 +7,7 @@ import errno
 import fcntl
 import logging
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -1041,18 +1042,13 @@ def test_full_disk_is_emptied_while_records_wait_for_it(tmp_path: Path, closing:
         store = tmp_path.parent / f"{tmp_path.name}-store"
         options = {"when": "S", "late_grace": 0.1, "archive": store.as_uri(), "archive_delete": True}
         log = closing(TimedLogFile(disk / "app.log", **options))
-
-        owner = disk / ".app.log.owner"  # is written at the first try, for which the disk must have room
-
-        def tried() -> bool:
-            log.write("x")
-            return owner.exists() and owner.stat().st_size > 0
+        owner = disk / ".app.log.owner"  # without it nothing can be archived; it has room while there is some
 
         def filled() -> bool:
             log.write("x" * 9999)
             return log.stats().spilled > 9 and len(log_files(disk)) > 3
 
-        wait_for(tried, "the first try")
+        wait_for(lambda: owner.exists() and owner.stat().st_size > 0, "the number of the log")
         wait_for(filled, "a full disk")
         segments = len(log_files(disk)) - 1
         log.write("the last")
@@ -1066,6 +1062,19 @@ def test_full_disk_is_emptied_while_records_wait_for_it(tmp_path: Path, closing:
         wait_for(roomy, "room")
         wait_for(lambda: len([path for path in store.rglob("app.log.*") if path.is_file()]) >= segments, "the archive")
         assert segments > 0
+
+
+@pytest.mark.parametrize("delay", [False, True])
+def test_number_for_the_archive_is_there_with_the_log(path: Path, closing: Keep, tmp_path: Path, delay: bool) -> None:
+    """Long before there is a segment, with the log's mode: whoever archives the first one reads it."""
+    owner = path.parent / ".app.log.owner"
+    log = closing(TimedLogFile(path, "H", archive=(tmp_path / "away").as_uri(), chmod="0660", delay=delay))
+    if delay:
+        assert not owner.exists()
+        log.write("first")
+    wait_for(lambda: owner.exists() and len(owner.read_bytes()) == 33, "the number")
+    wait_for(lambda: stat.S_IMODE(owner.stat().st_mode) == 0o660, "its mode")
+    assert log_files(path.parent) == [path]
 
 
 @pytest.mark.parametrize("option", [{"rotate_idle": True}, {"compress": "gz"}, {"max_age": 60}, {"delivery": "buffered"}])

@@ -69,6 +69,14 @@ BACKGROUND, APPENDER, SEALER = "_engine/background.py", "_engine/appender.py", "
 MUTANTS = (
     # The archive
     Mutant(
+        "archive-not-prepared",
+        "a disk that is full before the first segment is stored stays full",
+        SEALER,
+        "tuple(step for step in self._unprepared if not step.prepare())",
+        "()",
+        ("faults/test_idle.py::test_number_for_the_archive_is_there_with_the_log",),
+    ),
+    Mutant(
         "archive-lock",
         "D1: two processes store segments of a log at once",
         OWNER_ID,

@@ -40,6 +40,7 @@ class Sealer:
         self._round_at = float("-inf")  # by the monotonic clock: the next look at all folders
         self._retry, self._held = Backoff(*_RETRY), Backoff(*_HELD)
         self._rules = sealing_of(ops, options, log)
+        self._unprepared = self._rules.steps
 
     def run(self, stop: Callable[[], bool], let_go: Callable[[set[FileId]], None]) -> float | None:
         """Do what is due now; seconds until more is, None: no segment waits. Never raises.
@@ -48,6 +49,8 @@ class Sealer:
             stop: is asked between two steps.
             let_go: closes those of these files that this process itself keeps, if it may.
         """
+        if self._unprepared:
+            self._unprepared = tuple(step for step in self._unprepared if not step.prepare())
         left = self._retry.until - self._ops.monotonic()
         if left > 0:
             return left

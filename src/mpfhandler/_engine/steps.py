@@ -64,5 +64,6 @@ def _steps(ops: Operations, options: Options, log: str) -> list[Step]:
     if options.archive.url is not None:
         from .._protocols.archive import Archive  # only a log that is archived pays for it
 
-        steps.append(Step("archive", Archive(options.archive.url, "", log, ops=ops).store, reads=True))
+        archive = Archive(options.archive.url, "", log, ops=ops)
+        steps.append(Step("archive", archive.store, reads=True, prepare=archive.prepare))
     return steps

@@ -20,9 +20,11 @@ from .._platform import OPERATIONS, Operations
 from .._platform.helper import Helper, command, search_path
 from .._platform.host import host_name
 from .._pure.naming import COMPRESSIONS, SegmentName
+from .._pure.options import Access
 from .._pure.target import parse_target
 from .._resources import fork
 from .._resources.held import HeldDescriptors
+from .._resources.owner_id import OwnerId
 from .._resources.stores import needs_helper, open_store
 from .deposit import Job, deposit
 
@@ -63,7 +65,9 @@ class Archive:
     def __init__(self, url: str, host: str, log: str, *, ops: Operations = OPERATIONS) -> None:
         self._target = parse_target("archive", url)
         self._host = host or host_name()
+        self._log = log
         self._folder, self._base = os.path.split(log)
+        self._owner_file = os.path.join(self._folder, f".{self._base}.owner")
         self._ops = HeldDescriptors(ops).table()
         self._helper: Helper | None = None
         fork.register(self)
@@ -90,13 +94,24 @@ class Archive:
             return self._helped(job, stop)
         return deposit(self._ops, open_store(self._ops, self._target), self._target, job, stop)
 
+    def prepare(self) -> bool:
+        """Make the log's number, so that a disk that is full before the first segment is stored does not keep those that are
+        to make room; whether it is there. What fails now is told by `store`."""
+        try:
+            log = self._ops.stat_path(self._log)
+            with OwnerId(self._ops, self._owner_file, Access(log.mode | 0o600, log.uid, log.gid), lambda: True):
+                return True
+        except InterruptedError:
+            return True  # another process has it
+        except OSError:
+            return False
+
     def _job(self, path: str, name: SegmentName) -> Job:
         common = os.path.commonpath([self._folder, os.path.dirname(path)])
         inside = path[len(common) :].lstrip(os.sep).replace(os.sep, "/")
-        owner_file = os.path.join(self._folder, f".{self._base}.owner")
         ending = path.rpartition(".")[2]
         packed = name.compression or (ending if ending in COMPRESSIONS else "")
-        return Job(self._target.url, self._host, self._base, path, inside, name.index, packed, owner_file)
+        return Job(self._target.url, self._host, self._base, path, inside, name.index, packed, self._owner_file)
 
     def _helped(self, job: Job, stop: Callable[[], bool]) -> dict[str, object]:
         fields = {key: _text(value) if isinstance(value, str) else value for key, value in job.fields().items()}

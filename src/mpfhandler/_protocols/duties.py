@@ -15,6 +15,10 @@ __all__ = ["Key", "Memory", "Progress", "Sealed", "Sealing", "Step"]
 Progress = Callable[[str, int, int], None]  # path, bytes of it that are compressed, bytes that it has
 
 
+def _nothing() -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Step:
     """Something that is done to each sealed segment once.
@@ -26,11 +30,13 @@ class Step:
             step is left out for the rest of the run.
         reads: it only reads the segment: where somebody who knows nothing of leases has written to that meanwhile, it is to be
             done again.
+        prepare: makes what it will need while there is room for it, and tells whether that is there; is called until it is.
     """
 
     name: str
     run: Callable[[SealedSegment, SegmentName, Callable[[], bool]], dict[str, object]]
     reads: bool = False
+    prepare: Callable[[], bool] = _nothing
 
 
 @dataclass(frozen=True)
