@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,10 +18,11 @@ import pytest
 
 from mpfhandler import ConcurrentTimedRotatingFileHandler, InvalidOption, MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._engine import machine
-from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, one_machine
+from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, of_another, one_machine
 from mpfhandler._engine.machine import claim
 from mpfhandler._faces.check import verify, worker
 from mpfhandler._faces.check.job import HANDLER, Job
+from mpfhandler._faces.cli import main
 from mpfhandler._faces.pipe import command
 from mpfhandler._platform import OPERATIONS, Operations, host, mounts
 from mpfhandler._platform.host import boot_id, host_name
@@ -234,6 +236,41 @@ def test_locks_may_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         decide(LOCAL)
     with pytest.raises(InvalidOption, match="writes to it"):
         decide(NFS, SSHFS)
+
+
+COMMANDS = {
+    "rotate": ["--when", "H", "--json"],
+    "seal": ["--compress", "gz", "--json"],
+    "prune": ["--backup-count", "1", "--json"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_look_whose_log_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """By hand, too, a log is changed on the machine that has it: no lock would keep the others from it. What only looks may."""
+    for file in ("app.log", "app.log.2026-03-04_10", "app.log.2026-03-04_11"):
+        (tmp_path / file).write_text("record\n")
+    arguments = [name, str(tmp_path / "app.log"), *COMMANDS[name]]
+    monkeypatch.setitem(of_another.__kwdefaults__, "mounted", lambda _folder: SSHFS)
+    decided(tmp_path, "record", SSHFS)
+    owner = (tmp_path / ".app.log.host").read_bytes()
+    before = sorted(os.listdir(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "host_name", lambda: "another")
+        patch.setattr(machine, "boot_id", lambda: "another")
+        assert main(arguments) in {1, 2}
+        assert re.search("fuse.sshfs .*writes to it .*remove .*host.*; run this there", capsys.readouterr().err)
+        assert sorted(os.listdir(tmp_path)) == before
+        if name == "prune":
+            assert main([*arguments, "--dry-run"]) == 0
+        (tmp_path / ".app.log.host").unlink()
+        assert of_another(OPERATIONS, str(tmp_path / "app.log"), str(tmp_path / "app.log.lock")) == ""
+    (tmp_path / ".app.log.host").write_bytes(owner)
+    assert main(arguments) == 0
+    assert sorted(os.listdir(tmp_path)) != before
+    assert (tmp_path / ".app.log.host").read_bytes() == owner
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])

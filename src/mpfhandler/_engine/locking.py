@@ -19,9 +19,9 @@ from .._platform import Operations
 from .._platform.mounts import FileSystem, is_local, mount_of
 from .._pure.errors import InvalidOption
 from .._resources.descriptors import close_quietly
-from .machine import claim, host_file
+from .machine import another, claim, host_file
 
-__all__ = ["Locking", "decide_locking", "locks_records_at", "needs_lock", "one_machine", "tell"]
+__all__ = ["Locking", "decide_locking", "locks_records_at", "needs_lock", "of_another", "one_machine", "tell"]
 
 _ODD = {
     "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "exfat", "glusterfs", "lustre", "nfs", "nfs4", "orangefs", "prl_fs",
@@ -103,11 +103,44 @@ def decide_locking(
     locks = _existing(ops, os.path.dirname(lock))
     if needs_lock(mount):
         _try_out(ops, given, locks)
-        lock_mount = mount if os.path.dirname(lock) == os.path.dirname(log) else mounted(locks)
-        if _one_client(mount) or one_machine(lock_mount) or not needs_lock(lock_mount):
+        if _of_one_machine(log, lock, mount, mounted, locks):
             _belong(ops, given, log, mount, make_folder)
     told = f"{log} is on {mount}: each record is written under the rotation lock; locking='record' says that this is known"
     return Locking("record", told if given == "auto" else "")
+
+
+def of_another(ops: Operations, log: str, lock: str, *, mounted: Callable[[str], FileSystem] = mount_of) -> str:
+    """Why nobody on this machine may change a log or its segments by hand: another one has it, which no lock excludes. "" if
+    that is not so, or not known. Changes nothing.
+
+    Args:
+        ops: the system calls.
+        log: its path.
+        lock: of its lock file.
+        mounted: tells of a folder's file system.
+    """
+    folder = os.path.dirname(log)
+    if mounted is mount_of and is_local(folder):
+        return ""
+    mount = mounted(folder)
+    if not needs_lock(mount) or not _of_one_machine(log, lock, mount, mounted, _existing(ops, os.path.dirname(lock))):
+        return ""
+    path = host_file(log)
+    name = another(ops, path)
+    return name and f"{_theirs(log, mount, name, path)}; run this there"
+
+
+def _of_one_machine(log: str, lock: str, mount: FileSystem, mounted: Callable[[str], FileSystem], locks: str) -> bool:
+    """Whether no lock excludes other machines, of the log, and of its lock file in the folder `locks`."""
+    lock_mount = mount if os.path.dirname(lock) == os.path.dirname(log) else mounted(locks)
+    return _one_client(mount) or one_machine(lock_mount) or not needs_lock(lock_mount)
+
+
+def _theirs(log: str, mount: FileSystem, name: str, path: str) -> str:
+    return (
+        f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {name!r} writes to it (if that "
+        f"is over, or was this machine, remove {path})"
+    )
 
 
 def tell(locking: Locking) -> None:
@@ -172,10 +205,7 @@ def _belong(ops: Operations, given: str, log: str, mount: FileSystem, make_folde
     except OSError:
         pass  # who opens the log tries again, and tells
     path = host_file(log)
-    another = claim(ops, path)
-    if another:
-        problem = (
-            f"{log} is on {mount}, whose locks exclude the processes of one machine only, and {another!r} writes to it (if that "
-            f"is over, or was this machine, remove {path})"
-        )
-        raise InvalidOption("locking", given, problem, _REMEDY + ("" if _one_client(mount) else _LOCKS_ELSEWHERE))
+    other = claim(ops, path)
+    if other:
+        remedy = _REMEDY + ("" if _one_client(mount) else _LOCKS_ELSEWHERE)
+        raise InvalidOption("locking", given, _theirs(log, mount, other, path), remedy)

@@ -15,7 +15,7 @@ from .._pure.machine import LONGEST, Machine, machine_of
 from .._resources.access import NEW_FILE
 from .._resources.descriptors import close_quietly
 
-__all__ = ["claim", "host_file"]
+__all__ = ["another", "claim", "host_file"]
 
 _TRIES, _PAUSE = 20, 0.05  # looks at a file that is just being written, or locked; seconds between two
 
@@ -36,7 +36,7 @@ def claim(ops: Operations, path: str) -> str:
         ops: the system calls.
         path: of the host file.
     """
-    name, run = "_".join(host_name().split()), boot_id()
+    name, run = _own_name(), boot_id()
     for _ in range(_TRIES):
         try:
             fd = ops.open_new(path, NEW_FILE)
@@ -51,6 +51,30 @@ def claim(ops: Operations, path: str) -> str:
             return found
         ops.sleep(_PAUSE)  # who has made it has not written it yet, or never will
     return _join(ops, path, name, run, empty=True) or ""
+
+
+def another(ops: Operations, path: str) -> str:
+    """The name of the other machine that a log belongs to, or "". Changes nothing, and never raises an `OSError`.
+
+    Args:
+        ops: the system calls.
+        path: of the host file.
+    """
+    try:
+        fd = ops.open_read(path)
+    except OSError:
+        return ""
+    try:
+        known = machine_of(ops.read_at(fd, LONGEST, 0).decode("utf-8", "surrogateescape"))
+    except OSError:
+        return ""
+    finally:
+        close_quietly(ops, fd)
+    return "" if known is None or known.admit(_own_name(), boot_id()) is not None else known.names[-1]
+
+
+def _own_name() -> str:
+    return "_".join(host_name().split())
 
 
 def _write_new(ops: Operations, fd: int, machine: Machine) -> None:

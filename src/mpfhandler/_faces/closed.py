@@ -12,6 +12,7 @@ import os.path
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .._engine.locking import of_another
 from .._engine.place import find_log
 from .._platform import OPERATIONS, Operations
 from .._protocols.retention import Shelf, survey
@@ -43,12 +44,14 @@ class Found:
     Attributes:
         ops: the system calls.
         log: its real path.
+        lock: of its lock file.
         shelf: where the segments are.
         tell: prints what fails.
     """
 
     ops: Operations
     log: str
+    lock: str
     shelf: Shelf
     tell: Callable[[Exception], None]
 
@@ -59,6 +62,16 @@ class Found:
             OSError: the folder cannot be read.
         """
         return survey(self.ops, self.shelf, dated=False)
+
+    def check_machine(self) -> None:
+        """Whether this machine may change anything.
+
+        Raises:
+            PermissionError: it is another one's log, which no lock excludes.
+        """
+        other = of_another(self.ops, self.log, self.lock)
+        if other:
+            raise PermissionError(other)
 
     def reporter(self, tell: Callable[[Exception], None] | None) -> Reporter:
         """Tells each cause of a failure once."""
@@ -102,7 +115,8 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
         InvalidOption, OSError: one of them cannot be used.
     """
     log = find_log("LOG", arguments.log, trusting=False)
-    schedule, suffix = _schedule(log, arguments, ops)
+    lock = find_lock(arguments, log)
+    schedule, suffix = _schedule(log, lock, arguments, ops)
     grace = to_seconds("late_grace", arguments.late_grace)
     names = Names(log, suffix)
     if not names.readable:
@@ -112,10 +126,10 @@ def find(name: str, arguments: argparse.Namespace, ops: Operations = OPERATIONS)
     def tell(error: Exception) -> None:
         complain(name, refused(error) if isinstance(error, PermissionError) else text_of(error))
 
-    return Found(ops, log, Shelf(names, names.folder, schedule, grace), tell)
+    return Found(ops, log, lock, Shelf(names, names.folder, schedule, grace), tell)
 
 
-def _schedule(log: str, arguments: argparse.Namespace, ops: Operations) -> tuple[Schedule, str]:
+def _schedule(log: str, lock: str, arguments: argparse.Namespace, ops: Operations) -> tuple[Schedule, str]:
     """With the suffix of its names: what is given, else what is sure, else the handler's default.
 
     Raises:
@@ -123,7 +137,7 @@ def _schedule(log: str, arguments: argparse.Namespace, ops: Operations) -> tuple
         OSError: the folder cannot be read.
     """
     given = given_by(arguments)
-    found = learn(log, given, ops.names(os.path.dirname(log)), read_state(find_lock(arguments, log)))
+    found = learn(log, given, ops.names(os.path.dirname(log)), read_state(lock))
     if found.sure:
         return found.schedule, found.suffix
     schedule = given.schedule(_WHEN)

@@ -28,8 +28,8 @@ examples:
   mpfhandler prune app.log --max-age 14d --max-total-bytes 10GB --dry-run
   mpfhandler prune app.log --when D --backup-count 30 --quiet
 
-exit codes: 0 done; 1 a segment could not be deleted; 2 wrong usage, or no such log;
-130 interrupted; 141 the reader of the output has gone away.
+exit codes: 0 done; 1 a segment could not be deleted; 2 wrong usage, no such
+log, or another machine's; 130 interrupted; 141 the reader of the output has gone away.
 """
 
 
@@ -70,6 +70,7 @@ def _prune(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         _tell(found, [(path, one) for one in todo for path in one.paths], "would delete", arguments)
         return DONE
+    found.check_machine()
     return _sweep(found, rules, todo, arguments)
 
 

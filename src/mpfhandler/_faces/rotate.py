@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from .._engine.closed import ClosedSegments
-from .._engine.locking import locks_records_at
+from .._engine.locking import locks_records_at, of_another
 from .._engine.place import Place, find_place
 from .._platform import OPERATIONS, FileStat, Operations
 from .._platform.looking import user_id
@@ -61,9 +61,9 @@ examples:
   mpfhandler rotate /var/log/app/app.log
   mpfhandler rotate app.log --when D --tz Asia/Shanghai --json
 
-exit codes: 0 rotated; 1 not rotated: another schedule, another user's log, the lock is
-held, or the system says no; 2 wrong usage, no such log, or it is not known how it is
-rotated; 130 interrupted; 141 the reader of the output has gone away.
+exit codes: 0 rotated; 1 not rotated: another schedule, another user's log or another
+machine's, the lock is held, or the system says no; 2 wrong usage, no such log, or it is
+not known how it is rotated; 130 interrupted; 141 the reader of the output has gone away.
 """
 
 
@@ -90,7 +90,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add = parser.add_argument_group("as the handler has it").add_argument
     add("--late-grace", metavar="SECONDS", default="10", help="in which late records come (default: 10)")
     add("--lock-timeout", metavar="SECONDS", default="2", help="to wait for the rotation lock at most (default: 2)")
-    parser.add_argument("--force", action="store_true", help="also by another schedule than the log's, or for another user's log")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also by another schedule than the log's, or for another user's or machine's log",
+    )
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     parser.add_argument("--quiet", action="store_true", help="print only what fails")
     parser.set_defaults(run=run)
@@ -159,6 +163,9 @@ def _check(log: _Log, state: State | None) -> None:
             f"its present period has {length} s and began at {mine.wall(state.period.start)}; "
             "leave these options out, or give the handler's, or --force"
         )
+    other = of_another(log.ops, log.place.log, log.place.lock)
+    if other:
+        raise PermissionError(other)
     mine_id = user_id()
     if mine_id not in {0, log.file.uid}:
         user = _user(log.file.uid)

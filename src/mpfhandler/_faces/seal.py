@@ -32,8 +32,8 @@ examples:
   mpfhandler seal app.log --when D --archive s3://bucket/logs --archive-delete --quiet
 
 exit codes: 0 done; 1 something failed, and is tried again the next time;
-2 wrong usage, or no such log; 130 interrupted; 141 the reader of the output has
-gone away.
+2 wrong usage, no such log, or another machine's; 130 interrupted; 141 the reader of
+the output has gone away.
 """
 _WANTED = "--compress, --on-seal, --archive or --fsync seal"
 
@@ -73,6 +73,7 @@ def _seal(arguments: argparse.Namespace) -> int:
     rules = sealing_of(found.ops, options, found.log)
     if not rules.wanted:
         raise InvalidOption("fsync", arguments.fsync, "asks for nothing, and nothing else does", f"give {_WANTED}")
+    found.check_machine()
     total = len(found.closed())
     if not total:
         tell_if_nothing("seal", found)
