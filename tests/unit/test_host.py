@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
+from mpfhandler import ConcurrentTimedRotatingFileHandler, MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._engine import place
 from mpfhandler._platform.host import host_name
 
@@ -41,6 +41,20 @@ def test_copy_on_another_machine_has_its_own_file(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(place, "host_name", lambda: "another")
     with pickle.loads(text) as copy:
         assert copy.name == str(tmp_path / "another.log")
+
+
+def test_locks_are_where_they_are_for_all_machines(tmp_path: Path) -> None:
+    """Braces in the name of their folder are text, for a handler and for its copies: who locks elsewhere excludes nobody."""
+    locks = tmp_path / "{host}"
+    locks.mkdir()
+    with TimedLogFile(tmp_path / "app.log", lock_dir=locks) as log, pickle.loads(pickle.dumps(log)) as copy:
+        log.write("one")
+        copy.write("two")
+    other = ConcurrentTimedRotatingFileHandler(tmp_path / "other.log", lock_file_directory=str(locks))
+    other.emit(logging.makeLogRecord({"msg": "three"}))
+    other.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.log", "other.log", "{host}"]
+    assert len(list(locks.iterdir())) == 2
 
 
 def test_name_is_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

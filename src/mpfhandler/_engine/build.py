@@ -22,7 +22,7 @@ from .appender import UNLIMITED
 from .housekeeping import HousekeepingParameters, with_housekeeping
 from .locking import Locking, decide_locking, tell
 from .owner import find_owner
-from .place import absolute, find_place, lasting_path, make_folders, remove_folders
+from .place import find_place, lasting_path, make_folders, remove_folders
 from .writer import Writer
 
 __all__ = ["Parameters", "build", "change", "lasting", "open_or_undo", "warn"]
@@ -126,7 +126,7 @@ def lasting(given: Parameters) -> Parameters:
     kept = given.copy()
     kept["path"] = lasting_path(given["path"])
     if given["lock_dir"] is not None:
-        kept["lock_dir"] = absolute(given["lock_dir"])
+        kept["lock_dir"] = lasting_path(given["lock_dir"])
     return kept
 
 

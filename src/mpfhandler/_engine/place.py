@@ -111,7 +111,7 @@ def absolute(path: object) -> str:
 
 
 def lasting_path(path: object) -> str:
-    """The same, as it is to be written where the machine may be another one, too."""
+    """The path of a log, or of its locks' folder, as it is to be written where the machine may be another one, too."""
     return os.path.abspath(_text("path", path))
 
 

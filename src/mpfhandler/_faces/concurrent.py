@@ -265,10 +265,10 @@ def _mask(umask: object) -> int:
 def _folder(path: str | os.PathLike[str]) -> str:
     """A folder of locks, which is created where it is missing."""
     with importing():
-        from .._engine.place import absolute, make_folders  # with the rest of the engine
+        from .._engine.place import lasting_path, make_folders  # with the rest of the engine
         from .._platform import OPERATIONS
         from .._pure.options import Access
-    folder = absolute(path)
+    folder = lasting_path(path)
     make_folders(OPERATIONS, os.path.join(folder, "lock"), Access())
     return folder
 
