@@ -231,8 +231,8 @@ def test_log_that_was_replaced_at_the_last_moment_is_moved_back(path: Path, monk
 def test_log_that_cannot_be_moved_back(path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     """I2, P2, P4: the other file cannot have its name back, because that is taken again: nothing is overwritten. It does not stay
     under the name of a period that is not its own; if that cannot be done, it is told."""
-    renaming = Once(OPERATIONS.rename_new)
-    clock = use_clock(monkeypatch, rename_new=renaming)
+    renaming, back = Once(OPERATIONS.rename_new), Once(OPERATIONS.rename_once)
+    clock = use_clock(monkeypatch, rename_new=renaming, rename_once=back)
     log = log_at(path, "H", on_error=reported.append)
     log.write("a")
     clock.step(3600)
@@ -242,11 +242,8 @@ def test_log_that_cannot_be_moved_back(path: Path, monkeypatch: pytest.MonkeyPat
         os.utime(path, (clock.now(), clock.now()))
         renaming.before = failing(errno.EACCES) if fails else None
 
-    def taken_again() -> None:
-        renaming.before = third
-
     renaming.before = lambda: replace_log(path, "theirs\n", clock.now())
-    renaming.after = taken_again
+    back.before = third
     log.write("b")
     assert lines(path.with_name("moved")) == ["a"]
     if fails:

@@ -3,7 +3,7 @@ that file for a closed segment must not have the one that is renamed onto it (pr
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from _disk_support import all_lines, log_at, segments, use_clock
 from _seal_support import CONTENT, END, GRACE, HOUR, NAME, Told, contents, leased, rules, seal
 
-from mpfhandler._platform import OPERATIONS, posix
+from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform.renaming import take_and_rename
 from mpfhandler._protocols.handover import Handover, hand_over
 from mpfhandler._protocols.retention import Rules, Shelf, sweep
 from mpfhandler._pure.naming import Names
@@ -25,37 +27,34 @@ PENDING = f".{NAME}.rotating"
 class Rotator:
     """A process that renames the log and is stopped on the way: when the name is taken, or just before it is renamed onto."""
 
-    def __init__(self, folder: Path, target: str, stops: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, target: str, stops: str) -> None:
         self._log, self._target = folder / "app.log", folder / target
         self._stops = stops
         self._stopped, self._goes = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._rename, daemon=True)
-        really_open, really_rename = os.open, os.rename
 
-        def open_and_stop(path: str, flags: int, mode: int = 0o777) -> int:
-            fd = really_open(path, flags, mode)
-            self._stop("taken", flags & os.O_EXCL)
+        def open_and_stop(path: str) -> int:
+            fd = OPERATIONS.open_new_private(path)
+            self._stop("taken")
             return fd
 
         def stop_and_rename(source: str, target: str) -> None:
-            self._stop("renamed", True)
-            really_rename(source, target)
+            self._stop("renamed")
+            OPERATIONS.rename_over(source, target)
 
+        self._ops = replace(OPERATIONS, open_new_private=open_and_stop, rename_over=stop_and_rename)
         self._log.write_bytes(CONTENT)
-        monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
-        monkeypatch.setattr(os, "open", open_and_stop)
-        monkeypatch.setattr(os, "rename", stop_and_rename)
         self._thread.start()
         assert self._stopped.wait(10)
 
-    def _stop(self, where: str, really: object) -> None:
-        if where == self._stops and really and threading.current_thread() is self._thread:
+    def _stop(self, where: str) -> None:
+        if where == self._stops:
             self._stopped.set()
             assert self._goes.wait(10)
 
     def _rename(self) -> None:
         try:
-            OPERATIONS.rename_new(str(self._log), str(self._target))
+            take_and_rename(self._ops, str(self._log), str(self._target))
         except FileExistsError:
             pass  # then it tries the next name, or another time
 
@@ -101,11 +100,11 @@ def test_name_that_waits_for_the_rotator() -> None:
 
 @pytest.mark.parametrize("stops", ["taken", "renamed"])
 @pytest.mark.parametrize("kind", ["rotator", "late_grace=0", "seal", "sweep"])
-def test_file_that_only_takes_a_name_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, stops: str) -> None:
+def test_file_that_only_takes_a_name_is_nobodys(tmp_path: Path, kind: str, stops: str) -> None:
     """P1: whoever looks at closed files while the rotator is stopped has that empty one, or none: never what comes after it."""
     if kind == "sweep":  # the empty file is the older one, and one is kept
         (tmp_path / "app.log.2026-11-23_17").write_bytes(b"kept\n")
-    rotator = Rotator(tmp_path, NAME if kind in {"seal", "sweep"} else PENDING, stops, monkeypatch)
+    rotator = Rotator(tmp_path, NAME if kind in {"seal", "sweep"} else PENDING, stops)
     went: list[str] = []
 
     def meanwhile() -> None:
@@ -123,9 +122,9 @@ def test_file_that_only_takes_a_name_is_nobodys(tmp_path: Path, monkeypatch: pyt
         assert b"".join(contents(tmp_path).values()) == CONTENT
 
 
-def test_file_that_took_the_name_was_opened_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_took_the_name_was_opened_before(tmp_path: Path) -> None:
     """What waits by then is to be looked at once more: it is not all done."""
-    rotator = Rotator(tmp_path, PENDING, "renamed", monkeypatch)
+    rotator = Rotator(tmp_path, PENDING, "renamed")
 
     def lock(fd: int, exclusive: bool) -> bool:
         rotator.go()
@@ -139,36 +138,66 @@ def test_file_that_took_the_name_was_opened_before(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("there", ["nobody", "no locks"])
-def test_name_is_renamed_onto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str) -> None:
+def test_name_is_renamed_onto(tmp_path: Path, there: str) -> None:
     """Where nobody has it; also on a file system without locks, where nobody can have it."""
 
-    def refuse(_fd: int, _how: int) -> None:
-        raise OSError(37, "no locks available")
+    def refuse(_fd: int, _exclusive: bool) -> bool:
+        raise OSError(errno.ENOLCK, "no locks available")
 
-    monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
-    if there == "no locks":
-        monkeypatch.setattr(fcntl, "flock", refuse)
     (tmp_path / "app.log").write_bytes(CONTENT)
-    OPERATIONS.rename_new(str(tmp_path / "app.log"), str(tmp_path / NAME))
+    ops = OPERATIONS if there == "nobody" else replace(OPERATIONS, try_lock=refuse)
+    take_and_rename(ops, str(tmp_path / "app.log"), str(tmp_path / NAME))
     assert contents(tmp_path) == {NAME: CONTENT}
-    if there == "nobody":
-        os.close(leased(tmp_path / NAME))
+    os.close(leased(tmp_path / NAME))
 
 
 @pytest.mark.parametrize("then", ["removed", "replaced"])
-def test_name_that_was_lost_at_once_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+def test_name_that_was_lost_at_once_is_not_taken(tmp_path: Path, then: str) -> None:
     """P4: somebody has removed the empty file before it could be locked, and perhaps taken the name."""
-    lock, taken = fcntl.flock, tmp_path / NAME
+    taken = tmp_path / NAME
 
-    def lose(fd: int, how: int) -> None:
+    def lose(fd: int, exclusive: bool) -> bool:
         taken.unlink()
         if then == "replaced":
             taken.write_bytes(b"theirs\n")
-        lock(fd, how)
+        return OPERATIONS.try_lock(fd, exclusive)
 
-    monkeypatch.setattr(posix, "_kernel_rename", lambda _source, _target: False)
-    monkeypatch.setattr(fcntl, "flock", lose)
     (tmp_path / "app.log").write_bytes(CONTENT)
     with pytest.raises(FileExistsError):
-        OPERATIONS.rename_new(str(tmp_path / "app.log"), str(taken))
+        take_and_rename(replace(OPERATIONS, try_lock=lose), str(tmp_path / "app.log"), str(taken))
     assert contents(tmp_path) == {"app.log": CONTENT, **({NAME: b"theirs\n"} if then == "replaced" else {})}
+
+
+def test_rename_that_fails_gives_the_name_back(tmp_path: Path) -> None:
+    """Nothing is left that somebody would have to ask about."""
+
+    def refuse(_source: str, _target: str) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    with pytest.raises(OSError, match="input/output"):
+        take_and_rename(replace(OPERATIONS, rename_over=refuse), str(tmp_path / "app.log"), str(tmp_path / NAME))
+    assert os.listdir(tmp_path) == ["app.log"]
+
+
+def test_log_is_not_put_back_in_two_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P1: a log that was moved by mistake gets a segment's name then. Somebody who finds an empty file under the log's name
+    writes to it, and that would be gone by the rename."""
+    clock = use_clock(monkeypatch, rename_once=lambda _source, _target: False)
+    log = log_at(tmp_path / "app.log", "H")
+    log.write("one")
+    moved = tmp_path / "app.log.2026-03-04_09"
+    os.rename(tmp_path / "app.log", moved)
+    os.utime(moved, (clock.now(), clock.now()))
+    made: list[str] = []
+
+    def open_new_private(path: str) -> int:
+        made.append(path)
+        return OPERATIONS.open_new_private(path)
+
+    use_clock(monkeypatch, rename_once=lambda _source, _target: False, open_new_private=open_new_private)
+    log._writer._active.rotation.segments.put_back(str(moved))
+    assert segments(tmp_path) == ["app.log.2026-03-04_10"]
+    assert str(tmp_path / "app.log") not in made
+    log.write("two")
+    assert sorted(all_lines(tmp_path)) == ["one", "two"]

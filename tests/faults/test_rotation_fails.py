@@ -755,11 +755,11 @@ def test_file_that_cannot_get_its_name_back(tmp_path: Path, monkeypatch: pytest.
     told: list[Exception] = []
     tried: list[str] = []
 
-    def taken(_source: str, target: str) -> None:
+    def taken(_source: str, target: str) -> bool:
         tried.append(target)
         raise FileExistsError(errno.EEXIST, "File exists")
 
-    use_clock(monkeypatch, rename_new=taken)
+    use_clock(monkeypatch, rename_new=taken, rename_once=taken)
     log = log_at(tmp_path / "app.log", "H", on_error=told.append)
     log.write("one")
     (tmp_path / "elsewhere").write_text("record\n")

@@ -52,7 +52,7 @@ ATTEMPTS = "_engine/attempts.py"
 KEEPING, PREDECESSOR = "_pure/keeping.py", "_resources/predecessor.py"
 RETENTION, HANDOVER, SEGMENTS = "_protocols/retention.py", "_protocols/handover.py", "_protocols/segments.py"
 FORK, SPILL, NAMING, STATE = "_resources/fork.py", "_resources/spill.py", "_pure/naming.py", "_pure/state.py"
-POSIX, CLOSED = "_platform/posix.py", "_engine/closed.py"
+POSIX, RENAMING, CLOSED = "_platform/posix.py", "_platform/renaming.py", "_engine/closed.py"
 BUFFER, FLUSHER, BATCH, TOGETHER = "_engine/buffer.py", "_engine/flusher.py", "_engine/batch.py", "_resources/together.py"
 EXITS, HANDLER, OVERFLOW, EMITTING = "_resources/exits.py", "_faces/handler.py", "_engine/overflow.py", "_faces/emitting.py"
 SEALING, TREATING, COMPRESSION = "_protocols/sealing.py", "_protocols/treating.py", "_protocols/compression.py"
@@ -292,16 +292,16 @@ MUTANTS = (
         "plain-rename",
         "I2: a segment that is there already is overwritten",
         POSIX,
-        "    if _kernel_rename(source, target):\n        return\n",
-        "    os.rename(source, target)\n    return\n",
+        "    if not _kernel_rename(source, target):\n        take_and_rename(POSIX, source, target)\n",
+        "    os.rename(source, target)\n",
         ("unit/test_platform.py::test_rename_never_overwrites",),
     ),
     Mutant(
         "look-then-rename",
         "I2: look, then rename, where the kernel could do it in one step",
         POSIX,
-        "    if _kernel_rename(source, target):\n        return\n",
-        "",
+        "    if not _kernel_rename(source, target):\n        take_and_rename(POSIX, source, target)\n",
+        "    if os.path.lexists(target):\n        raise FileExistsError(errno.EEXIST, target)\n    os.rename(source, target)\n",
         ("faults/test_rotation_fails.py::test_name_that_is_taken_right_after_a_look",),
     ),
     Mutant(
@@ -457,11 +457,27 @@ MUTANTS = (
         ("unit/test_plan.py::test_empty_file_of_a_moment_from_now_belongs_to_its_own_time",),
     ),
     Mutant(
+        "put-back-in-two-steps",
+        "P1: who writes to the empty file that takes the log's name loses that by the rename",
+        SEGMENTS,
+        "self.log, self._ops.rename_once)",
+        "self.log, self._ops.rename_new)",
+        ("faults/test_reserved_name.py::test_log_is_not_put_back_in_two_steps",),
+    ),
+    Mutant(
+        "archive-renames-in-two-steps",
+        "D4: a kill leaves an empty object on a network drive",
+        FOLDER,
+        "        if self._ops.rename_once(temporary, path):\n            return\n",
+        "        return self._ops.rename_new(temporary, path)\n",
+        ("unit/test_deposit.py::test_object_gets_its_name_in_one_step",),
+    ),
+    Mutant(
         "wrong-log-stays-moved",
         "I3, P2: a log that was moved by mistake stays under the name of another period if its own is taken",
         SEGMENTS,
-        "for name in chain((self.log,), self.targets(period))",
-        "for name in chain((self.log,), ())",
+        "for name in self.targets(period))",
+        "for name in ())",
         ("faults/test_interleavings.py::test_log_that_cannot_be_moved_back",),
     ),
     Mutant(
@@ -1691,16 +1707,16 @@ MUTANTS = (
     Mutant(
         "reserved-name-is-not-locked",
         "P1: who hands over, seals or deletes the empty file that takes a name has the log that is renamed onto it",
-        POSIX,
-        "        if not _try_lock(fd, True):\n            return False\n    except OSError:",
+        RENAMING,
+        "        if not ops.try_lock(fd, True):\n            return False\n    except OSError:",
         "        pass\n    except OSError:",
         ("faults/test_reserved_name.py::test_file_that_only_takes_a_name_is_nobodys",),
     ),
     Mutant(
         "reserved-name-is-not-looked-at",
         "P4: a name that somebody has taken before it was locked is renamed onto",
-        POSIX,
-        "        return os.path.samestat(os.lstat(path), os.fstat(fd))",
+        RENAMING,
+        "        return ops.stat_link(path).id == ops.stat_fd(fd).id",
         "        return True",
         ("faults/test_reserved_name.py::test_name_that_was_lost_at_once_is_not_taken",),
     ),

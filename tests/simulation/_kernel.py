@@ -117,6 +117,7 @@ class Kernel:
         self.uptime_ns = 0
         self.capacity = capacity
         self.tick_ns = tick_ns
+        self.exclusive_rename = True  # there is a rename that refuses a name that is taken
         self.device = 7
         self._free: list[int] = []
         self._last = 1

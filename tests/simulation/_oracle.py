@@ -419,6 +419,18 @@ class Ledger(Watcher):
         if path in self.kernel.names:
             self.retained.update(bytes(self.kernel.names[path].data).split(b"\n"))
 
+    def overwriting(self, process: Process, path: str) -> None:
+        """A rename onto a name that is taken: by what the process has made for that, or by what it wrote about a segment."""
+        if path in self.kernel.names and not (path.endswith(".sealed") or self.takes_a_name(process, path)):
+            self.broken.append(f"P4: {process.name} renames onto {path}, which is there")
+
+    def takes_a_name(self, process: Process, path: str) -> bool:
+        """Whether this is an empty file that the process has open, and nobody else may read."""
+        inode = self.kernel.names.get(path)
+        if self.kernel.exclusive_rename or inode is None or inode.data or inode.mode & 0o077:
+            return False
+        return any(one.inode is inode for one in process.table.open.values())
+
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
         """Who cannot read the state record goes by the file's last write; what a descriptor leads to that cannot be looked at is
         not known any more, nor whether a record arrived whose flush has failed."""

@@ -21,6 +21,7 @@ from _kernel import EXCLUSIVE, SHARED, UNLOCK, Kernel, Stat, Table, fail
 from mpfhandler._engine.writer import Writer
 from mpfhandler._platform import Fault, FileId, FileStat, Operations, Threads
 from mpfhandler._platform.posix import POSIX
+from mpfhandler._platform.renaming import take_and_rename
 from mpfhandler._resources import descriptors
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class Process:
         )
         points = {name: functools.partial(self._call, name) for name in CALLS}
         points |= {"stat_path": self._look_at_path, "stat_link": self._look_at_path, "stat_fd": self._look_at_fd}
+        if not self.kernel.exclusive_rename:
+            points["rename_new"] = self._take_and_rename
         return Operations(threads=threads, **plain, **points)
 
     def _call(self, name: str, *arguments: Any) -> Any:
@@ -410,13 +413,26 @@ class Process:
         return self.kernel.room()
 
     def _rename_over(self, source: str, target: str) -> None:
+        self.scheduler.watcher.overwriting(self, target)
         self.kernel.rename(source, target, self.table)
 
     def _rename_new(self, source: str, target: str) -> None:
         self.kernel.rename(source, target, self.table, replace=False)
 
+    def _rename_once(self, source: str, target: str) -> bool:
+        if self.kernel.exclusive_rename:
+            self.kernel.rename(source, target, self.table, replace=False)
+        return self.kernel.exclusive_rename
+
+    def _link(self, path: str, name: str) -> None:
+        self.kernel.link(path, name)
+
+    def _take_and_rename(self, source: str, target: str) -> None:
+        take_and_rename(self.ops, source, target)
+
     def _unlink(self, path: str) -> None:
-        self.scheduler.watcher.deleting(self, path)
+        if not self.scheduler.watcher.takes_a_name(self, path):
+            self.scheduler.watcher.deleting(self, path)
         self.kernel.unlink(path, self.table)
 
     def _names(self, path: str) -> list[str]:
@@ -494,7 +510,9 @@ CALLS: dict[str, Callable[..., Any]] = {
     "fsync": Process._fsync,
     "fsync_folder": Process._fsync_folder,
     "rename_new": Process._rename_new,
+    "rename_once": Process._rename_once,
     "rename_over": Process._rename_over,
+    "link": Process._link,
     "unlink": Process._unlink,
     "names": Process._names,
     "open_folder": Process._open_folder,

@@ -39,6 +39,8 @@ PLAUSIBLE = {
     "stat_path": (errno.EACCES, errno.EIO, errno.ESTALE),
     "stat_fd": (errno.ESTALE,),
     "rename_new": (errno.EACCES, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE),
+    "rename_once": (errno.EACCES, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE),
+    "rename_over": (errno.EACCES, errno.EIO, errno.ENOSPC, errno.EROFS, errno.ESTALE),
     "unlink": (errno.EACCES, errno.EIO, errno.EROFS),
     "names": (errno.EACCES, errno.EIO),
     "set_mode": (errno.EPERM, errno.EROFS),
@@ -204,6 +206,13 @@ class Watcher:
 
     def deleting(self, process: Process, path: str) -> None:
         """A name is about to be removed."""
+
+    def takes_a_name(self, process: Process, path: str) -> bool:
+        """Whether this is a file that a process has made to rename another one onto it."""
+        return False
+
+    def overwriting(self, process: Process, path: str) -> None:
+        """A name is about to be renamed onto."""
 
     def failing(self, process: Process, name: str, arguments: tuple[Any, ...]) -> None:
         """An operation is made to fail."""

@@ -88,6 +88,10 @@ RANDOM = {
     "max_total_bytes, kills": replace(_DELETED, max_age=0.0, max_total_bytes=200, budget=Budget(kills=1)),
     "archive, kills": replace(_ARCHIVED, budget=Budget(kills=2, tears=True)),
     "archive, faults": replace(_ARCHIVED, budget=Budget(faults=2)),
+    "no exclusive rename, kills and stops": replace(_BASE, exclusive_rename=False, budget=Budget(kills=1, stops=1)),
+    "no exclusive rename, max_age, kills and stops": replace(_DELETED, exclusive_rename=False, budget=Budget(kills=1, stops=1)),
+    "no exclusive rename, archive, kills": replace(_ARCHIVED, exclusive_rename=False, budget=Budget(kills=2, tears=True)),
+    "no exclusive rename, archive, faults": replace(_ARCHIVED, exclusive_rename=False, budget=Budget(faults=2)),
     "both rules, faults": replace(_DELETED, max_total_bytes=200, budget=Budget(faults=2)),
 }
 
@@ -107,5 +111,9 @@ CHECKED = {
     "max_total_bytes, kills": 0.79,
     "archive, kills": 0.86,
     "archive, faults": 0.63,
+    "no exclusive rename, kills and stops": 0.5,
+    "no exclusive rename, max_age, kills and stops": 0.5,
+    "no exclusive rename, archive, kills": 0.5,
+    "no exclusive rename, archive, faults": 0.5,
     "both rules, faults": 0.66,
 }

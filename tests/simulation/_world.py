@@ -51,6 +51,7 @@ class Spec:
     backup_count: int = 0
     locking: str = "append"
     remote: bool = False  # each process is on a machine of its own
+    exclusive_rename: bool = True  # the kernel has a rename that refuses a name that is taken
     spill_bytes: int = 1 << 20
     size: int = 40
     granularity: int = 64
@@ -100,6 +101,7 @@ class World:
         self.spec = spec
         self.choices = choices
         self.kernel = (RemoteKernel if spec.remote else Kernel)(spec.boundary - spec.before, spec.capacity)
+        self.kernel.exclusive_rename = spec.exclusive_rename
         self.kernel.mkdir("/logs")
         self.ledger = self.make_ledger()
         self.scheduler = Scheduler(

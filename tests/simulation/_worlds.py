@@ -47,6 +47,10 @@ SMALL = {
     ),
     "a fork at a boundary": Spec((("fork log", "log"),), events=_BOUNDARY),
     "nothing after the rename, two processes": Spec(_TWO, late_grace=0.0, events=_BOUNDARY),
+    "no exclusive rename, two processes, one boundary, one kill anywhere": Spec(
+        _TWO, exclusive_rename=False, events=_BOUNDARY, budget=Budget(kills=1)
+    ),
+    "no exclusive rename, nothing after it, two processes": Spec(_TWO, exclusive_rename=False, late_grace=0.0, events=_BOUNDARY),
     "two processes with the lock for each record, one boundary, one kill anywhere": Spec(
         _TWO, locking="record", events=_BOUNDARY, budget=Budget(kills=1, tears=True), size=70
     ),
@@ -73,7 +77,8 @@ _BASE = Spec((("anything",) * 6,) * 3, step_ns=20_000, size=50, events=_TIMES)
 _LARGE = replace(_BASE, programs=(("anything",) * 30,) * 8, events=(("clock_boundary", 4), ("clock_second", 6)))
 
 # Each process is on a machine of its own, a child, too.
-_REMOTE = replace(_BASE, locking="record", remote=True)
+_REMOTE = replace(_BASE, locking="record", remote=True, exclusive_rename=False)
+_PLAIN = replace(_BASE, exclusive_rename=False)
 
 # Random schedules of these.
 RANDOM = {
@@ -147,6 +152,13 @@ RANDOM = {
     "three machines, size splits": replace(_REMOTE, max_bytes=150),
     "three machines, short writes, faults": replace(_REMOTE, budget=Budget(short_writes=2, faults=2)),
     "three machines, nothing after the rename": replace(_REMOTE, late_grace=0.0, budget=Budget(kills=1)),
+    "no exclusive rename, backups, kills": replace(_PLAIN, backup_count=2, budget=Budget(kills=1, stops=1)),
+    "no exclusive rename, nothing after the rename": replace(_PLAIN, late_grace=0.0, budget=Budget(kills=1, stops=1)),
+    "no exclusive rename, lock file deleted": replace(
+        _PLAIN, when="M", boundary=1_700_000_040, events=(*_TIMES, ("lock_deleted", 3)), budget=Budget(stops=1)
+    ),
+    "no exclusive rename, faults": replace(_PLAIN, budget=Budget(faults=3)),
+    "no exclusive rename, name taken": replace(_PLAIN, events=(*_TIMES, ("name_taken", 2))),
     "backups": replace(_BASE, backup_count=2),
     "eight processes": _LARGE,
     "eight processes, everything": replace(
@@ -195,6 +207,11 @@ CHECKED = {
     "three machines, size splits": 0.73,
     "three machines, short writes, faults": 0.64,
     "three machines, nothing after the rename": 0.78,
+    "no exclusive rename, backups, kills": 0.5,
+    "no exclusive rename, nothing after the rename": 0.5,
+    "no exclusive rename, lock file deleted": 0.5,
+    "no exclusive rename, faults": 0.5,
+    "no exclusive rename, name taken": 0.5,
     "backups": 0.78,
     "eight processes": 0.67,
     "eight processes, everything": 0.65,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +18,7 @@ from urllib.parse import unquote
 import pytest
 
 from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._platform.renaming import take_and_rename
 from mpfhandler._protocols.archive import Archive
 from mpfhandler._protocols.deposit import Job, deposit
 from mpfhandler._pure.naming import Names, SegmentName
@@ -465,9 +468,9 @@ def test_what_a_killed_process_has_left_goes_with_any_segment_that_follows(insid
     """Its own may never be stored: a rule has deleted it meanwhile, or it has another name since it was compressed."""
     one, dead = job(tmp_path / "logs"), list[bool]()
 
-    def kill(source: str, target: str) -> None:
+    def kill(source: str, target: str) -> bool:
         if not target.endswith(NAME):
-            return OPERATIONS.rename_new(source, target)
+            return OPERATIONS.rename_once(source, target)
         dead.append(True)
         raise Killed
 
@@ -475,7 +478,7 @@ def test_what_a_killed_process_has_left_goes_with_any_segment_that_follows(insid
         if not dead:
             OPERATIONS.unlink(path)
 
-    ops = replace(OPERATIONS, rename_new=kill, unlink=unlink)
+    ops = replace(OPERATIONS, rename_once=kill, unlink=unlink)
     with pytest.raises(Killed):
         folder_archive(root, tmp_path / "logs", ops).store(Segment(one.file), PERIOD)
     assert [data for path, data in files(root).items() if path.endswith(".tmp")] == [DATA]
@@ -485,6 +488,55 @@ def test_what_a_killed_process_has_left_goes_with_any_segment_that_follows(insid
     next_one.write_bytes(b"next")
     folder_archive(root, tmp_path / "logs").store(Segment(str(next_one)), PERIOD)
     assert files(root) == {f"web/app.log/{inside}": b"next"}
+
+
+@pytest.mark.skipif(os.sep != "/", reason="of POSIX systems")
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_object_gets_its_name_in_one_step(root: Path, tmp_path: Path, links: bool, there: bool) -> None:
+    """D4: where the kernel has no rename that overwrites nothing (network drives), by a link: a kill at any call leaves no object
+    that is not whole, and the next one finds that or makes it, over nothing. A file system may have no links either."""
+    for at in range(1, 100):
+        folder = tmp_path / str(at)
+        one = job(folder)
+        (root / str(at)).mkdir()
+        archive = partial(folder_archive, root / str(at), folder)
+        if there:
+            (root / str(at) / "web" / "app.log").mkdir(parents=True)
+            (root / str(at) / "web" / "app.log" / NAME).write_bytes(b"another's")
+        calls, went = itertools.count(1), list[str]()
+
+        def doomed(call: Callable[..., Any], name: str, at: int = at, calls: Any = calls, went: list[str] = went) -> Any:
+            def run(*arguments: Any) -> Any:
+                if went or next(calls) == at:
+                    went.append(name)
+                    raise Killed
+                return call(*arguments)
+
+            return run
+
+        def no(*_: object) -> bool:
+            raise OSError(errno.EPERM, "no links here")
+
+        entries = {"rename_once": lambda *_: False, "rename_new": partial(take_and_rename, OPERATIONS)}
+        entries["link"] = OPERATIONS.link if links else no
+        names = ["rename_once", "link", "rename_over", "unlink", "open_new_private", "write", "fsync", "close"]
+        ops = replace(OPERATIONS, **entries)
+        ops = replace(ops, **{name: doomed(getattr(ops, name), name) for name in names})
+        if links:
+            ops = replace(ops, rename_new=partial(take_and_rename, ops))
+        try:
+            archive(ops).store(Segment(one.file), PERIOD)
+        except Killed:
+            pass
+        objects = [data for path, data in files(root / str(at)).items() if not path.endswith(".tmp")]
+        assert set(objects) <= {DATA, b"another's"}, went
+        archive().store(Segment(one.file), PERIOD)
+        objects = [data for path, data in files(root / str(at)).items() if not path.endswith(".tmp")]
+        assert sorted(objects) == sorted([DATA, b"another's"] if there else [DATA]), went
+        if not went:
+            return
+    raise AssertionError("there is no end of calls")
 
 
 @pytest.mark.skipif(os.sep != "/", reason="of POSIX systems")

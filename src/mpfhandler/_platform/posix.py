@@ -15,11 +15,11 @@ import stat
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 assert sys.platform != "win32"  # noqa: S101  (which type checkers understand)
 
 from .links import may_follow
+from .renaming import take_and_rename
 from .table import Fault, FileId, FileStat, Operations
 from .threads import THREADS
 
@@ -251,57 +251,9 @@ def _may_create_in(folder: str) -> bool:
 
 
 def _rename_new(source: str, target: str) -> None:
-    """Rename in one step of the kernel's that fails if the target exists; where there is none (NFS), take the name first.
-
-    Look-then-rename would overwrite a segment when two rotators meet (the lock file was deleted under one of them), or where
-    the look is at what this machine remembers of a server's folder; link-then-unlink would unlink the log that another has just
-    created, or leave two names. A kill in between leaves an empty segment. The name is locked meanwhile: who seals, deletes or
-    hands over what is closed would take it for that, and then have the file that is renamed onto it. Who was faster has the name.
-    """
-    if _kernel_rename(source, target):
-        return
-    os.lstat(source)
-    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OWN_NAME, 0o600)
-    try:
-        if not _locked(target, fd):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-        try:
-            os.rename(source, target)
-        except OSError:
-            if not _is_another(target, fd):
-                with suppress(OSError):
-                    os.unlink(target)
-                raise
-    finally:
-        with suppress(OSError):  # what has become of the rename is known already
-            os.close(fd)
-
-
-def _locked(path: str, fd: int) -> bool:
-    """Whether a file that was just made is ours now, and has its name still. Where there are no locks, nobody else has one."""
-    try:
-        if not _try_lock(fd, True):
-            return False
-    except OSError:
-        return True
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
-
-
-def _is_another(path: str, fd: int) -> bool:
-    """Whether a name leads to another file by now. A server may have renamed one onto it although the call has failed: its answer
-    was lost, and to the same question asked again it says that there is no such file."""
-    try:
-        other = os.open(path, os.O_RDONLY | _OWN_NAME)
-    except OSError:
-        return False
-    try:
-        return not os.path.sameopenfile(other, fd)
-    finally:
-        with suppress(OSError):
-            os.close(other)
+    """In one step of the kernel's, where it has that."""
+    if not _kernel_rename(source, target):
+        take_and_rename(POSIX, source, target)
 
 
 _exclusive_rename: Callable[[bytes, bytes], int] | None = None
@@ -382,7 +334,9 @@ POSIX = Operations(
     fsync_folder=_fsync_folder,
     prepare=_prepare,
     rename_new=_rename_new,
+    rename_once=_kernel_rename,
     rename_over=os.rename,
+    link=os.link,
     unlink=os.unlink,
     names=os.listdir,
     open_folder=_open_folder,

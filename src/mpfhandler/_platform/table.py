@@ -115,7 +115,9 @@ class Operations:
 
     prepare: Callable[[], None]  # imports what `rename_new` needs: not in a thread while another one forks, nor under a lock
     rename_new: Callable[[str, str], None]  # FileExistsError if the new name is taken; nothing is ever overwritten
+    rename_once: Callable[[str, str], bool]  # the same in one step; False: there is no such thing here, and nothing was done
     rename_over: Callable[[str, str], None]  # what has the new name is gone
+    link: Callable[[str, str], None]  # file, further name; FileExistsError if that is taken
     unlink: Callable[[str], None]
     names: Callable[[str], list[str]]  # of a folder
     open_folder: Callable[[str], None]  # and close it: a client of a server asks how old what it knows of the names is

@@ -195,6 +195,11 @@ def _rename_new(source: str, target: str) -> None:
     insist(lambda: _move(source, target, 0), denied=True)
 
 
+def _rename_once(source: str, target: str) -> bool:
+    _rename_new(source, target)
+    return True
+
+
 def _rename_over(source: str, target: str) -> None:
     insist(lambda: _move(source, target, _REPLACE), denied=True)
 
@@ -261,7 +266,9 @@ WINDOWS = Operations(
     fsync_folder=_nothing,
     prepare=_prepare,
     rename_new=_rename_new,
+    rename_once=_rename_once,
     rename_over=_rename_over,
+    link=os.link,
     unlink=_unlink,
     names=os.listdir,
     open_folder=_nothing,

@@ -13,7 +13,8 @@ D1 lock ──► D2 claim ──► D3 look for a key ──┬─ the same con
   each time: of two that claim it in the same moment in a store that cannot refuse one, the later one stays, and both see that.
 - **D3** An object with this name and other content is left alone; the following numbers are tried. Where it has the same content
   it is not stored again: the process that did may have died before it could say so.
-- **D4** An object is there whole or not at all, whenever the process dies.
+- **D4** An object is there whole or not at all, whenever the process dies. (In a folder that has neither a rename that overwrites
+  nothing nor hard links, a kill may leave an empty one; the segment gets the next name then.)
 - **D5** Size and sum are the store's own, made of what has arrived: its e-tag where that is an MD5 sum, else what it gives back.
 """
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os.path
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import chain
 
 from .._platform import Fault, Operations
 from .._pure.naming import Names, SegmentName, show
@@ -105,25 +104,26 @@ class Segments:
             self._used.pop(oldest, None)
 
     def put_back(self, path: str) -> None:
-        """Give a file the log's name again, which it has lost by mistake. If another one has that by now, it gets a segment's
-        name of the period of its last write: who made it did so just now. Never raises; what fails is reported.
+        """Give a file the log's name again, which it has lost by mistake. If another one has that by now, or may get it in
+        between, it gets a segment's name of the period of its last write: who made it did so just now. Never raises; what fails
+        is reported.
         """
         try:
             period = self._schedule.period(self._ops.stat_path(path).mtime_ns / 1e9)
-            if not any(self._renamed(path, name) for name in chain((self.log,), self.targets(period))):
+            back = self._renamed(path, self.log, self._ops.rename_once)  # else others would write to what takes the name first
+            if not back and not any(self._renamed(path, name, self._ops.rename_new) for name in self.targets(period)):
                 raise FileExistsError(f"{path}: is another log, and no name is free for it")
         except (OSError, OverflowError, ValueError) as error:
             self._report("rotation", error)
 
-    def _renamed(self, source: str, target: str) -> bool:
+    def _renamed(self, source: str, target: str, rename: Callable[[str, str], bool | None]) -> bool:
         """Rename, if the name is free."""
         try:
-            self._ops.rename_new(source, target)
+            return rename(source, target) is not False
         except OSError as error:
             if self._ops.fault(error) is not Fault.EXISTS:
                 raise
             return False
-        return True
 
     def late(self, period: Period, last: int, *, beside: bool) -> tuple[str, Opening] | None:
         """The last plain segment of a period, or the path for its first one, where something may be: what somebody has just made,
