@@ -373,6 +373,43 @@ def test_disk_is_full_in_the_middle_of_equal_records(tmp_path: Path, make: Make)
     assert lines(tmp_path).count("tick") == 20
 
 
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("delivery", ["direct", "buffered"])
+def test_part_is_flushed_under_the_lock(tmp_path: Path, make: Make, delivery: str, fails: bool) -> None:
+    """What a full disk takes of a write. In the client's memory alone another machine would write over it, or it over that. Where
+    that fails nothing is taken for written: it may stand there twice then."""
+    lock = tmp_path / "app.log.lock"
+    left, flushed = [10**9], list[tuple[int, bool]]()
+
+    def write(fd: int, data: bytes) -> int:
+        count = OPERATIONS.write(fd, data[: left[0]])
+        left[0] -= count
+        return count
+
+    def fsync(fd: int) -> None:
+        flushed.append((left[0], leased(lock)))
+        if fails and not left[0]:
+            raise OSError(errno.EIO, "made to fail")
+        OPERATIONS.fsync(fd)
+
+    log = make(write=write, fsync=fsync, delivery=delivery, flush_interval=60.0)
+    log.write("first")
+    log.flush()
+    flushed.clear()
+    left[0] = 14
+    records = [f"record {number}" for number in range(3)]
+    for text in records:
+        log.write(text)
+    log.flush()
+    assert (0, True) in flushed
+    assert all(held for _, held in flushed)
+    left[0] = 10**9
+    log.flush()
+    written = [line for line in lines(tmp_path) if line in records]
+    assert sorted(set(written)) == records
+    assert fails or written == records
+
+
 def test_disk_was_full_and_another_writes_the_same(tmp_path: Path, make: Make) -> None:
     """What stands where the record would have stood is another process's."""
     full = [False]

@@ -1705,6 +1705,14 @@ MUTANTS = (
         ("faults/test_interleavings.py::test_segment_that_is_being_sealed_takes_no_late_record",),
     ),
     Mutant(
+        "part-is-not-flushed",
+        "P1: what a full disk has taken of a record comes onto what another machine has written since",
+        LOCKED,
+        "            self._flush_part(segment, start, data, error)\n",
+        "            _ = error\n",
+        ("faults/test_record_locking.py::test_part_is_flushed_under_the_lock",),
+    ),
+    Mutant(
         "reserved-name-is-not-locked",
         "P1: who hands over, seals or deletes the empty file that takes a name has the log that is renamed onto it",
         RENAMING,

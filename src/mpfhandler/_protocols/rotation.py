@@ -18,7 +18,7 @@ Invariants (tests and docs cite them by number):
       once more if another period has begun meanwhile.
 - I2  A name is only ever moved onto a free name, in one step of the kernel's (promise P4).
 - I3  What is moved is the file that was decided about: it is looked at just before, and again under its new name; a
-      wrong one is moved back, or to a name of its own period if its own name is taken by then.
+      wrong one is moved back, or to a name of its own period if its own name is taken by then, or may be in between.
 - I4  Between any two steps the process may die. The next one to lock finds the old file under the log's name (R2
       decides as before), or no file there (create), or a file that the state record does not name (its own time or
       its emptiness tells its period).

@@ -144,7 +144,8 @@ class LockedAppends:
         start = before + len(segment._owed)
         try:
             end = append()
-        except Incomplete:  # it has told what is there
+        except Incomplete as error:  # it has told what is there
+            self._flush_part(segment, start, data, error)
             raise
         except OSError as error:
             if self._ops.fault(error) is not Fault.FULL or self._end(segment) != before:
@@ -156,6 +157,19 @@ class LockedAppends:
             self._doubt = segment.file, start, data
             raise
         return end
+
+    def _flush_part(self, segment: OpenSegment, start: int, data: bytes, told: Incomplete) -> None:
+        """W6 of what there is: else another machine writes where the server has the end, and this part comes onto that later.
+
+        Raises:
+            OSError: it is not known whether those records that were told are there.
+        """
+        try:
+            self._ops.fsync(segment.fileno())
+        except OSError:
+            if told.there != Incomplete.there:
+                self._doubt = segment.file, start, data
+                raise
 
     def _flush(self, segment: OpenSegment, data: bytes, end: int) -> None:
         try:
