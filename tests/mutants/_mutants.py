@@ -851,7 +851,8 @@ MUTANTS = (
         "equal-record-taken-for-written",
         'locking="record": a record is looked for although it is known that nothing of it is there',
         LOCKED,
-        "        except Incomplete as error:  # it has told what is there\n            self._flush_part(segment, start, data, error)\n"
+        "        except Incomplete as error:  # it has told what is there\n"
+        "            self._flush_part(segment, start, data, error)\n"
         "            raise\n",
         "",
         ("faults/test_record_locking.py::test_disk_is_full_in_the_middle_of_equal_records",),
