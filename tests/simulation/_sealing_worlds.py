@@ -111,9 +111,9 @@ CHECKED = {
     "max_total_bytes, kills": 0.79,
     "archive, kills": 0.86,
     "archive, faults": 0.63,
-    "no exclusive rename, kills and stops": 0.5,
-    "no exclusive rename, max_age, kills and stops": 0.5,
-    "no exclusive rename, archive, kills": 0.5,
-    "no exclusive rename, archive, faults": 0.5,
+    "no exclusive rename, kills and stops": 0.79,
+    "no exclusive rename, max_age, kills and stops": 0.78,
+    "no exclusive rename, archive, kills": 0.85,
+    "no exclusive rename, archive, faults": 0.6,
     "both rules, faults": 0.66,
 }
