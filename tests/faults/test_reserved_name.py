@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from _disk_support import all_lines, log_at, segments, use_clock
 from _seal_support import CONTENT, END, GRACE, HOUR, NAME, Told, contents, leased, rules, seal
 
-from mpfhandler._platform import OPERATIONS
+from mpfhandler._platform import OPERATIONS, FileStat
 from mpfhandler._platform.renaming import take_and_rename
 from mpfhandler._protocols.handover import Handover, hand_over
 from mpfhandler._protocols.retention import Rules, Shelf, sweep
@@ -201,3 +202,69 @@ def test_log_is_not_put_back_in_two_steps(tmp_path: Path, monkeypatch: pytest.Mo
     assert str(tmp_path / "app.log") not in made
     log.write("two")
     assert sorted(all_lines(tmp_path)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("told", [errno.ENOENT, errno.ETIMEDOUT])
+@pytest.mark.parametrize("look", [None, errno.EMFILE, errno.EACCES, errno.ETIMEDOUT])
+def test_rename_that_was_done_and_is_told_to_have_failed(tmp_path: Path, look: int | None, told: int) -> None:
+    """P1: a server's answer was lost, and perhaps it cannot even be looked at what the name leads to. Nothing is deleted then."""
+
+    def lose(source: str, target: str) -> None:
+        os.rename(source, target)
+        raise OSError(told, os.strerror(told))
+
+    def refuse(path: str) -> int:
+        if look is None:
+            return OPERATIONS.open_read(path)
+        raise OSError(look, os.strerror(look))
+
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    ops = replace(OPERATIONS, rename_over=lose, open_read=refuse)
+    with nullcontext() if look is None else pytest.raises(OSError, match=os.strerror(told)):
+        take_and_rename(ops, str(tmp_path / "app.log"), str(tmp_path / NAME))
+    assert contents(tmp_path) == {NAME: CONTENT}
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ETIMEDOUT])
+def test_name_that_somebody_has_taken_after_a_failure_is_his(tmp_path: Path, error: int) -> None:
+    """P4: what is there is neither ours nor the log."""
+
+    def lose(_source: str, target: str) -> None:
+        os.unlink(target)
+        Path(target).write_bytes(b"theirs\n")
+        raise OSError(error, os.strerror(error))
+
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    with pytest.raises(OSError, match=os.strerror(error)):
+        take_and_rename(replace(OPERATIONS, rename_over=lose), str(tmp_path / "app.log"), str(tmp_path / NAME))
+    assert contents(tmp_path) == {"app.log": CONTENT, NAME: b"theirs\n"}
+
+
+def test_file_that_somebody_has_written_to_is_his(tmp_path: Path) -> None:
+    """P1: a late record found it as the last segment of its period, before it was locked."""
+
+    def late(path: str) -> int:
+        fd = OPERATIONS.open_new_private(path)
+        Path(path).write_bytes(b"late\n")
+        return fd
+
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    with pytest.raises(FileExistsError):
+        take_and_rename(replace(OPERATIONS, open_new_private=late), str(tmp_path / "app.log"), str(tmp_path / NAME))
+    assert contents(tmp_path) == {"app.log": CONTENT, NAME: b"late\n"}
+
+
+def test_failing_look_leaves_no_file(tmp_path: Path) -> None:
+    """What is known to be the empty one goes."""
+    looks: list[str] = []
+
+    def fail(path: str) -> FileStat:
+        looks.append(path)
+        if len(looks) == 2:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return OPERATIONS.stat_link(path)
+
+    (tmp_path / "app.log").write_bytes(CONTENT)
+    with pytest.raises(OSError, match=os.strerror(errno.ESTALE)):
+        take_and_rename(replace(OPERATIONS, stat_link=fail), str(tmp_path / "app.log"), str(tmp_path / NAME))
+    assert os.listdir(tmp_path) == ["app.log"]

@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from _seal_support import (
     HOUR,
     METHODS,
     NAME,
+    Doomed,
     Hook,
+    Killed,
     Told,
     contents,
     hidden,
@@ -38,6 +41,7 @@ from _seal_support import (
 
 from mpfhandler import SealedSegment
 from mpfhandler._platform import OPERATIONS, Operations
+from mpfhandler._platform.renaming import take_and_rename
 from mpfhandler._protocols.markers import Marker, Pen
 from mpfhandler._protocols.sealing import Memory, Sealed
 from mpfhandler._pure.naming import Names
@@ -183,7 +187,7 @@ def test_plain_segment_goes_when_all_is_safe(tmp_path: Path, twin_is_there: bool
     if twin_is_there:
         seal(tmp_path, rules())
         make(tmp_path)
-    names = ("fsync", "rename_new", "fsync_folder", "unlink")
+    names = ("fsync", "rename_once", "fsync_folder", "unlink")
     calls: list[str] = []
 
     def noted(name: str) -> Any:
@@ -911,14 +915,48 @@ def test_twin_that_comes_in_the_last_moment_is_not_overwritten(tmp_path: Path) -
     """The rename is one step of the kernel's that fails then; the next run looks at it."""
     make(tmp_path)
 
-    def rename(source: str, target: str) -> None:
+    def rename(source: str, target: str) -> bool:
         Path(target).write_text("somebody's")
-        OPERATIONS.rename_new(source, target)
+        return OPERATIONS.rename_once(source, target)
 
-    done = seal(tmp_path, rules(), ops=replace(OPERATIONS, rename_new=rename))
+    done = seal(tmp_path, rules(), ops=replace(OPERATIONS, rename_once=rename))
     assert done.held
     assert (tmp_path / f"{NAME}.gz").read_text() == "somebody's"
     assert (tmp_path / NAME).read_bytes() == CONTENT
+    assert hidden(tmp_path) == []
+
+
+def test_kill_where_there_is_no_exclusive_rename_leaves_no_empty_twin(tmp_path: Path) -> None:
+    """On a network drive: an empty file with the name of a compressed segment is perhaps just being written by somebody, so the
+    segment would never be compressed."""
+    ops = replace(LATER, rename_once=lambda _source, _target: False)
+    for at in itertools.count():
+        make(tmp_path)
+        dead = Doomed(at, ops=ops)
+        dead.ops = replace(dead.ops, rename_new=partial(take_and_rename, dead.ops))
+        killed = False
+        try:
+            seal(tmp_path, rules(), ops=dead.ops)
+        except Killed:
+            killed = True
+            dead.bury()
+        assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".") and not path.stat().st_size], at
+        seal(tmp_path, rules(), ops=ops)
+        assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}, at
+        if not killed:
+            return
+        (tmp_path / f"{NAME}.gz").unlink()
+
+
+def test_segment_is_compressed_where_there_are_no_links_either(tmp_path: Path) -> None:
+    """Then the name is taken first."""
+
+    def no(_path: str, _name: str) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    make(tmp_path)
+    seal(tmp_path, rules(), ops=replace(OPERATIONS, rename_once=lambda _source, _target: False, link=no))
+    assert contents(tmp_path) == {f"{NAME}.gz": CONTENT}
     assert hidden(tmp_path) == []
 
 
@@ -941,14 +979,15 @@ def test_missing_method_for_a_twin_is_no_reason_to_remove_it(tmp_path: Path, mon
 
 def test_somebody_who_knows_no_lease_writes_meanwhile(tmp_path: Path) -> None:
     """`echo >>` on a segment that is being compressed: nothing of it is lost."""
-    for call in ("fsync", "rename_new", "fsync_folder"):
+    for call in ("fsync", "rename_once", "fsync_folder"):
         plain = make(tmp_path)
         done: list[object] = []
 
-        def late(*arguments: Any, call: str = call, plain: Path = plain, done: list[object] = done) -> None:
-            getattr(OPERATIONS, call)(*arguments)
+        def late(*arguments: Any, call: str = call, plain: Path = plain, done: list[object] = done) -> Any:
+            given = getattr(OPERATIONS, call)(*arguments)
             if not done:
                 done.append(plain.write_bytes(plain.read_bytes() + b"late\n"))
+            return given
 
         first = seal(tmp_path, rules(), ops=replace(OPERATIONS, **{call: late}))
         assert first.held, call

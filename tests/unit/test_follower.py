@@ -17,7 +17,7 @@ from mpfhandler._faces.read import follow
 from mpfhandler._faces.read.asked import Asked
 from mpfhandler._faces.read.files import Log, LogFile, add_log_arguments
 from mpfhandler._faces.read.known import Known
-from mpfhandler._faces.read.reading import find
+from mpfhandler._faces.read.reading import Reading, find
 from mpfhandler._faces.read.records import Wanted
 from mpfhandler._pure.facts import FileId
 from mpfhandler._pure.zone import find_zone
@@ -338,3 +338,51 @@ def test_names_that_are_known() -> None:
     known.add("c", seen(1, 1.0))
     known.clear()
     assert "c" not in known
+
+
+def test_name_that_was_only_taken_is_no_name_of_what_comes_onto_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    """Where the kernel has no exclusive rename, an empty file has the segment's name for a moment. If the follower sees just
+    that, after it has stood still for all of the log's life, it reads the segment all the same."""
+    log = tmp_path / "app.log"
+    log.write_text("one\n")
+    followed = start(log)
+    assert followed.begin(10) == "one\n"
+    log.rename(tmp_path / SEGMENT)
+    log.write_text("two\n")
+    os.utime(log, (LONG_AGO, LONG_AGO))
+    taken = tmp_path / "app.log.2020-11-23_17"
+    taken.touch()
+
+    really, renamed = follow.Follower._take, list[bool]()
+
+    def rename_and_take(self: follow.Follower, file: LogFile, key: str) -> object:
+        if file.name is None and not renamed:
+            renamed.append(True)
+            os.rename(log, taken)
+            log.write_text("three\n")
+        return really(self, file, key)
+
+    monkeypatch.setattr(follow.Follower, "_take", rename_and_take)
+    assert "".join(followed.poll() for _ in range(6)) == "two\nthree\n"
+
+
+def test_log_that_is_renamed_onto_what_has_taken_its_name_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Start
+) -> None:
+    """`mpfhandler cat`: the segment was listed when that was the empty file, and the log was open by then."""
+    log = tmp_path / "app.log"
+    log.write_text("one\n")
+    (tmp_path / SEGMENT).touch()
+    really = Reading._open_active
+
+    def open_and_rename(self: Reading) -> int | None:
+        fd = really(self)
+        os.rename(log, tmp_path / SEGMENT)
+        return fd
+
+    monkeypatch.setattr(Reading, "_open_active", open_and_rename)
+    followed = start(log)
+    reading = Reading(followed._look(), followed.asked)
+    assert b"".join(reading.pieces()) == b"one\n"

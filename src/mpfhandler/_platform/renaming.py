@@ -1,4 +1,4 @@
-"""A rename that overwrites nothing where the kernel has none (NFS, SMB, C libraries without the function), made of operations
+"""A rename that overwrites nothing where the kernel has none (NFS, C libraries without the function), made of operations
 that it has. The simulated kernel runs it, too.
 
 Look-then-rename would overwrite a segment when two rotators meet (the lock file was deleted under one of them), or where the
@@ -14,9 +14,9 @@ import errno
 import os
 from contextlib import suppress
 
-from .table import Fault, Operations
+from .table import Fault, FileId, Operations
 
-__all__ = ["take_and_rename"]
+__all__ = ["name_at_once", "take_and_rename"]
 
 
 def take_and_rename(ops: Operations, source: str, target: str) -> None:
@@ -29,51 +29,88 @@ def take_and_rename(ops: Operations, source: str, target: str) -> None:
 
     Raises:
         FileExistsError: the name is taken; or somebody was faster with the empty file, and has it.
-        OSError: it cannot be done. The name is free then, unless that cannot be done either.
+        OSError: it cannot be done, as far as can be seen. The empty file is gone then, if it is known to be that.
     """
-    ops.stat_link(source)
+    moving = ops.stat_link(source).id
     fd = ops.open_new_private(target)
     try:
-        if not _has(ops, target, fd):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-        try:
-            ops.rename_over(source, target)
-        except OSError:
-            if not _is_another(ops, target, fd):
-                with suppress(OSError):
-                    ops.unlink(target)
-                raise
+        _rename_onto(ops, source, target, fd, moving)
     finally:
         with suppress(OSError):  # what has become of the rename is known already
             ops.close(fd)
 
 
+def _rename_onto(ops: Operations, source: str, target: str, fd: int, moving: FileId) -> None:
+    """A server may have done it although the call has failed: its answer was lost, and to the same question asked again it says
+    that there is no such file. So it is looked at what the name leads to; where that cannot be told, it is left."""
+    try:
+        mine = _has(ops, target, fd)
+        if mine:
+            ops.rename_over(source, target)
+    except OSError:
+        there = _file_at(ops, target)
+        if there == moving:
+            return
+        with suppress(OSError):
+            if there == ops.stat_fd(fd).id:
+                ops.unlink(target)
+        raise
+    if not mine:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+
+
+def name_at_once(ops: Operations, temporary: str, target: str) -> None:
+    """Give a whole file that nobody else knows its name, in one step: where there is no such rename, by a second name, so that a
+    kill leaves no empty file. On a file system that has no hard links either it is `rename_new`, and may.
+
+    Args:
+        ops: the system calls.
+        temporary: path; after a kill it may stand beside the target.
+        target: path.
+
+    Raises:
+        FileExistsError: the name is taken, perhaps by this very file: a server's answer was lost.
+        OSError: it cannot be done.
+    """
+    if ops.rename_once(temporary, target):
+        return
+    try:
+        ops.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        ops.rename_new(temporary, target)
+    else:
+        ops.unlink(temporary)
+
+
 def _has(ops: Operations, path: str, fd: int) -> bool:
-    """Whether a file that was just made is locked for us, and has its name still. Where there are no locks, nobody has one."""
+    """Whether a file that was just made is locked for us, is empty, and has its name still. Where there are no locks, nobody has
+    one."""
     try:
         if not ops.try_lock(fd, True):
             return False
     except OSError:
         pass
     try:
-        return ops.stat_link(path).id == ops.stat_fd(fd).id
+        found = ops.stat_fd(fd)
+        return found.size == 0 and ops.stat_link(path).id == found.id
     except OSError as error:
         if ops.fault(error) is not Fault.MISSING:
             raise
         return False
 
 
-def _is_another(ops: Operations, path: str, fd: int) -> bool:
-    """Whether a name leads to another file by now. A server may have renamed one onto it although the call has failed: its answer
-    was lost, and to the same question asked again it says that there is no such file."""
+def _file_at(ops: Operations, path: str) -> FileId | None:
+    """What a name leads to, as the server has it; None: nothing, or it cannot be told."""
     try:
         other = ops.open_read(path)
     except OSError:
-        return False
+        return None
     try:
-        return ops.stat_fd(other).id != ops.stat_fd(fd).id
+        return ops.stat_fd(other).id
     except OSError:
-        return False
+        return None
     finally:
         with suppress(OSError):
             ops.close(other)

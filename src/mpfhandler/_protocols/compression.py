@@ -31,6 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from .._platform import Fault, FileStat, Operations
+from .._platform.renaming import name_at_once
 from .._pure.naming import COMPRESSIONS, Names, SegmentName
 from .._pure.options import Compression
 from .._resources.codec import packer
@@ -283,7 +284,7 @@ def _pack(
         _dress(ops, plain, fd)
         for one in (plain.fd, fd):
             ops.fsync(one)
-        ops.rename_new(temporary, target)
+        name_at_once(ops, temporary, target)
     except BaseException as error:
         _discard(ops, temporary, fd)
         if isinstance(error, OSError) and ops.fault(error) is Fault.EXISTS:

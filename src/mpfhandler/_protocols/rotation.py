@@ -16,7 +16,7 @@ R6 `_record`, R7 `HeldLock.release`.
 Invariants (tests and docs cite them by number):
 - I1  Nothing is decided from what was seen before the lock: R2 reads the name, the state record and the clock anew, and
       once more if another period has begun meanwhile.
-- I2  A name is only ever moved onto a free name, in one step of the kernel's (promise P4).
+- I2  A name is only ever moved onto a free name, in one step of the kernel's, or with what stands in for it (promise P4).
 - I3  What is moved is the file that was decided about: it is looked at just before, and again under its new name; a
       wrong one is moved back, or to a name of its own period if its own name is taken by then, or may be in between.
 - I4  Between any two steps the process may die. The next one to lock finds the old file under the log's name (R2

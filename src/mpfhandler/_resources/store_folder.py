@@ -14,6 +14,7 @@ import os.path
 from collections.abc import Iterator
 
 from .._platform import Fault, Operations
+from .._platform.renaming import name_at_once
 from .._pure.target import temporary_key
 from .content import Content
 from .descriptors import close_quietly
@@ -71,26 +72,13 @@ class FolderStore:
             fd = self._ops.open_new_private(temporary)
         try:
             self._fill(fd, content, temporary)
-            self._name(temporary, path)
+            name_at_once(self._ops, temporary, path)
         except BaseException:
             self._remove(temporary)
             raise
         finally:
             close_quietly(self._ops, fd)
         self._ops.fsync_folder(folder)
-
-    def _name(self, temporary: str, path: str) -> None:
-        """In one step, by a second name where there is no such rename (network drives): a kill leaves no empty object."""
-        if self._ops.rename_once(temporary, path):
-            return
-        try:
-            self._ops.link(temporary, path)
-        except FileExistsError:
-            raise
-        except OSError:  # no such thing either
-            self._ops.rename_new(temporary, path)
-        else:
-            self._ops.unlink(temporary)
 
     def _fill(self, fd: int, content: Content, temporary: str) -> None:
         sent, found = hashlib.sha256(), hashlib.sha256()

@@ -3,6 +3,7 @@
 A name that was free for a while may be given again: where everything of a period was deleted, the next split begins anew at its
 first name. So a name that was away and leads to another file then is a new one. Only a look at the folder in which the name is
 missing tells that it was away; but a file that is renamed during such a look may be missing in it, too, so the file is compared.
+An empty file may have taken the name for another one, which is renamed onto it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class _Seen:
 
     inode: FileId
     mtime: float
+    empty: bool  # perhaps it has only taken the name for another one
     away: float | None = None
 
 
@@ -39,7 +41,7 @@ class Known:
     def add(self, key: str, file: LogFile) -> None:
         """The file has been read, or is being read. "" is no name."""
         if key:
-            self._names[key] = _Seen(file.inode, file.mtime)
+            self._names[key] = _Seen(file.inode, file.mtime, not file.size)
 
     def look(self, there: Mapping[str, LogFile], now: float) -> None:
         """Forget the names that lead to other files now.
@@ -54,11 +56,11 @@ class Known:
                 seen.away = now if seen.away is None else seen.away
                 forget = now - seen.away > _FORGET
             else:
-                forget = seen.away is not None and file.inode != seen.inode and file.mtime != seen.mtime
+                forget = (seen.away is not None or seen.empty) and file.inode != seen.inode and file.mtime != seen.mtime
             if forget:
                 del self._names[key]
             elif file is not None:
-                self._names[key] = _Seen(file.inode, file.mtime)
+                self._names[key] = _Seen(file.inode, file.mtime, not file.size)
 
     def clear(self) -> None:
         """Forget all."""

@@ -213,6 +213,9 @@ class Reading:
                 found = open_segment(log, file, self._asked)
                 if found is not None and key_of(log, file) not in done:
                     done.add(key_of(log, file))
+                    if active is not None and id_of(os.fstat(found[1])) == id_of(os.fstat(active)):
+                        os.close(found[1])  # the log has got this name since it was opened
+                        continue
                     try:
                         yield found
                     finally:
