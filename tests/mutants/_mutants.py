@@ -477,7 +477,7 @@ MUTANTS = (
         "P1: a rename that was done, and is told to have failed, loses the file with its new name",
         RENAMING,
         "        if there == moving:\n            return\n        with suppress(OSError):\n"
-        "            if there == ops.stat_fd(fd).id:\n                ops.unlink(target)\n",
+        "            if there == ops.stat_fd(fd).id and error.errno not in _PERHAPS_DONE:\n                ops.unlink(target)\n",
         "        with suppress(OSError):\n            ops.unlink(target)\n",
         ("faults/test_reserved_name.py::test_rename_that_was_done_and_is_told_to_have_failed",),
     ),

@@ -92,6 +92,8 @@ class Machine:
             "fsync": lambda fd: kernel.fsync(table, fd),
             "fsync_folder": kernel.sync_folder,
             "rename_new": lambda source, target: kernel.rename(source, target, replace=False),
+            "rename_once": lambda source, target: kernel.rename(source, target, replace=False) is None,
+            "link": kernel.link,
             "rename_over": kernel.rename,
             "unlink": kernel.unlink,
             "names": kernel.listdir,

@@ -18,6 +18,8 @@ from .table import Fault, FileId, Operations
 
 __all__ = ["name_at_once", "take_and_rename"]
 
+_PERHAPS_DONE = {errno.ETIMEDOUT, errno.EIO}  # what a mount says that gives up: the server may have been asked
+
 
 def take_and_rename(ops: Operations, source: str, target: str) -> None:
     """Rename onto a free name.
@@ -42,17 +44,18 @@ def take_and_rename(ops: Operations, source: str, target: str) -> None:
 
 def _rename_onto(ops: Operations, source: str, target: str, fd: int, moving: FileId) -> None:
     """A server may have done it although the call has failed: its answer was lost, and to the same question asked again it says
-    that there is no such file. So it is looked at what the name leads to; where that cannot be told, it is left."""
+    that there is no such file. So it is looked at what the name leads to; where that cannot be told, or the server may be about
+    to do it, the empty file is left."""
     try:
         mine = _has(ops, target, fd)
         if mine:
             ops.rename_over(source, target)
-    except OSError:
+    except OSError as error:
         there = _file_at(ops, target)
         if there == moving:
             return
         with suppress(OSError):
-            if there == ops.stat_fd(fd).id:
+            if there == ops.stat_fd(fd).id and error.errno not in _PERHAPS_DONE:
                 ops.unlink(target)
         raise
     if not mine:
