@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from _disk_support import all_lines, log_at, segments, use_clock
 from _seal_support import CONTENT, END, GRACE, HOUR, NAME, Told, contents, leased, rules, seal
 
-from mpfhandler._platform import OPERATIONS, FileStat
+from mpfhandler._platform import OPERATIONS, FileStat, Operations
 from mpfhandler._platform.renaming import take_and_rename
 from mpfhandler._protocols.handover import Handover, hand_over
 from mpfhandler._protocols.retention import Rules, Shelf, sweep
@@ -23,6 +24,7 @@ from mpfhandler._pure.naming import Names
 from mpfhandler._pure.options import Retention
 
 PENDING = f".{NAME}.rotating"
+LATER = replace(OPERATIONS, now=lambda: END + 1e9)
 
 
 class Rotator:
@@ -66,7 +68,7 @@ class Rotator:
         assert not self._thread.is_alive()
 
 
-def visit(kind: str, folder: Path, meanwhile: Callable[[], None]) -> object:
+def visit(kind: str, folder: Path, meanwhile: Callable[[], None], ops: Operations = LATER) -> object:
     """What another process does to closed files, and what happens just before the first call that would lose one."""
     names, told = Names(str(folder / "app.log"), HOUR.suffix), Told()
 
@@ -84,7 +86,7 @@ def visit(kind: str, folder: Path, meanwhile: Callable[[], None]) -> object:
         meanwhile()
         os.unlink(path)
 
-    ops = replace(OPERATIONS, unlink=unlink, now=lambda: END + 1e9)
+    ops = replace(ops, unlink=unlink)
     if kind == "seal":
         return seal(folder, rules("gz"), ops=ops, now=END + 1e9, told=told)
     if kind == "sweep":
@@ -121,6 +123,23 @@ def test_file_that_only_takes_a_name_is_nobodys(tmp_path: Path, kind: str, stops
     if kind in {"rotator", "late_grace=0"}:
         assert visit(kind, tmp_path, lambda: None) is Handover.DONE
         assert b"".join(contents(tmp_path).values()) == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["rotator", "late_grace=0"])
+def test_empty_file_is_no_business_of_a_rotator(tmp_path: Path, kind: str) -> None:
+    """Nobody is given it, and the log gets this name: no empty segment, and no number that nobody has asked for. An empty log
+    that waits since long ago is handed over."""
+    rotator = Rotator(tmp_path, PENDING, "taken")
+    went: list[str] = []
+    ops = replace(OPERATIONS, now=time.time)
+    assert visit(kind, tmp_path, lambda: went.append("called"), ops) is Handover.WAITING
+    rotator.go()
+    assert went == []
+    assert visit(kind, tmp_path, lambda: None, ops) is Handover.DONE
+    assert contents(tmp_path) == {NAME: CONTENT}
+    (tmp_path / PENDING).touch(0o600)
+    assert visit(kind, tmp_path, lambda: None, replace(OPERATIONS, now=lambda: time.time() + 2)) is Handover.DONE
+    assert contents(tmp_path) == {NAME: CONTENT, f"{NAME}.1": b""}
 
 
 def test_file_that_took_the_name_was_opened_before(tmp_path: Path) -> None:

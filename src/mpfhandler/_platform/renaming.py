@@ -14,10 +14,12 @@ import errno
 import os
 from contextlib import suppress
 
-from .table import Fault, FileId, Operations
+from .table import Fault, FileId, FileStat, Operations
 
-__all__ = ["name_at_once", "take_and_rename"]
+__all__ = ["name_at_once", "only_takes_a_name", "take_and_rename"]
 
+_TRIES, _PAUSE = 5, 0.002  # of the lock on the empty file; seconds between two
+_MODE, _YOUNG = 0o600, 1.0  # of the empty file; seconds for which it is taken for that
 _PERHAPS_DONE = {errno.ETIMEDOUT, errno.EIO}  # what a mount says that gives up: the server may have been asked
 
 
@@ -62,6 +64,11 @@ def _rename_onto(ops: Operations, source: str, target: str, fd: int, moving: Fil
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
 
 
+def only_takes_a_name(ops: Operations, found: FileStat) -> bool:
+    """Whether a file may be one that is about to be renamed onto. Who takes it for something else keeps that from the name."""
+    return not found.size and found.mode == _MODE and ops.now() - found.ctime_ns / 1e9 < _YOUNG
+
+
 def name_at_once(ops: Operations, temporary: str, target: str) -> None:
     """Give a whole file that nobody else knows its name, in one step: where there is no such rename, by a second name, so that a
     kill leaves no empty file. On a file system that has no hard links either it is `rename_new`, and may.
@@ -91,7 +98,7 @@ def _has(ops: Operations, path: str, fd: int) -> bool:
     """Whether a file that was just made is locked for us, is empty, and has its name still. Where there are no locks, nobody has
     one."""
     try:
-        if not ops.try_lock(fd, True):
+        if not any(_locked(ops, fd) for _ in range(_TRIES)):
             return False
     except OSError:
         pass
@@ -102,6 +109,14 @@ def _has(ops: Operations, path: str, fd: int) -> bool:
         if ops.fault(error) is not Fault.MISSING:
             raise
         return False
+
+
+def _locked(ops: Operations, fd: int) -> bool:
+    """Whether the lock is had. Who just looks what this file is gives it back at once."""
+    if ops.try_lock(fd, True):
+        return True
+    ops.sleep(_PAUSE)
+    return False
 
 
 def _file_at(ops: Operations, path: str) -> FileId | None:

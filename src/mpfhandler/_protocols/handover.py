@@ -18,6 +18,7 @@ from dataclasses import replace
 from enum import Enum
 
 from .._platform import Fault, FileId, Operations
+from .._platform.renaming import only_takes_a_name
 from .._pure.naming import Names, SegmentName
 from .._resources.calling import called
 from .._resources.descriptors import unlock_and_close
@@ -116,8 +117,9 @@ def _hand_over_one(
     try:
         if not ops.try_lock(side, True) or any(_at_hand(ops, other) for other in beside):
             return Handover.WAITING
-        file = ops.stat_fd(side).id
-        if ops.stat_path(source).id != file:
+        found = ops.stat_fd(side)
+        file = found.id
+        if only_takes_a_name(ops, found) or ops.stat_path(source).id != file:
             return Handover.WAITING  # what had taken the name for a moment was opened, and now there is what it was taken for
         target = targets.choose(source, file, name)
         try:
