@@ -406,7 +406,7 @@ def test_a_worker_that_dropped_its_privileges_goes_on_through_the_open_file(publ
 def test_a_worker_that_dropped_its_privileges_rotates_where_chmod_and_owner_let_it(public: Path) -> None:
     """P2, P5: with `owner` and `chmod` log, segments and lock belong to the worker's user: nobody's child rotates by itself."""
     code = """
-        import ctypes, os, sys
+        import os, sys
         from _support import *
         errors = []
         os.umask(0o077)

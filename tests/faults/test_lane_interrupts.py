@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 from _buffer_support import at_point
-from _support import log_files, run
+from _support import finish, log_files, run, start
 
 from mpfhandler import MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._platform import OPERATIONS
@@ -144,7 +144,7 @@ def test_signal_handler_that_forks_at_any_point_of_leaving(tmp_path: Path, call:
     assert point > 50
     print(point - 1)
     """
-    points = int(run(code, tmp_path))
+    points = int(finish(start(code, tmp_path), seconds=120))
     written = [line.split(" ", 1) for point in range(1, points + 1) for line in lines(tmp_path / str(point) / "app.log")]
     for kind in ("first", "opens"):
         assert sorted(int(rest) for one, rest in written if one == kind) == list(range(1, points + 1))
