@@ -1783,8 +1783,8 @@ MUTANTS = (
         "reserved-name-is-all-there-was",
         "what is renamed onto a name that was opened before is not handed over until something else asks",
         HANDOVER,
-        "            return Handover.WAITING  # what had",
-        "            return Handover.DONE  # what had",
+        "            return Handover.WAITING  # what comes",
+        "            return Handover.DONE  # what comes",
         ("faults/test_reserved_name.py::test_file_that_took_the_name_was_opened_before",),
     ),
     Mutant(

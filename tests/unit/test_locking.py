@@ -18,7 +18,7 @@ import pytest
 
 from mpfhandler import ConcurrentTimedRotatingFileHandler, InvalidOption, MultProcTimedRotatingFileHandler, TimedLogFile
 from mpfhandler._engine import machine
-from mpfhandler._engine.locking import Locking, decide_locking, needs_lock, of_another, one_machine
+from mpfhandler._engine.locking import Locking, check_machine, decide_locking, needs_lock, one_machine
 from mpfhandler._engine.machine import claim
 from mpfhandler._faces.check import verify, worker
 from mpfhandler._faces.check.job import HANDLER, Job
@@ -253,7 +253,7 @@ def test_commands_look_whose_log_it_is(
     for file in ("app.log", "app.log.2026-03-04_10", "app.log.2026-03-04_11"):
         (tmp_path / file).write_text("record\n")
     arguments = [name, str(tmp_path / "app.log"), *COMMANDS[name]]
-    monkeypatch.setitem(of_another.__kwdefaults__, "mounted", lambda _folder: SSHFS)
+    monkeypatch.setitem(check_machine.__kwdefaults__, "mounted", lambda _folder: SSHFS)
     decided(tmp_path, "record", SSHFS)
     owner = (tmp_path / ".app.log.host").read_bytes()
     before = sorted(os.listdir(tmp_path))
@@ -266,7 +266,7 @@ def test_commands_look_whose_log_it_is(
         if name == "prune":
             assert main([*arguments, "--dry-run"]) == 0
         (tmp_path / ".app.log.host").unlink()
-        assert of_another(OPERATIONS, str(tmp_path / "app.log"), str(tmp_path / "app.log.lock")) == ""
+        check_machine(OPERATIONS, str(tmp_path / "app.log"), str(tmp_path / "app.log.lock"))
     (tmp_path / ".app.log.host").write_bytes(owner)
     assert main(arguments) == 0
     assert sorted(os.listdir(tmp_path)) != before

@@ -21,7 +21,7 @@ from .._pure.errors import InvalidOption
 from .._resources.descriptors import close_quietly
 from .machine import another, claim, host_file
 
-__all__ = ["Locking", "decide_locking", "locks_records_at", "needs_lock", "of_another", "one_machine", "tell"]
+__all__ = ["Locking", "check_machine", "decide_locking", "locks_records_at", "needs_lock", "one_machine", "tell"]
 
 _ODD = {
     "9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "davfs", "exfat", "glusterfs", "lustre", "nfs", "nfs4", "orangefs", "prl_fs",
@@ -109,25 +109,28 @@ def decide_locking(
     return Locking("record", told if given == "auto" else "")
 
 
-def of_another(ops: Operations, log: str, lock: str, *, mounted: Callable[[str], FileSystem] = mount_of) -> str:
-    """Why nobody on this machine may change a log or its segments by hand: another one has it, which no lock excludes. "" if
-    that is not so, or not known. Changes nothing.
+def check_machine(ops: Operations, log: str, lock: str, *, mounted: Callable[[str], FileSystem] = mount_of) -> None:
+    """Whether this machine may change a log or its segments by hand. Changes nothing.
 
     Args:
         ops: the system calls.
         log: its path.
         lock: of its lock file.
         mounted: tells of a folder's file system.
+
+    Raises:
+        PermissionError: another machine has it, and no lock excludes that.
     """
     folder = os.path.dirname(log)
     if mounted is mount_of and is_local(folder):
-        return ""
+        return
     mount = mounted(folder)
     if not needs_lock(mount) or not _of_one_machine(log, lock, mount, mounted, _existing(ops, os.path.dirname(lock))):
-        return ""
+        return
     path = host_file(log)
     name = another(ops, path)
-    return name and f"{_theirs(log, mount, name, path)}; run this there"
+    if name:
+        raise PermissionError(f"{_theirs(log, mount, name, path)}; run this there")
 
 
 def _of_one_machine(log: str, lock: str, mount: FileSystem, mounted: Callable[[str], FileSystem], locks: str) -> bool:

@@ -12,7 +12,6 @@ import os.path
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._engine.locking import of_another
 from .._engine.place import find_log
 from .._platform import OPERATIONS, Operations
 from .._protocols.retention import Shelf, survey
@@ -62,16 +61,6 @@ class Found:
             OSError: the folder cannot be read.
         """
         return survey(self.ops, self.shelf, dated=False)
-
-    def check_machine(self) -> None:
-        """Whether this machine may change anything.
-
-        Raises:
-            PermissionError: it is another one's log, which no lock excludes.
-        """
-        other = of_another(self.ops, self.log, self.lock)
-        if other:
-            raise PermissionError(other)
 
     def reporter(self, tell: Callable[[Exception], None] | None) -> Reporter:
         """Tells each cause of a failure once."""

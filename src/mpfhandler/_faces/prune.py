@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os.path
 
+from .._engine.locking import check_machine
 from .._protocols.retention import Rules, plan, sweep
 from .._pure.convert import to_count
 from .._pure.errors import InvalidOption
@@ -70,7 +71,7 @@ def _prune(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         _tell(found, [(path, one) for one in todo for path in one.paths], "would delete", arguments)
         return DONE
-    found.check_machine()
+    check_machine(found.ops, found.log, found.lock)
     return _sweep(found, rules, todo, arguments)
 
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from .._engine.closed import ClosedSegments
-from .._engine.locking import locks_records_at, of_another
+from .._engine.locking import check_machine, locks_records_at
 from .._engine.place import Place, find_place
 from .._platform import OPERATIONS, FileStat, Operations
 from .._platform.looking import user_id
@@ -163,9 +163,7 @@ def _check(log: _Log, state: State | None) -> None:
             f"its present period has {length} s and began at {mine.wall(state.period.start)}; "
             "leave these options out, or give the handler's, or --force"
         )
-    other = of_another(log.ops, log.place.log, log.place.lock)
-    if other:
-        raise PermissionError(other)
+    check_machine(log.ops, log.place.log, log.place.lock)
     mine_id = user_id()
     if mine_id not in {0, log.file.uid}:
         user = _user(log.file.uid)

@@ -8,6 +8,7 @@ import sys
 from math import ceil
 
 from .._engine.housekeeping import NONE, with_housekeeping
+from .._engine.locking import check_machine
 from .._engine.steps import sealing_of
 from .._protocols.sealing import Sealed, Sealing, seal_all
 from .._pure.errors import InvalidOption
@@ -73,7 +74,7 @@ def _seal(arguments: argparse.Namespace) -> int:
     rules = sealing_of(found.ops, options, found.log)
     if not rules.wanted:
         raise InvalidOption("fsync", arguments.fsync, "asks for nothing, and nothing else does", f"give {_WANTED}")
-    found.check_machine()
+    check_machine(found.ops, found.log, found.lock)
     total = len(found.closed())
     if not total:
         tell_if_nothing("seal", found)

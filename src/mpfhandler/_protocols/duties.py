@@ -15,7 +15,7 @@ __all__ = ["Key", "Memory", "Progress", "Sealed", "Sealing", "Step"]
 Progress = Callable[[str, int, int], None]  # path, bytes of it that are compressed, bytes that it has
 
 
-def _nothing() -> bool:
+def _needs_nothing() -> bool:
     return True
 
 
@@ -36,7 +36,7 @@ class Step:
     name: str
     run: Callable[[SealedSegment, SegmentName, Callable[[], bool]], dict[str, object]]
     reads: bool = False
-    prepare: Callable[[], bool] = _nothing
+    prepare: Callable[[], bool] = _needs_nothing
 
 
 @dataclass(frozen=True)

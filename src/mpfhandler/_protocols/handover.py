@@ -120,7 +120,7 @@ def _hand_over_one(
         found = ops.stat_fd(side)
         file = found.id
         if only_takes_a_name(ops, found) or ops.stat_path(source).id != file:
-            return Handover.WAITING  # what had taken the name for a moment was opened, and now there is what it was taken for
+            return Handover.WAITING  # what comes onto the name, or has come there since that was opened, is to be looked at
         target = targets.choose(source, file, name)
         try:
             called(ops, lambda: rotator(source, target))
